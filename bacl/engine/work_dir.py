@@ -1,0 +1,100 @@
+"""Where a run writes, and which checkpoint lies there."""
+
+import re
+import tempfile
+from pathlib import Path
+
+from mmengine.config import Config
+
+
+def resolve_work_dir(cfg: Config, config_path: str, work_dir: str | None = None) -> None:
+    """Set ``cfg.work_dir``: the argument, else the config's own, else ``work_dirs/<config name>``.
+
+    The folder is created, and tried, because a run should not find out after an hour that it
+    cannot save.
+
+    Args:
+        cfg: config of the run, changed in place.
+        config_path: path of its file.
+        work_dir: the user's choice, if any.
+
+    Raises:
+        RuntimeError: if the folder cannot be made or written to.
+    """
+    default = Path('work_dirs', Path(config_path).stem)
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
+    try:
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cfg.work_dir):
+            pass
+    except OSError as error:
+        raise RuntimeError(
+            f'--work-dir expects a folder that can be written to, got {cfg.work_dir!r} '
+            f'({error.strerror}). Choose another one with --work-dir.') from error
+
+
+def require_file(path: str, argument: str) -> None:
+    """Refuse a path that does not lead to a file; addresses such as ``https://...`` pass.
+
+    Args:
+        path: what the user gave.
+        argument: its name, for the message.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    if '://' not in path and not Path(path).is_file():
+        raise FileNotFoundError(f'{argument} expects an existing file, got {path!r}.')
+
+
+def find_checkpoint(work_dir: str | Path) -> Path | None:
+    """Return the newest checkpoint of a run, or None.
+
+    That is the one named in MMEngine's ``last_checkpoint`` (looked up beside it if the folder was
+    moved), else ``epoch_N.pth`` or ``iter_N.pth`` with the highest N.
+
+    Args:
+        work_dir: folder of the run; need not exist.
+    """
+    work_dir = Path(work_dir)
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        named = Path(pointer.read_text().strip())
+        for candidate in (named, work_dir / named.name):
+            if candidate.is_file():
+                return candidate
+    numbered = {
+        int(match[1]): path
+        for path in work_dir.glob('*.pth')
+        if (match := re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem))
+    }
+    return numbered[max(numbered)] if numbered else None
+
+
+def prepare_resume(cfg: Config, resume: str | None) -> None:
+    """Set what ``cfg`` resumes from, if it is to resume at all.
+
+    MMEngine alone would start anew without a word when there is nothing to resume.
+
+    Args:
+        cfg: config of the run with its ``work_dir``, changed in place.
+        resume: a checkpoint, ``'auto'`` for the newest one in the work_dir, or None to follow
+            ``cfg.resume`` and ``cfg.load_from``.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+    """
+    if resume is None and not cfg.get('resume'):
+        return
+    cfg.resume = True
+    if resume is None:
+        resume = cfg.get('load_from') or 'auto'
+    if resume == 'auto':
+        found = find_checkpoint(cfg.work_dir)
+        if found is None:
+            raise FileNotFoundError(
+                f'--resume expects a checkpoint in {cfg.work_dir!r}, got a folder without one. '
+                'Leave --resume out to start anew, or name the checkpoint.')
+        resume = str(found)
+    require_file(resume, '--resume')
+    cfg.load_from = resume

@@ -1,0 +1,73 @@
+"""Classifier stage of decoupled training: a two-stage detector with a frozen extractor."""
+from collections.abc import Sequence
+
+import torch
+from mmdet.models.detectors import TwoStageDetector
+from mmdet.registry import MODELS
+from mmdet.utils import ConfigType
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+# Classifier and box regressor of every box head, the RPN and, if there is one, the mask head.
+CLASSIFIER_STAGE_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
+
+
+@MODELS.register_module()
+class DecoupledTwoStageDetector(TwoStageDetector):
+    """Any two-stage detector (Faster, Cascade, Mask R-CNN) of which only some parts learn.
+
+    mmdet's two-stage detectors differ in their defaults, not in their behaviour, so changing the
+    ``type`` in a config to this class is all a classifier stage needs. Everything except
+    ``trainable`` is frozen when the model is built, before DDP wraps it; batch norms of frozen
+    layers use their running statistics also in training mode; and if backbone and neck are frozen
+    altogether, no graph of them is recorded.
+
+    Args:
+        backbone: config of the backbone; ``**kwargs`` are the rest of ``TwoStageDetector``'s.
+        trainable: a parameter learns if its name contains one of these.
+
+    Raises:
+        ValueError: if no parameter's name contains any of ``trainable``.
+
+    Reference:
+        Qi et al., "Balanced Classification", IEEE TMM 2023, Section IV-B; which parts learn is
+        the official code's choice, where the paper only names what is frozen.
+    """
+
+    # The training tools and hooks refuse to train such a model from scratch.
+    needs_pretrained_extractor = True
+
+    def __init__(self, backbone: ConfigType, *,
+                 trainable: Sequence[str] = CLASSIFIER_STAGE_PARTS, **kwargs) -> None:
+        super().__init__(backbone, **kwargs)
+        self.trainable = tuple(trainable)
+        num_trained = 0
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(any(part in name for part in self.trainable))
+            num_trained += parameter.requires_grad
+        if not num_trained:
+            raise ValueError(f'DecoupledTwoStageDetector(trainable=) expects parts of parameter '
+                             f'names, got {self.trainable}, which no parameter contains.')
+        print_log(f'Decoupled training: {num_trained} parameter tensors learn '
+                  f'({", ".join(self.trainable)}); the rest is frozen.', logger='current')
+
+    @property
+    def has_frozen_extractor(self) -> bool:
+        """Whether no parameter of backbone and neck learns."""
+        parts = [self.backbone] + ([self.neck] if self.with_neck else [])
+        return not any(p.requires_grad for part in parts for p in part.parameters())
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps (N, channels, H, W) of every level, without graph if frozen."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.has_frozen_extractor):
+            return super().extract_feat(batch_inputs)
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """Training or evaluation mode; batch norms of frozen layers stay in evaluation mode."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, _BatchNorm) and not any(
+                    p.requires_grad for p in module.parameters()):
+                module.eval()
+        return self

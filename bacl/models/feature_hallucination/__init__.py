@@ -1,0 +1,10 @@
+"""Feature hallucination: jittered boxes, class statistics, class sampling, generated features."""
+from .box_generator import GTBoxGenerator, jitter_boxes
+from .class_feature_distribution import ClassFeatureDistribution, batch_moments
+from .class_sampler import class_probability, sample_classes
+from .feature_hallucinator import FeatureHallucinator
+
+__all__ = [
+    'ClassFeatureDistribution', 'FeatureHallucinator', 'GTBoxGenerator', 'batch_moments',
+    'class_probability', 'jitter_boxes', 'sample_classes'
+]

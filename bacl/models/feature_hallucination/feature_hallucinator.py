@@ -1,0 +1,75 @@
+"""The feature hallucination module (FHM): statistics in, training features out."""
+import torch
+from mmdet.registry import MODELS
+from mmdet.utils import ConfigType
+from torch import Tensor, nn
+
+from .class_feature_distribution import ClassFeatureDistribution
+from .class_sampler import class_probability, sample_classes
+
+
+@MODELS.register_module()
+class FeatureHallucinator(nn.Module):
+    """Learns what the features of every class look like and draws new ones for weak classes.
+
+    Composed of a box generator (Eq. 10), a feature distribution (Eq. 11), a class sampler
+    (Eq. 12) and the draw itself (Eq. 13). A RoI head calls :meth:`observe` with the features of
+    jittered ground-truth boxes, then :meth:`hallucinate`.
+
+    Args:
+        num_classes: C, > 0.
+        num_feats: D, number of inputs of the classifier.
+        num_sampled_classes: c, classes drawn per step, with replacement, > 0 (8 in the paper).
+        num_features_per_class: m, features per drawn class, > 0 (12 in the paper).
+        momentum: weight of the new moments, 1 - beta, in (0, 1] (0.1 in the paper).
+        box_generator: config of the module that jitters ground-truth boxes.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Qi et al., "Balanced Classification", IEEE TMM 2023, Section III-E.
+    """
+
+    def __init__(self, num_classes: int, num_feats: int, num_sampled_classes: int = 8,
+                 num_features_per_class: int = 12, momentum: float = 0.1,
+                 box_generator: ConfigType = dict(type='GTBoxGenerator')) -> None:  # noqa: B006
+        super().__init__()
+        for name, value in (('num_sampled_classes', num_sampled_classes),
+                            ('num_features_per_class', num_features_per_class)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'FeatureHallucinator({name}=) expects a positive int, '
+                                 f'got {value!r}.')
+        self.num_classes = num_classes
+        self.num_sampled_classes = num_sampled_classes
+        self.num_features_per_class = num_features_per_class
+        self.box_generator = MODELS.build(box_generator)
+        self.distribution = ClassFeatureDistribution(num_classes, num_feats, momentum)
+
+    def observe(self, feats: Tensor, labels: Tensor) -> None:
+        """Update the feature distribution. Collective: every rank calls it in every step.
+
+        Args:
+            feats: (N, D), classifier inputs of jittered ground-truth boxes; N may be 0.
+            labels: (N,), int64 in [0, C).
+        """
+        self.distribution.observe(feats, labels)
+
+    @torch.no_grad()
+    def hallucinate(self, strength: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw features of weak classes. A drawn class without statistics yields none.
+
+        Args:
+            strength: (C,), in [0, 1], of a long-term indicator.
+
+        Returns:
+            Features (P, D) and labels (P,), P <= c * m; every rank draws its own.
+        """
+        device = strength.device
+        uniform = torch.rand(self.num_sampled_classes, dtype=strength.dtype, device=device)
+        classes = sample_classes(class_probability(strength), uniform)
+        classes = classes[self.distribution.is_known[classes]]
+        labels = classes.repeat_interleave(self.num_features_per_class)
+        mean = self.distribution.mean
+        noise = torch.randn(labels.numel(), mean.size(1), dtype=mean.dtype, device=device)
+        return self.distribution.sample(labels, noise), labels

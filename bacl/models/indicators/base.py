@@ -1,0 +1,67 @@
+"""What every long-term indicator offers to the loss and to the feature hallucination."""
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class LongTermIndicator(nn.Module, ABC):
+    """What training has shown so far about the classifier's inclination towards each class.
+
+    An indicator assigns a strength to every class (Table II). Its state lives in buffers: it is
+    part of the checkpoint, and it is equal on all ranks because :meth:`observe` sums over them.
+    It knows neither runner nor dataset.
+
+    Shapes: N samples, C foreground classes. Labels are int64 in [0, C]; C is background.
+
+    Args:
+        num_classes: C, > 0.
+
+    Raises:
+        ValueError: if ``num_classes`` is not a positive integer.
+
+    Reference:
+        Qi et al., "Balanced Classification", IEEE TMM 2023, Section III-C and Table II.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        if not isinstance(num_classes, int) or num_classes < 1:
+            raise ValueError(f'{type(self).__name__}(num_classes=) expects a positive int, '
+                             f'got {num_classes!r}.')
+        self.num_classes = num_classes
+
+    @abstractmethod
+    def observe(self, logits: Tensor, labels: Tensor) -> None:
+        """Take one batch of classified samples into account.
+
+        A collective operation: every rank calls it in every step, also with zero foreground
+        samples or zero samples, or the job hangs.
+
+        Args:
+            logits: (N, C + 1), detached here.
+            labels: (N,), int64 in [0, C]; background samples change nothing.
+        """
+
+    @abstractmethod
+    def value(self) -> Tensor:
+        """The statistic as Table II defines it: (C,) or (C, C)."""
+
+    @abstractmethod
+    def log_ratio(self, labels: Tensor) -> Tensor:
+        """How much stronger each class is than the true one: log(l_j / l_i) of Eq. (7).
+
+        Args:
+            labels: (N,), int64 in [0, C): the true class i of each sample.
+
+        Returns:
+            (N, C), entry [n, j] is log(l_j / l_i) with i = labels[n]; zero where j = i. Positive
+            where class j dominates the true class. No gradient.
+        """
+
+    @abstractmethod
+    def strength(self) -> Tensor:
+        """(C,), in [0, 1]: l_i of Eq. (12); a class with strength 1 needs no hallucination."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget everything observed."""

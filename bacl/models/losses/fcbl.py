@@ -1,0 +1,191 @@
+"""Foreground classification balance loss (Eq. 6-9).
+
+Shapes: N samples, C foreground classes; the last of the C + 1 channels is background, and so is
+the label C.
+"""
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from mmdet.utils import ConfigType
+from torch import Tensor
+
+from ..indicators import LongTermIndicator, short_term_indicator
+from .base import ObjectnessLoss, one_hot_targets
+
+
+def balance_margin(indicator: LongTermIndicator, labels: Tensor, alpha: float) -> Tensor:
+    """Margins added to the logits of the competing classes (Eq. 7).
+
+    ``margin[n, j] = alpha * log(l_j / l_i)`` for a foreground sample of class i = labels[n] and a
+    competing class j; 0 for j = i, for the background channel and for background samples. A class
+    j that dominates class i gets a positive margin and hence a larger suppression.
+
+    Args:
+        indicator: gives log(l_j / l_i).
+        labels: (N,), int64 in [0, C].
+        alpha: range of the margin, >= 0.
+
+    Returns:
+        (N, C + 1), without gradient, in the indicator's precision.
+    """
+    is_background = labels == indicator.num_classes
+    margin = alpha * indicator.log_ratio(labels.clamp(max=indicator.num_classes - 1))
+    margin = margin.masked_fill(is_background[:, None], 0)
+    return F.pad(margin, (0, 1))
+
+
+def balance_weight(cls_score: Tensor, labels: Tensor, prob_thr: float) -> Tensor:
+    """Which channels of a sample count (Eq. 9): those that confuse it.
+
+    With p the short-term indicator and i the true class of a foreground sample, class j counts
+    where ``p_j >= p_i`` or ``p_j >= prob_thr``. The true class, the background channel and all
+    channels of background samples always count.
+
+    Args:
+        cls_score: (N, C + 1), logits without margin.
+        labels: (N,), int64 in [0, C].
+        prob_thr: in [0, 1].
+
+    Returns:
+        (N, C + 1), bool.
+    """
+    prob = short_term_indicator(cls_score)  # (N, C)
+    num_classes = prob.size(1)
+    true_prob = prob.gather(1, labels.clamp(max=num_classes - 1)[:, None])  # (N, 1)
+    confusing = (prob >= true_prob) | (prob >= prob_thr)
+    confusing |= (labels == num_classes)[:, None]
+    return F.pad(confusing, (0, 1), value=True)
+
+
+def fcbl_loss(cls_score: Tensor, labels: Tensor, margin: Tensor | None = None,
+              active: Tensor | None = None) -> Tensor:
+    """Margin-adjusted, selectively counted binary cross entropy of every channel (Eq. 6 and 8).
+
+    Args:
+        cls_score: (N, C + 1), logits, float32 or float64.
+        labels: (N,), int64 in [0, C].
+        margin: (N, C + 1), see :func:`balance_margin`; None is 0.
+        active: (N, C + 1), bool, see :func:`balance_weight`; None counts every channel.
+
+    Returns:
+        (N, C + 1), unreduced loss.
+
+    Reference:
+        Qi et al., "Balanced Classification", IEEE TMM 2023, Section III-D.
+    """
+    logits = cls_score if margin is None else cls_score + margin.to(cls_score.dtype)
+    loss = F.binary_cross_entropy_with_logits(
+        logits, one_hot_targets(labels, logits), reduction='none')
+    return loss if active is None else loss * active
+
+
+@MODELS.register_module()
+class FCBL(ObjectnessLoss):
+    """Foreground classification balance loss with its long-term indicator.
+
+    For a foreground sample of class i (Eq. 6, 8)::
+
+        loss = -log p_i - log(1 - p_bg) - sum_{j != i} w_j * log(1 - sigmoid(z_j + margin_ij))
+
+    Background samples keep the plain sigmoid loss. With ``with_margin=False`` and
+    ``with_weight=False`` it is :class:`ObjectnessBCELoss`. The loss is divided by the number of
+    samples; a sample contributes the sum over its channels.
+
+    The module owns its indicator. In training mode, *after* the loss, the indicator observes the
+    samples, so a step is steered by what was known before it. In ``eval()`` no buffer changes.
+    ``observe`` is a collective operation: every rank must call the loss in every step.
+
+    ``reweighting`` switches Eq. (9) off until its start epoch
+    (:class:`~bacl.engine.hooks.ShortTermIndicatorHook`).
+
+    Args:
+        num_classes: C, > 0; must equal the ``num_classes`` of the head.
+        alpha: range of the margins, >= 0 (0.85 in the paper).
+        prob_thr: classes with a score above count in any case, in [0, 1] (0.7 in the paper).
+        with_margin: use Eq. (7).
+        with_weight: use Eq. (9).
+        indicator: config of a :class:`~bacl.models.indicators.LongTermIndicator`, without
+            ``num_classes``.
+        reduction: 'none', 'mean' or 'sum'.
+        loss_weight: factor of the loss, >= 0.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+        TypeError: if ``indicator`` does not describe a long-term indicator.
+
+    Reference:
+        Qi et al., "Balanced Classification", IEEE TMM 2023, Eq. (6)-(9).
+    """
+
+    def __init__(self, num_classes: int, alpha: float = 0.85, prob_thr: float = 0.7,
+                 with_margin: bool = True, with_weight: bool = True,
+                 indicator: ConfigType = dict(type='ConfusionMatrix'),  # noqa: B006
+                 reduction: str = 'mean', loss_weight: float = 1.0) -> None:
+        super().__init__(num_classes, reduction, loss_weight)
+        self.alpha = self.check('alpha', alpha, 'a number >= 0', lambda v: v >= 0)
+        self.prob_thr = self.check('prob_thr', prob_thr, 'a number in [0, 1]',
+                                   lambda v: 0 <= v <= 1)
+        self.with_margin = with_margin
+        self.with_weight = with_weight
+        self.reweighting = with_weight
+        self.indicator = MODELS.build(indicator, default_args=dict(num_classes=num_classes))
+        if not isinstance(self.indicator, LongTermIndicator):
+            raise TypeError(f'FCBL(indicator=) expects a long-term indicator such as '
+                            f"dict(type='ConfusionMatrix'), got {type(self.indicator).__name__}.")
+        # Counted for the log only, hence not in the checkpoint.
+        self.register_buffer('num_active', torch.zeros((), dtype=torch.float64), persistent=False)
+        self.register_buffer('num_negatives', torch.zeros((), dtype=torch.float64),
+                             persistent=False)
+
+    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
+                avg_factor: float | None = None, reduction_override: str | None = None) -> Tensor:
+        """Loss of N samples; in training mode the indicator then observes them.
+
+        Args:
+            cls_score: (N, C + 1), logits.
+            labels: (N,), int64 in [0, C]; C is background.
+            weight: (N,), >= 0, weight of each sample's loss; None is 1. mmdet's heads pass ones.
+            avg_factor: divisor of the sum under reduction 'mean'; None is N (at least 1).
+            reduction_override: 'none', 'mean' or 'sum' instead of the configured reduction.
+
+        Returns:
+            A scalar, or (N, C + 1) for reduction 'none'. For N = 0 a differentiable zero.
+        """
+        avg_factor = max(labels.numel(), 1) if avg_factor is None else avg_factor
+        # Exponentials of logits and margins overflow or vanish in half precision.
+        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        margin = balance_margin(self.indicator, labels, self.alpha) if self.with_margin else None
+        active = None
+        if self.with_weight and self.reweighting:
+            active = balance_weight(logits, labels, self.prob_thr)
+        loss = fcbl_loss(logits, labels, margin, active)
+        loss = self.reduce(loss, weight, avg_factor, reduction_override)
+        if self.training:
+            self._count_active_negatives(labels, active)
+            self.indicator.observe(logits.detach(), labels)
+        return loss
+
+    def _count_active_negatives(self, labels: Tensor, active: Tensor | None) -> None:
+        num_foreground = (labels < self.num_classes).sum()
+        num_negatives = num_foreground * (self.num_classes - 1)
+        if active is None:
+            num_active = num_negatives
+        else:
+            # Without the background samples' C + 1 and, per foreground sample, the true class
+            # and the background channel, which always count.
+            num_background = labels.numel() - num_foreground
+            num_active = active.sum() - num_background * (self.num_classes + 1) \
+                - num_foreground * 2
+        self.num_active += num_active
+        self.num_negatives += num_negatives
+
+    def pop_active_share(self) -> float:
+        """Share of the negatives of foreground samples that counted since the last call.
+
+        Returns:
+            In [0, 1]; NaN if there was no foreground sample. This rank's samples only.
+        """
+        share = (self.num_active / self.num_negatives).item()
+        self.num_active.zero_()
+        self.num_negatives.zero_()
+        return share

@@ -1,0 +1,4 @@
+"""RoI heads: mmdet's, with what a long-tailed method adds."""
+from .fhm_roi_head import FeatureHallucinationMixin, FHMRoIHead
+
+__all__ = ['FHMRoIHead', 'FeatureHallucinationMixin']

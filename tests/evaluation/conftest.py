@@ -1,0 +1,117 @@
+"""An independent reference, lvis-api, and random LVIS data with all that makes evaluation hard."""
+import json
+
+import numpy as np
+import pytest
+from faster_coco_eval import mask as mask_utils
+
+SIDE = 160
+NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'APr', 'APc', 'APf')
+
+
+@pytest.fixture(scope='session')
+def evaluate_by_lvis_api():
+    """lvis-api 0.5.3; its -1 for "nothing to average" becomes NaN, its crash on no results 0."""
+    lvis = pytest.importorskip('lvis')
+
+    def evaluate(ann_file, records, iou_type='bbox', max_dets=300):
+        records = [dict(record) for record in records]  # lvis-api writes into them
+        with pytest.MonkeyPatch.context() as patch:
+            # The alias is gone since NumPy 1.24; the name is looked up while evaluating.
+            patch.setattr(np, 'float', float, raising=False)
+            gt = lvis.LVIS(str(ann_file))
+            evaluation = lvis.LVISEval(gt, lvis.LVISResults(gt, records, max_dets), iou_type)
+            evaluation.params.max_dets = max_dets
+            evaluation.run()
+        results = {name: float(evaluation.results[name]) for name in NAMES}
+        precision = evaluation.eval['precision']
+        return ({k: float('nan') if v == -1 else v for k, v in results.items()},
+                np.where(precision < 0, np.nan, precision))
+
+    return evaluate
+
+
+@pytest.fixture(scope='session')
+def make_lvis():
+    """A function that draws annotations and detections."""
+
+    def make(seed, num_images=20, dets_per_image=40):
+        rng = np.random.default_rng(seed)
+        # Ids neither contiguous nor sorted, as mmdet's label order is that of the file.
+        ids = (rng.permutation(7) * 5 + 2).tolist()
+        categories = [{'id': i, 'name': f'thing {i}', 'frequency': f}
+                      for i, f in zip(ids, 'rcfrcff', strict=True)]
+        images, annotations, records = [], [], []
+        for image_id in rng.permutation(num_images) * 3 + 1:
+            image_id = int(image_id)
+            labels = rng.permutation(ids)
+            positive, negative = labels[:rng.integers(0, 4)], labels[4:5 + rng.integers(0, 3)]
+            images.append({
+                'id': image_id, 'height': SIDE, 'width': SIDE,
+                'neg_category_ids': [int(i) for i in negative],
+                'not_exhaustive_category_ids':
+                    [int(i) for i in labels if rng.random() < 0.25],
+            })
+            for category_id in rng.permutation(np.repeat(positive, rng.integers(1, 4))):
+                box, mask, polygon = draw_region(rng)
+                annotations.append({
+                    'id': len(annotations) + 1, 'image_id': image_id,
+                    'category_id': int(category_id), 'bbox': box,
+                    'area': float(mask_utils.area([mask])[0]),
+                    'segmentation': polygon if rng.random() < 0.5 else mask,
+                    # Crowds do not exist in LVIS, where the flag means nothing.
+                    'iscrowd': int(rng.random() < 0.1),
+                })
+                if rng.random() < 0.1:
+                    annotations[-1]['ignore'] = 1
+                if rng.random() < 0.05:
+                    annotations[-1]['area'] = 0.
+            here = [a for a in annotations if a['image_id'] == image_id]
+            # Some images have no detection, some more than any cap of the tests.
+            for _ in range(rng.choice([0, dets_per_image, 2 * dets_per_image])):
+                near = here[rng.integers(len(here))] if here and rng.random() < 0.7 else None
+                box, mask, _ = draw_region(rng, near['bbox'] if near else None)
+                right = near is not None and rng.random() < 0.8
+                records.append({
+                    'image_id': image_id,
+                    'category_id': near['category_id'] if right else int(rng.choice(ids)),
+                    'bbox': box, 'segmentation': mask,
+                    'score': float(rng.integers(1, 20)) / 20,  # many ties
+                })
+                if rng.random() < 0.03:
+                    records[-1]['bbox'] = box[:3] + [0.]
+        order = rng.permutation(len(records))
+        return ({'images': images, 'annotations': annotations, 'categories': categories},
+                [records[i] for i in order])
+
+    return make
+
+
+def draw_region(rng, near=None):
+    """A box (x, y, w, h), an ellipse in it as run-length encoding, and one as polygon."""
+    if near is None:
+        # Squarish, so that small, medium and large are about equally frequent.
+        width, height = np.exp(rng.uniform(np.log(10), np.log(150))) * rng.uniform(0.9, 1.05, 2)
+        x, y = rng.uniform(0, SIDE - width), rng.uniform(0, SIDE - height)
+    else:
+        x, y, width, height = near + rng.normal(size=4) * 0.08 * max(near[2:])
+        width, height = max(width, 2), max(height, 2)
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    points = [x, y] + np.stack([1 + np.cos(angle), 1 + np.sin(angle)], 1) * [width / 2, height / 2]
+    polygon = [points.clip(0, SIDE).ravel().tolist()]
+    rle = mask_utils.merge(mask_utils.frPyObjects(polygon, SIDE, SIDE))
+    counts = rle['counts'].decode() if isinstance(rle['counts'], bytes) else rle['counts']
+    box = [float(x), float(y), float(width), float(height)]
+    return box, {'size': [SIDE, SIDE], 'counts': counts}, polygon
+
+
+@pytest.fixture
+def write_json(tmp_path):
+    """A function that writes data to a new file and returns its path."""
+
+    def write(data, name='lvis.json'):
+        path = tmp_path / name
+        path.write_text(json.dumps(data))
+        return path
+
+    return write

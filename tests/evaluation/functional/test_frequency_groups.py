@@ -1,0 +1,46 @@
+import math
+import warnings
+
+import bacl  # noqa: F401
+import numpy as np
+import pytest
+from bacl.evaluation import FREQUENCIES, frequency_groups, group_mean
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def test_bounds_are_those_of_lvis():
+    # LVIS v1 stores 10 images as rare, 11 and 100 as common, 101 as frequent.
+    assert frequency_groups([101, 0, 1, 10, 11, 100]) == ['f', 'r', 'r', 'r', 'c', 'c']
+
+
+def test_negative_count_is_refused():
+    with pytest.raises(ValueError, match=r'image_count=.* got -1'):
+        frequency_groups([3, -1])
+
+
+def test_category_without_ground_truth_does_not_count():
+    nan = float('nan')
+    means = group_mean([0.25, nan, 0.75, 0.5, nan], list('rrrcf'))
+    assert (means['r'], means['c']) == (0.5, 0.5)
+    assert math.isnan(means['f'])
+
+
+def test_empty_group_is_nan_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert all(math.isnan(mean) for mean in group_mean([], []).values())
+
+
+def test_values_and_groups_must_match():
+    with pytest.raises(ValueError, match=r'groups=.* 2 values, got 1'):
+        group_mean([0.5, 0.5], ['r'])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(FREQUENCIES)), min_size=1))
+def test_group_means_weighted_by_size_are_the_mean(pairs):
+    values, groups = zip(*pairs, strict=True)
+    means = group_mean(values, groups)
+    total = sum(means[name] * groups.count(name) for name in set(groups))
+    assert total / len(values) == pytest.approx(np.mean(values), abs=1e-12)

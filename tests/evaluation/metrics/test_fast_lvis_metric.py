@@ -1,0 +1,214 @@
+import copy
+import logging
+import math
+
+import bacl  # noqa: F401
+import numpy as np
+import pytest
+import torch
+from bacl.evaluation import evaluate_lvis
+from faster_coco_eval import mask as mask_utils
+from mmdet.registry import METRICS
+from mmdet.structures import DetDataSample
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.structures import InstanceData
+
+
+@pytest.fixture
+def data_set(make_lvis, write_json):
+    """The path of annotations, and the result dicts of each image in float32."""
+    data, records = make_lvis(0)
+    by_image = {image['id']: [] for image in data['images']}
+    for record in records:
+        # What a detector gives: corners in float32. Result dicts hold what follows from them.
+        x, y, w, h = record['bbox']
+        corners = np.array([x, y, x + w, y + h], dtype=np.float32)
+        x1, y1, x2, y2 = corners.tolist()
+        by_image[record['image_id']].append({
+            **record, 'corners': corners, 'bbox': [x1, y1, x2 - x1, y2 - y1],
+            'score': float(np.float32(record['score']))})
+    return write_json(data), data, by_image
+
+
+def to_sample(image_id, records, category_ids, masks='tensor'):
+    instances = InstanceData(
+        bboxes=torch.tensor(np.array([r['corners'] for r in records]).reshape(-1, 4)),
+        scores=torch.tensor([r['score'] for r in records]),
+        labels=torch.tensor([category_ids.index(r['category_id']) for r in records],
+                            dtype=torch.int64))
+    if masks == 'tensor':
+        decoded = [mask_utils.decode(r['segmentation']) for r in records]
+        instances.masks = torch.tensor(np.array(decoded).reshape(-1, 160, 160)).bool()
+    elif masks == 'encoded':
+        instances.masks = [r['segmentation'] for r in records]
+    sample = DetDataSample(metainfo={'img_id': image_id, 'ori_shape': (160, 160)})
+    sample.pred_instances = instances
+    return sample
+
+
+def to_samples(data_set, masks='tensor'):
+    _, data, by_image = data_set
+    category_ids = [c['id'] for c in data['categories']]
+    return [to_sample(i, records, category_ids, masks) for i, records in by_image.items()]
+
+
+def run(samples, size=None, **kwargs):
+    evaluator = Evaluator(METRICS.build(dict(type='FastLVISMetric', **kwargs)))
+    for start in range(0, len(samples), 3):
+        evaluator.process(samples[start:start + 3])
+    return evaluator.evaluate(size or len(samples))
+
+
+def flat(by_image, drop=()):
+    return [{k: v for k, v in r.items() if k not in ('corners', *drop)}
+            for records in by_image.values() for r in records]
+
+
+def prefixed(iou_type, result):
+    return {f'lvis/{iou_type}_{name}': value for name, value in result.items()}
+
+
+def assert_equal(result, expected):
+    assert list(result) == list(expected)
+    for name, value in expected.items():
+        assert result[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+
+
+@pytest.mark.parametrize('masks', ['tensor', 'encoded'])
+def test_reports_what_lvis_api_computes(data_set, evaluate_by_lvis_api, masks):
+    path, _, by_image = data_set
+    result = run(to_samples(data_set, masks), ann_file=str(path), metric=['bbox', 'segm'],
+                 max_dets=30)
+    boxes, _ = evaluate_by_lvis_api(path, flat(by_image), 'bbox', 30)
+    masks, _ = evaluate_by_lvis_api(path, flat(by_image, drop=['bbox']), 'segm', 30)
+    assert_equal(result, {**prefixed('bbox', boxes), **prefixed('segm', masks)})
+
+
+def test_box_may_decide_the_size_of_a_mask(data_set, evaluate_by_lvis_api):
+    path, _, by_image = data_set
+    result = run(to_samples(data_set), ann_file=str(path), metric='segm', drop_box_for_segm=False)
+    expected, _ = evaluate_by_lvis_api(path, flat(by_image), 'segm')
+    assert_equal(result, prefixed('segm', expected))
+
+
+@pytest.mark.parametrize('drop_box', [True, False])
+def test_kept_predictions_evaluate_to_the_same(data_set, tmp_path, drop_box):
+    path, _, _ = data_set
+    prefix = str(tmp_path / 'kept')
+    result = run(to_samples(data_set), ann_file=str(path), metric=['bbox', 'segm'],
+                 outfile_prefix=prefix, drop_box_for_segm=drop_box)
+    expected = {}
+    for iou_type in ('bbox', 'segm'):
+        kept = evaluate_lvis(path, f'{prefix}.{iou_type}.json', iou_type)
+        expected.update(prefixed(iou_type, kept))
+    assert_equal(result, expected)
+
+
+def test_mask_scores_rank_the_masks(data_set):
+    path, _, by_image = data_set
+    samples = to_samples(data_set)
+    for sample in samples:
+        sample.pred_instances.mask_scores = 1 - sample.pred_instances.scores
+    result = run(samples, ann_file=str(path), metric='segm')
+    records = [{**r, 'score': float(np.float32(1) - np.float32(r['score']))}
+               for r in flat(by_image, drop=['bbox'])]
+    assert_equal(result, prefixed('segm', evaluate_lvis(path, records, 'segm')))
+
+
+def test_samples_padded_by_the_sampler_do_not_count_twice(data_set):
+    path, _, _ = data_set
+    samples = to_samples(data_set)
+    expected = run(samples, ann_file=str(path))
+    assert_equal(run(samples + samples[:3], size=len(samples), ann_file=str(path)), expected)
+    # Nor does an image that another sampler repeats.
+    assert_equal(run(samples + samples[:3], ann_file=str(path)), expected)
+
+
+def test_images_without_predictions_are_missed(data_set):
+    path, _, by_image = data_set
+    samples = to_samples(data_set)[:10]
+    kept = dict(list(by_image.items())[:10])
+    expected = prefixed('bbox', evaluate_lvis(path, flat(kept)))
+    assert_equal(run(samples, ann_file=str(path)), expected)
+
+
+def test_empty_predictions_give_0(data_set):
+    path, data, by_image = data_set
+    samples = to_samples((path, data, {image_id: [] for image_id in by_image}))
+    result = run(samples, ann_file=str(path), metric=['bbox', 'segm'])
+    assert set(result.values()) == {0}
+    assert len(result) == 18
+
+
+def test_group_without_ground_truth_is_nan(data_set, write_json):
+    _, data, _ = data_set
+    data = copy.deepcopy(data)
+    for category in data['categories']:
+        category['frequency'] = 'c'
+    path = write_json(data, 'common.json')
+    result = run(to_samples(data_set), ann_file=str(path))
+    assert math.isnan(result['lvis/bbox_APr']) and math.isnan(result['lvis/bbox_APf'])
+    assert result['lvis/bbox_APc'] == pytest.approx(result['lvis/bbox_AP'], abs=1e-15)
+
+
+def test_only_classwise_names_the_categories_in_the_log(data_set, caplog):
+    path, data, _ = data_set
+    names = [c['name'] for c in data['categories']]
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        for classwise in (False, True):
+            caplog.clear()
+            with caplog.at_level(logging.INFO):
+                run(to_samples(data_set), ann_file=str(path), classwise=classwise)
+            assert [name in caplog.text for name in names] == [classwise] * len(names)
+    finally:
+        logger.removeHandler(caplog.handler)
+
+
+def test_label_without_a_category_is_refused(data_set):
+    path, _, _ = data_set
+    samples = to_samples(data_set)
+    sample = next(s for s in samples if len(s.pred_instances))
+    sample.pred_instances.labels[0] = 7
+    with pytest.raises(ValueError, match=r'labels below 7.* got 7\. Set num_classes'):
+        run(samples, ann_file=str(path))
+
+
+def test_missing_masks_are_refused(data_set):
+    path, _, _ = data_set
+    with pytest.raises(ValueError, match=r"masks for 'segm', got"):
+        run(to_samples(data_set, masks=None), ann_file=str(path), metric='segm')
+
+
+def test_images_of_another_data_set_are_named(data_set):
+    path, data, by_image = data_set
+    records = next(records for records in by_image.values() if records)
+    sample = to_sample(1000, records, [c['id'] for c in data['categories']])
+    with pytest.raises(ValueError, match=r'image_id .*unknown: 1000'):
+        run([sample], ann_file=str(path))
+
+
+@pytest.mark.parametrize('key, field', [('images', 'neg_category_ids'),
+                                        ('images', 'not_exhaustive_category_ids'),
+                                        ('categories', 'frequency')])
+def test_annotations_without_a_field_are_refused_at_construction(data_set, write_json, key, field):
+    _, data, _ = data_set
+    data = copy.deepcopy(data)
+    del data[key][-1][field]
+    path = str(write_json(data, 'lacking.json'))
+    with pytest.raises(ValueError, match=rf'{field}.*lacking\.json'):
+        METRICS.build(dict(type='FastLVISMetric', ann_file=path))
+
+
+def test_missing_annotations_are_refused_at_construction(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'ann_file=.*none\.json'):
+        METRICS.build(dict(type='FastLVISMetric', ann_file=str(tmp_path / 'none.json')))
+
+
+@pytest.mark.parametrize('argument, value',
+                         [('metric', 'proposal'), ('metric', []), ('max_dets', 0)])
+def test_arguments_out_of_range_are_refused(data_set, argument, value):
+    with pytest.raises(ValueError, match=rf'FastLVISMetric\({argument}=\)'):
+        METRICS.build(dict(type='FastLVISMetric', ann_file=str(data_set[0]), **{argument: value}))

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import bacl  # noqa: F401
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bacl.models.feature_hallucination import ClassFeatureDistribution, batch_moments
+
+DATA = Path(__file__).parents[2] / 'data'
+
+
+def test_equals_official_statistics_over_three_updates():
+    with np.load(DATA / 'bacl_fhm.npz') as official:
+        distribution = ClassFeatureDistribution(
+            int(official['num_classes']), int(official['feat_dim']),
+            float(official['decay_ratio'])).double()
+        for step in range(3):
+            distribution.observe(torch.from_numpy(official[f'embeddings_{step}']),
+                                 torch.from_numpy(official[f'labels_{step}']))
+            for ours, theirs in ((distribution.mean, 'prototype'), (distribution.var, 'variance'),
+                                 (distribution.is_known.double(), 'used')):
+                torch.testing.assert_close(
+                    ours, torch.from_numpy(official[f'{theirs}_after_{step}']).double(),
+                    rtol=1e-9, atol=1e-14)
+
+
+def test_equals_official_hallucinated_features():
+    with np.load(DATA / 'bacl_fhm.npz') as official:
+        distribution = ClassFeatureDistribution(
+            int(official['num_classes']), int(official['feat_dim'])).double()
+        distribution.mean.copy_(torch.from_numpy(official['prototype_after_2']))
+        distribution.var.copy_(torch.from_numpy(official['variance_after_2']))
+        feats = distribution.sample(torch.from_numpy(official['hallucinated_labels']),
+                                    torch.from_numpy(official['noise']))
+        torch.testing.assert_close(feats, torch.from_numpy(official['hallucinated_features']),
+                                   rtol=1e-9, atol=1e-14)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), num_samples=st.integers(0, 12))
+def test_moments_equal_torchs_class_by_class(seed, num_samples):
+    generator = torch.Generator().manual_seed(seed)
+    # A mean of 1000 makes sums of squares cancel if they are not centred.
+    feats = 1000 + torch.randn(num_samples, 3, generator=generator, dtype=torch.float64)
+    labels = torch.randint(4, (num_samples,), generator=generator)
+    count, mean, var = batch_moments(feats, labels, 4)
+    for c in range(4):
+        own = feats[labels == c]
+        assert count[c] == len(own)
+        expected_mean = own.mean(0) if len(own) else torch.zeros(3).double()
+        expected_var = own.var(0) if len(own) > 1 else torch.zeros(3).double()
+        torch.testing.assert_close(mean[c], expected_mean, rtol=1e-12, atol=0)
+        torch.testing.assert_close(var[c], expected_var, rtol=1e-9, atol=1e-12)
+
+
+def test_first_sight_copies_later_sights_mix_and_absent_classes_rest():
+    distribution = ClassFeatureDistribution(3, 1, momentum=0.25).double()
+    distribution.observe(torch.tensor([[2.], [4.]]).double(), torch.tensor([0, 0]))
+    assert distribution.mean[0] == 3 and distribution.var[0] == 2
+    distribution.observe(torch.tensor([[7.], [5.]]).double(), torch.tensor([0, 1]))
+    # Class 0: 3 + (7 - 3) / 4; its variance of a single sample is 0. Class 1 is new.
+    assert distribution.mean.flatten().tolist() == [4, 5, 0]
+    assert distribution.var.flatten().tolist() == [1.5, 0, 0]
+    assert distribution.is_known.tolist() == [True, True, False]
+
+
+def test_an_empty_step_changes_nothing():
+    distribution = ClassFeatureDistribution(2, 3)
+    distribution.observe(torch.randn(4, 3), torch.tensor([0, 0, 1, 1]))
+    before = {k: v.clone() for k, v in distribution.state_dict().items()}
+    distribution.observe(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long))
+    assert all(torch.equal(v, before[k]) for k, v in distribution.state_dict().items())
+
+
+def test_drawn_features_have_the_moments_of_the_distribution():
+    distribution = ClassFeatureDistribution(2, 2)
+    distribution.mean.copy_(torch.tensor([[0., 0.], [5., -5.]]))
+    distribution.var.copy_(torch.tensor([[1., 1.], [4., 9.]]))
+    noise = torch.randn(20000, 2, generator=torch.Generator().manual_seed(0))
+    feats = distribution.sample(torch.ones(20000, dtype=torch.long), noise)
+    # Standard errors: sigma / sqrt(n) = 0.02; four of them leave a chance of 1e-4.
+    assert feats.mean(0).tolist() == pytest.approx([5, -5], abs=0.09)
+    assert feats.std(0).tolist() == pytest.approx([2, 3], rel=0.03)
+
+
+@pytest.mark.parametrize('momentum', [0, -0.1, 1.5])
+def test_momentum_is_checked(momentum):
+    with pytest.raises(ValueError, match='momentum='):
+        ClassFeatureDistribution(2, 2, momentum)

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import bacl  # noqa: F401
+import numpy as np
+import pytest
+import torch
+
+from bacl.models.feature_hallucination import class_probability, sample_classes
+
+DATA = Path(__file__).parents[2] / 'data'
+
+
+def test_equals_official_probabilities_and_draws():
+    with np.load(DATA / 'bacl_fhm.npz') as official:
+        probability = class_probability(torch.from_numpy(official['correct_ratio']))
+        torch.testing.assert_close(probability, torch.from_numpy(official['sampling_probability']))
+        classes = sample_classes(probability, torch.from_numpy(official['sampling_uniform']))
+        assert classes.tolist() == official['sampled_classes'].tolist()
+
+
+def test_frequency_of_draws_follows_the_weakness():
+    strength = torch.tensor([1.0, 0.7, 0.1, 0.6])  # weakness 0, 0.3, 0.9, 0.4
+    uniform = torch.rand(16000, generator=torch.Generator().manual_seed(0))
+    counts = torch.bincount(sample_classes(class_probability(strength), uniform), minlength=4)
+    expected = 16000 * np.array([0, 0.3, 0.9, 0.4]) / 1.6
+    assert counts[0] == 0
+    chi_square = (((counts.numpy() - expected)[1:]) ** 2 / expected[1:]).sum()
+    assert chi_square < 9.21  # p > 0.01 at 2 degrees of freedom
+
+
+def test_all_strong_classes_are_drawn_evenly():
+    assert class_probability(torch.ones(4)).tolist() == [0.25] * 4
+
+
+def test_a_draw_above_a_sum_that_rounds_below_one_takes_the_last_class():
+    assert sample_classes(torch.tensor([0.5, 0.4999]), torch.tensor([0.99995])).tolist() == [1]
+
+
+@pytest.mark.parametrize('strength', [[0.0, 0.0], [0.3, 0.9]])
+def test_probabilities_sum_to_one(strength):
+    assert class_probability(torch.tensor(strength)).sum().item() == pytest.approx(1)

@@ -1,0 +1,59 @@
+import bacl  # noqa: F401
+import pytest
+import torch
+
+from bacl.models.losses import FCBL, LongTailLoss, ObjectnessBCELoss
+from bacl.models.losses.base import one_hot_targets
+
+
+def test_an_incomplete_loss_cannot_be_built():
+    class NoActivation(LongTailLoss):
+        def get_cls_channels(self, num_classes):
+            return num_classes
+
+        def get_accuracy(self, cls_score, labels):
+            return {}
+
+        def forward(self, *args, **kwargs):
+            return 0
+
+    with pytest.raises(TypeError, match='get_activation'):
+        NoActivation()
+
+
+@pytest.mark.parametrize('loss_type', [ObjectnessBCELoss, FCBL])
+@pytest.mark.parametrize('kwargs, name', [
+    (dict(num_classes=0), 'num_classes='), (dict(num_classes=3.0), 'num_classes='),
+    (dict(num_classes=3, reduction='avg'), 'reduction='),
+    (dict(num_classes=3, loss_weight=-1), 'loss_weight='),
+])
+def test_arguments_out_of_range_are_named(loss_type, kwargs, name):
+    with pytest.raises(ValueError, match=name):
+        loss_type(**kwargs)
+
+
+@pytest.mark.parametrize('loss_type', [ObjectnessBCELoss, FCBL])
+def test_a_head_with_another_number_of_classes_is_refused(loss_type):
+    with pytest.raises(ValueError, match='num_classes=4.*num_classes=5'):
+        loss_type(num_classes=4).get_cls_channels(5)
+    assert loss_type(num_classes=4).get_cls_channels(4) == 5
+
+
+def test_unknown_reduction_override_is_refused():
+    loss = ObjectnessBCELoss(num_classes=2)
+    with pytest.raises(ValueError, match='reduction='):
+        loss(torch.zeros(1, 3), torch.tensor([0]), reduction_override='avg')
+
+
+def test_accuracy_uses_the_scores_with_objectness():
+    # Logit 3 of class 0 beats the background logit 1, but the objectness 1 - sigmoid(1) = 0.27
+    # brings class 0 to 0.26 against a background score of 0.73.
+    loss = ObjectnessBCELoss(num_classes=1)
+    cls_score = torch.tensor([[3.0, 1.0], [3.0, -3.0]])
+    accuracy = loss.get_accuracy(cls_score, torch.tensor([1, 0]))['acc']
+    assert accuracy.item() == 100
+
+
+def test_one_hot_targets_put_background_last():
+    targets = one_hot_targets(torch.tensor([0, 2]), torch.zeros(2, 3))
+    assert targets.tolist() == [[1, 0, 0], [0, 0, 1]]

@@ -1,0 +1,132 @@
+import bacl  # noqa: F401
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+
+C = 3
+
+
+def roi_head_cfg(**kwargs):
+    return ConfigDict(dict(
+        type='FHMRoIHead',
+        hallucinator=dict(type='FeatureHallucinator', num_sampled_classes=4,
+                          num_features_per_class=5),
+        bbox_roi_extractor=dict(
+            type='SingleRoIExtractor', out_channels=4, featmap_strides=[4],
+            roi_layer=dict(type='RoIAlign', output_size=3, sampling_ratio=2)),
+        bbox_head=dict(
+            type='Shared2FCBBoxHead', in_channels=4, fc_out_channels=6, roi_feat_size=3,
+            num_classes=C, loss_cls=dict(type='FCBL', num_classes=C),
+            loss_bbox=dict(type='L1Loss')),
+        train_cfg=dict(
+            assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5,
+                          min_pos_iou=0.5, match_low_quality=False),
+            sampler=dict(type='RandomSampler', num=8, pos_fraction=0.5,
+                         add_gt_as_proposals=True),
+            pos_weight=-1, debug=False),
+        test_cfg=dict(score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=5),
+    ), **kwargs)
+
+
+def batch(labels_per_image, seed=0):
+    torch.manual_seed(seed)
+    x = (torch.randn(len(labels_per_image), 4, 16, 16),)
+    proposals, samples = [], []
+    for labels in labels_per_image:
+        corner = torch.rand(len(labels), 2) * 30
+        gt = InstanceData(bboxes=torch.cat([corner, corner + 10 + torch.rand_like(corner) * 20],
+                                           dim=1), labels=torch.tensor(labels, dtype=torch.long))
+        corner = torch.rand(6, 2) * 30
+        proposals.append(InstanceData(bboxes=torch.cat([corner, corner + 15], dim=1)))
+        sample = DetDataSample(metainfo=dict(img_shape=(64, 64), scale_factor=(1., 1.)))
+        sample.gt_instances = gt
+        samples.append(sample)
+    return x, proposals, samples
+
+
+def test_hallucinated_features_reach_the_loss_and_the_indicator():
+    head = MODELS.build(roi_head_cfg())
+    losses = head.loss(*batch([[0, 1], [1]]))
+    assert set(losses) == {'loss_cls', 'loss_bbox', 'acc'}
+    (hallucinator,) = head.hallucinators
+    assert hallucinator.distribution.is_known.tolist() == [True, True, False]
+    # Each of the four drawn classes (unknown class 2 yields nothing) adds five samples.
+    num_extra = head.bbox_head.loss_cls.indicator.num_samples.sum().item()
+    head.hallucinating = False
+    head.bbox_head.loss_cls.indicator.reset()
+    head.loss(*batch([[0, 1], [1]]))
+    num_extra -= head.bbox_head.loss_cls.indicator.num_samples.sum().item()
+    assert num_extra in (5, 10, 15, 20)
+
+
+def test_statistics_are_those_of_the_classifiers_inputs_around_the_ground_truth():
+    head = MODELS.build(roi_head_cfg())
+    x, proposals, samples = batch([[2]])
+    torch.manual_seed(3)
+    feats, labels = head.gt_features(0, x, samples)
+    torch.manual_seed(3)
+    boxes = head.hallucinators[0].box_generator(samples[0].gt_instances.bboxes, (64, 64))
+    rois = torch.cat([torch.zeros(16, 1), boxes], dim=1)
+    expected = head.bbox_roi_extractor(x, rois).flatten(1)
+    for fc in head.bbox_head.shared_fcs:
+        expected = fc(expected).relu()
+    torch.testing.assert_close(feats, expected)
+    assert labels.tolist() == [2] * 16 and not feats.requires_grad
+
+
+def test_only_the_classifier_gets_gradient_from_hallucinated_features():
+    head = MODELS.build(roi_head_cfg())
+    grads = []
+    for hallucinating in (True, False):
+        torch.manual_seed(1)
+        head.hallucinating = hallucinating
+        head.zero_grad()
+        head.bbox_head.loss_cls.indicator.reset()
+        losses = head.loss(*batch([[0, 1], [1]]))
+        losses['loss_bbox'].backward(retain_graph=True)
+        grads.append(head.bbox_head.shared_fcs[0].weight.grad.clone())
+        head.zero_grad()
+        losses['loss_cls'].backward()
+        grads.append(head.bbox_head.fc_cls.weight.grad.clone())
+    assert torch.equal(grads[0], grads[2])
+    assert not torch.allclose(grads[1], grads[3])
+
+
+def test_a_batch_without_ground_truth_trains_on_background():
+    head = MODELS.build(roi_head_cfg())
+    head.loss(*batch([[0, 1], [1]]))
+    before = head.hallucinators[0].distribution.mean.clone()
+    losses = head.loss(*batch([[], []]))
+    assert losses['loss_cls'].isfinite()
+    assert torch.equal(head.hallucinators[0].distribution.mean, before)
+
+
+def test_prediction_is_the_hosts():
+    cfg = roi_head_cfg()
+    head = MODELS.build(cfg).eval()
+    host_cfg = {k: v for k, v in cfg.items() if k != 'hallucinator'} | dict(type='StandardRoIHead')
+    host = MODELS.build(ConfigDict(host_cfg)).eval()
+    host.load_state_dict(head.state_dict(), strict=False)
+    results = []
+    for model in (head, host):
+        x, proposals, samples = batch([[0], [1]])
+        results.append(model.predict(x, proposals, samples))
+    for ours, theirs in zip(*results):
+        assert len(ours) and torch.equal(ours.scores, theirs.scores)
+        assert torch.equal(ours.bboxes, theirs.bboxes) and torch.equal(ours.labels, theirs.labels)
+
+
+def test_state_is_in_the_checkpoint():
+    assert {'hallucinators.0.distribution.mean', 'hallucinators.0.distribution.var',
+            'hallucinators.0.distribution.is_known'} <= set(
+                MODELS.build(roi_head_cfg()).state_dict())
+
+
+def test_a_loss_without_indicator_is_refused():
+    cfg = roi_head_cfg()
+    cfg.bbox_head.loss_cls = dict(type='ObjectnessBCELoss', num_classes=C)
+    with pytest.raises(TypeError, match='loss_cls with a long-term.*ObjectnessBCELoss'):
+        MODELS.build(cfg)

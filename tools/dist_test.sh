@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Test with several processes: one per GPU, or on a machine without GPU as many on the CPU.
+set -euo pipefail
+
+if (($# < 3)); then
+    echo "Usage: [NNODES=1 NODE_RANK=0 MASTER_ADDR=127.0.0.1 PORT=29500]" \
+        "bash $0 CONFIG CHECKPOINT GPUS [arguments of test.py]" >&2
+    exit 2
+fi
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export PYTHONPATH="${tools%/*}${PYTHONPATH:+:$PYTHONPATH}"
+
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$3" \
+    "$tools/test.py" "$1" "$2" --launcher pytorch "${@:4}"

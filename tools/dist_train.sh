@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Train with several processes: one per GPU, or on a machine without GPU as many on the CPU.
+set -euo pipefail
+
+if (($# < 2)); then
+    echo "Usage: [NNODES=1 NODE_RANK=0 MASTER_ADDR=127.0.0.1 PORT=29500]" \
+        "bash $0 CONFIG GPUS [arguments of train.py]" >&2
+    exit 2
+fi
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export PYTHONPATH="${tools%/*}${PYTHONPATH:+:$PYTHONPATH}"
+
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$2" \
+    "$tools/train.py" "$1" --launcher pytorch "${@:3}"

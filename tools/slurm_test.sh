@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Test as a Slurm job.
+set -euo pipefail
+
+if (($# < 4)); then
+    echo "Usage: [GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 SRUN_ARGS=...]" \
+        "bash $0 PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of test.py]" >&2
+    exit 2
+fi
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+export PYTHONPATH="${tools%/*}${PYTHONPATH:+:$PYTHONPATH}"
+gpus=${GPUS:-8}
+gpus_per_node=${GPUS_PER_NODE:-8}
+read -ra srun_args <<<"${SRUN_ARGS:-}"
+
+exec srun -p "$1" \
+    --job-name="$2" \
+    --gres="gpu:$gpus_per_node" \
+    --ntasks="$gpus" \
+    --ntasks-per-node="$gpus_per_node" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" \
+    --kill-on-bad-exit=1 \
+    ${srun_args[@]+"${srun_args[@]}"} \
+    "${PYTHON:-python}" -u "$tools/test.py" "$3" "$4" --launcher slurm "${@:5}"

@@ -1,0 +1,69 @@
+"""Train a detector: one process on the CPU or a GPU, or as one of many under a launcher."""
+
+import argparse
+
+from bacl.engine.launch import LAUNCHERS, prepare_launch
+from bacl.engine.stage1 import prepare_stage1
+from bacl.engine.work_dir import prepare_resume, require_file, resolve_work_dir
+from mmengine.config import Config, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Train a detector.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--stage1-checkpoint', metavar='PATH|auto',
+        help='stage-2 configs only: checkpoint or work_dir of stage 1 (default: the newest '
+        'checkpoint of the folder named after the stage-1 config, beside the work_dir)')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='PATH',
+        help='go on from this checkpoint, or without a value from the newest in the work_dir')
+    parser.add_argument('--seed', type=int, help='seed of all random numbers')
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true',
+        help="scale the learning rate by the real batch size over the config's base_batch_size")
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override settings of the config, e.g. train_cfg.max_epochs=1 key="[a,b]"')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
+    # torch.distributed.launch passes it; torchrun sets the environment variable instead.
+    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Return the config with the command line applied, everything that can fail early checked."""
+    require_file(args.config, 'config')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    if args.seed is not None:
+        cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
+    if args.amp:
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ValueError('--auto-scale-lr expects `auto_scale_lr.base_batch_size` in the '
+                             f'config, got {args.config!r} without it.')
+        cfg.auto_scale_lr.enable = True
+    resolve_work_dir(cfg, args.config, args.work_dir)
+    prepare_resume(cfg, args.resume)
+    prepare_stage1(cfg, args.stage1_checkpoint)
+    prepare_launch(cfg, args.launcher)
+    return cfg
+
+
+def main() -> None:
+    """Train."""
+    cfg = load_config(parse_args())
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()
