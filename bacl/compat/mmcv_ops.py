@@ -19,7 +19,9 @@ import torchvision
 from torch import Tensor
 
 _NAME = 'mmcv._ext'
-_CURE = 'Install mmcv with compiled operators: pip uninstall mmcv-lite && pip install "mmcv>=2.0.0".'
+_CURE = (
+    'Run: pip uninstall -y mmcv-lite && pip install "mmcv>=2.0.0,<2.2.0" (compiles for minutes).'
+)
 _AVERAGE_POOLING = 1
 
 

@@ -1,6 +1,7 @@
 """The packages that bacl needs, the versions it accepts, and the command that provides them.
 
-One table, :data:`REQUIREMENTS`, drives the check at import, its message and ``python -m bacl.check``.
+One table, :data:`REQUIREMENTS`, drives the check at import, its message, and the report of
+``python -m bacl.check``.
 Only the standard library is imported here, and no package is imported to learn its version: mmdet
 refuses an unsuitable mmcv while it is imported, with a message that does not name the cure.
 """
@@ -9,7 +10,7 @@ import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -83,18 +84,17 @@ class Installed:
         return (name + self.requirement.window, *self.requirement.along)
 
 
+_FORK_OF_MMDET = 'onedl-mmdetection'
+
 REQUIREMENTS = (
     Requirement('torch', ('torch',), minimum='2.1', along=('torchvision',)),
     Requirement('torchvision', ('torchvision',), minimum='0.16', along=('torch',)),
     Requirement('numpy', ('numpy',)),
     Requirement('mmengine', ('mmengine', 'onedl-mmengine'), minimum='0.10.3', below='1'),
-    # mmdet 3.3.0 refuses mmcv 2.2.0 and above.
-    Requirement(
-        'mmcv', ('mmcv-lite', 'mmcv', 'onedl-mmcv-lite', 'onedl-mmcv'), minimum='2.0.0', below='2.2.0'
-    ),
-    Requirement('mmdet', ('mmdet', 'onedl-mmdetection'), minimum='3.3.0', below='4'),
-    # mmengine resolves `mmdet::` in configs with pkg_resources, which setuptools gives up.
-    Requirement('pkg_resources', ('setuptools',), below='81'),
+    Requirement('mmcv', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), minimum='2.0.0', below='2.2.0'),
+    Requirement('mmdet', ('mmdet', _FORK_OF_MMDET), minimum='3.3.0', below='4'),
+    # mmengine resolves `mmdet::` in configs with pkg_resources, gone with setuptools 82.
+    Requirement('pkg_resources', ('setuptools',), below='82'),
     Requirement('faster_coco_eval', ('faster-coco-eval',)),
     Requirement('pycocotools', ('pycocotools',)),
 )
@@ -125,7 +125,16 @@ def find_installed(requirement: Requirement) -> Installed:
 
 def find_all_installed() -> list[Installed]:
     """Look up all of :data:`REQUIREMENTS`, in their order."""
-    return [find_installed(requirement) for requirement in REQUIREMENTS]
+    packages = [find_installed(requirement) for requirement in REQUIREMENTS]
+    if any(package.distribution == _FORK_OF_MMDET for package in packages):
+        # It is the official mmdet 3.3.0 that refuses mmcv 2.2.0 and above.
+        packages = [
+            replace(package, requirement=replace(package.requirement, below=''))
+            if package.requirement.module == 'mmcv'
+            else package
+            for package in packages
+        ]
+    return packages
 
 
 def pip_command(packages: Sequence[Installed]) -> str:

@@ -5,7 +5,6 @@ import bacl  # noqa: F401
 import cv2
 import numpy as np
 import pytest
-from mmengine.registry import DefaultScope
 
 # Ids are neither sorted nor contiguous: labels are positions in this list.
 CATEGORIES = [
@@ -66,10 +65,3 @@ def make_lvis(tmp_path: Path):
         return tmp_path
 
     return make
-
-
-@pytest.fixture
-def mmdet_scope():
-    """Transforms are looked up in mmdet's registry, as the configs' default_scope makes it."""
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        yield

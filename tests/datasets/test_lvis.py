@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
 DATASET_OF = {'v0.5': LongTailLVISV05Dataset, 'v1': LongTailLVISV1Dataset}
 PREFIX_OF = {'v0.5': 'train2017/', 'v1': ''}
-LOADING = [dict(type='mmdet.LoadImageFromFile')]
+LOADING = [dict(type='LoadImageFromFile')]
 
 both_versions = pytest.mark.parametrize('version', DATASET_OF)
 
@@ -185,8 +185,7 @@ def assert_boxes_inside(data_sample, img_shape: tuple[int, int]) -> None:
 
 
 @both_versions
-def test_stage_1_samples_are_full_canvases_whose_boxes_fit_their_masks(
-        make_lvis, mmdet_scope, version):
+def test_stage_1_samples_are_full_canvases_whose_boxes_fit_their_masks(make_lvis, version):
     np.random.seed(0)
     dataset = train_dataset(f'lvis_{version}_copy-paste.py', make_lvis(version))
     for index in [*range(len(dataset)), *range(len(dataset))]:
@@ -200,8 +199,7 @@ def test_stage_1_samples_are_full_canvases_whose_boxes_fit_their_masks(
 
 
 @both_versions
-def test_stage_2_samples_have_one_of_six_scales_and_are_never_empty(
-        make_lvis, mmdet_scope, version):
+def test_stage_2_samples_have_one_of_six_scales_and_are_never_empty(make_lvis, version):
     np.random.seed(0)
     dataset = train_dataset(f'lvis_{version}.py', make_lvis(version))
     assert any(not dataset.get_data_info(i)['instances'] for i in range(len(dataset)))
@@ -217,7 +215,7 @@ def test_stage_2_samples_have_one_of_six_scales_and_are_never_empty(
     assert short_sides <= {640, 672, 704, 736, 768, 800} and len(short_sides) > 3
 
 
-def test_object_hidden_by_copy_paste_leaves_no_box_of_area_0(mmdet_scope):
+def test_object_hidden_by_copy_paste_leaves_no_box_of_area_0():
     def sample(box: tuple[int, int, int, int]) -> dict:
         x1, y1, x2, y2 = box
         masks = np.zeros((1, 64, 64), np.uint8)

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from bacl.compat.checkpoints import from_plain, to_plain
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-
-from bacl.compat.checkpoints import from_plain, to_plain
 
 
 @HOOKS.register_module()

@@ -6,8 +6,8 @@ from mmcv.transforms import Compose
 from mmdet.structures.bbox import HorizontalBoxes
 
 CROP_BESIDE_THE_OBJECT = [
-    dict(type='mmdet.RandomCrop', crop_size=(8, 8), allow_negative_crop=True),
-    dict(type='mmdet.FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2)),
+    dict(type='RandomCrop', crop_size=(8, 8), allow_negative_crop=True),
+    dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2)),
 ]
 
 
@@ -37,7 +37,7 @@ def test_mmdet_passes_on_crops_without_objects(crops):
 
 
 def test_crops_without_objects_are_dropped_and_others_kept(crops):
-    results = crops(dict(type='mmdet.DropEmptyGT'))
+    results = crops(dict(type='DropEmptyGT'))
     sizes = {None if r is None else len(r['gt_bboxes']) for r in results}
     assert sizes == {None, 1}
 

@@ -120,9 +120,9 @@ def test_samples_padded_by_the_sampler_do_not_count_twice(data_set):
     path, _, _ = data_set
     samples = to_samples(data_set)
     expected = run(samples, ann_file=str(path))
-    assert_equal(run(samples + samples[:3], size=len(samples), ann_file=str(path)), expected)
+    assert_equal(run(samples + samples, size=len(samples), ann_file=str(path)), expected)
     # Nor does an image that another sampler repeats.
-    assert_equal(run(samples + samples[:3], ann_file=str(path)), expected)
+    assert_equal(run(samples + samples, ann_file=str(path)), expected)
 
 
 def test_images_without_predictions_are_missed(data_set):

@@ -1,0 +1,168 @@
+"""Building of Emoji-LT on disk."""
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .contact_sheet import draw_contact_sheet
+from .lvis_json import digest_files, write_json
+from .plan import SPLIT_STREAMS, plan_dataset
+from .presets import get_preset
+from .render import Progress, render_dataset
+
+# To be raised with every change of what is built from the same preset and seed.
+BUILD_VERSION = 1
+
+STAMP = 'build.json'
+CONTACT_SHEET = 'contact_sheet.png'
+ANNOTATION_FOLDER = 'annotations'
+
+
+@dataclass(frozen=True)
+class EmojiLTSummary:
+    """What was built.
+
+    Attributes:
+        preset: name of the preset.
+        seed: of everything random.
+        version: of the builder.
+        num_rare: categories with 1 to 10 training images.
+        num_common: categories with 11 to 100 training images.
+        num_frequent: categories with more than 100 training images.
+        num_images: per split, 'train' and 'val'.
+        num_objects: per split.
+        digest: SHA-256 of the two annotation files, train first.
+        out_dir: the folder of the dataset.
+    """
+
+    preset: str
+    seed: int
+    version: int
+    num_rare: int
+    num_common: int
+    num_frequent: int
+    num_images: dict[str, int]
+    num_objects: dict[str, int]
+    digest: str
+    out_dir: Path
+
+    def objects_per_image(self, split: str) -> float:
+        """Mean number of objects in an image of a split."""
+        return self.num_objects[split] / self.num_images[split]
+
+    def ann_file(self, split: str) -> Path:
+        """Annotation file of a split."""
+        return annotation_file(self.out_dir, split)
+
+    @property
+    def contact_sheet(self) -> Path:
+        """Picture of samples with boxes."""
+        return self.out_dir / CONTACT_SHEET
+
+
+def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, workers: int = 1,
+                   progress: Progress | None = None) -> EmojiLTSummary:
+    """Build Emoji-LT, or find that it is built.
+
+    Writes ``annotations/emoji_lt_{train,val}.json`` (LVIS v1), ``train/*.jpg``, ``val/*.jpg``,
+    ``contact_sheet.png`` and ``build.json``. The same preset and seed give the same annotations,
+    however many workers there are. The folder appears under its name only when it is complete; one
+    that is complete is kept as it is.
+
+    Args:
+        preset: 'smoke', 'mini' or 'full'.
+        out_dir: folder of the dataset. One that holds another or an incomplete build is replaced.
+        seed: of everything random, >= 0.
+        workers: number of processes, >= 1.
+        progress: called with the number of images done and of all images.
+
+    Returns:
+        What was built.
+
+    Raises:
+        ValueError: if an argument is out of range.
+        FileExistsError: if ``out_dir`` is something else than an Emoji-LT dataset.
+        OSError: if ``out_dir`` cannot be written.
+        ImportError: if a package with drawings, names or photographs is missing or has the wrong
+            version.
+    """
+    sizes = get_preset(preset)
+    for name, value, minimum in (('seed', seed, 0), ('workers', workers, 1)):
+        if value < minimum:
+            raise ValueError(f'build_emoji_lt({name}=) expects a number >= {minimum}, got {value}.')
+    out_dir = Path(out_dir)
+    built = read_build(out_dir, preset, seed)
+    if built is not None:
+        return built
+    check_replaceable(out_dir)
+
+    partial_dir = out_dir.with_name(f'{out_dir.name}.partial')
+    shutil.rmtree(partial_dir, ignore_errors=True)
+    partial_dir.mkdir(parents=True)
+    try:
+        plan = plan_dataset(sizes, seed)
+        datasets = render_dataset(plan, sizes.image_size, partial_dir, seed, workers, progress)
+        (partial_dir / ANNOTATION_FOLDER).mkdir()
+        for split, dataset in datasets.items():
+            write_json(annotation_file(partial_dir, split), dataset)
+        draw_contact_sheet(partial_dir, datasets['train']).save(partial_dir / CONTACT_SHEET)
+        summary = summarize(preset, seed, datasets, partial_dir, out_dir)
+        write_json(partial_dir / STAMP,
+                   {key: value for key, value in asdict(summary).items() if key != 'out_dir'})
+        shutil.rmtree(out_dir, ignore_errors=True)
+        partial_dir.rename(out_dir)
+    finally:
+        shutil.rmtree(partial_dir, ignore_errors=True)
+    return summary
+
+
+def annotation_file(root: Path, split: str) -> Path:
+    """Annotation file of a split in a dataset's folder."""
+    return root / ANNOTATION_FOLDER / f'emoji_lt_{split}.json'
+
+
+def read_build(out_dir: Path, preset: str, seed: int) -> EmojiLTSummary | None:
+    """The summary of a complete build of this preset, seed and version; None if there is none."""
+    stamp = out_dir / STAMP
+    if not stamp.is_file():
+        return None
+    summary = EmojiLTSummary(**json.loads(stamp.read_text()), out_dir=out_dir)
+    if (summary.preset, summary.seed, summary.version) != (preset, seed, BUILD_VERSION):
+        return None
+    ann_files = [summary.ann_file(split) for split in SPLIT_STREAMS]
+    complete = all(file.is_file() for file in ann_files) and all(
+        len(list((out_dir / split).glob('*.jpg'))) == summary.num_images[split]
+        for split in SPLIT_STREAMS)
+    return summary if complete and digest_files(ann_files) == summary.digest else None
+
+
+def check_replaceable(out_dir: Path) -> None:
+    """Raise an error if a folder holds anything that a build did not put there."""
+    if out_dir.is_dir():
+        known = {ANNOTATION_FOLDER, CONTACT_SHEET, STAMP, *SPLIT_STREAMS}
+        foreign = sorted(entry.name for entry in out_dir.iterdir() if entry.name not in known)
+    else:
+        foreign = [out_dir.name] if out_dir.exists() else []
+    if foreign:
+        raise FileExistsError(f'build_emoji_lt(out_dir=) expects a new folder or one of its own, '
+                              f'got {out_dir} with {foreign[0]!r}. Choose another folder.')
+
+
+def summarize(preset: str, seed: int, datasets: dict[str, dict], written_to: Path,
+              out_dir: Path) -> EmojiLTSummary:
+    """Count what was written.
+
+    Args:
+        preset: name of the preset.
+        seed: of everything random.
+        datasets: content of the annotation file per split.
+        written_to: folder in which the annotation files lie now.
+        out_dir: folder in which they will lie.
+    """
+    groups = [category['frequency'] for category in datasets['train']['categories']]
+    return EmojiLTSummary(
+        preset, seed, BUILD_VERSION, groups.count('r'), groups.count('c'), groups.count('f'),
+        {split: len(dataset['images']) for split, dataset in datasets.items()},
+        {split: len(dataset['annotations']) for split, dataset in datasets.items()},
+        digest_files([annotation_file(written_to, split) for split in datasets]), out_dir)

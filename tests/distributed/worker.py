@@ -1,0 +1,69 @@
+"""One rank of the tests in test_state_across_ranks.py: python worker.py CASE OUT_DIR."""
+import sys
+from pathlib import Path
+
+import bacl  # noqa: F401
+import torch
+import torch.distributed as dist
+from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
+from mmengine.registry import init_default_scope
+
+from bacl.models.feature_hallucination import ClassFeatureDistribution
+from bacl.models.indicators import ConfusionMatrix
+
+CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
+C, D, STEPS = 5, 4, 3
+
+
+def samples(step):
+    generator = torch.Generator().manual_seed(step)
+    logits = torch.randn(12, C + 1, generator=generator)
+    feats = torch.randn(12, D, generator=generator)
+    return logits, feats, torch.randint(C + 1, (12,), generator=generator)
+
+
+def observe(split):
+    """Feed `split` (a slice per step) of the common stream; return the states."""
+    indicator, distribution = ConfusionMatrix(C), ClassFeatureDistribution(C, D)
+    for step in range(STEPS):
+        logits, feats, labels = (tensor[split] for tensor in samples(step))
+        indicator.observe(logits, labels)
+        distribution.observe(feats[labels < C], labels[labels < C])
+    return {**indicator.state_dict(), **distribution.state_dict()}
+
+
+def train_with_an_empty_rank():
+    """Steps of DDP in which one rank, then the other, then both have no ground truth."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(CONFIG).model).train()
+    model = MMDistributedDataParallel(model, broadcast_buffers=False, device_ids=None)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    rank = dist.get_rank()
+    torch.manual_seed(rank)
+    for step, has_objects in enumerate([(3, 3), (3, 0), (0, 3), (0, 0)]):
+        data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[has_objects[rank]], num_classes=120)
+        losses = model(**model.module.data_preprocessor(data, True), mode='loss')
+        total = sum(sum(v) if isinstance(v, list) else v
+                    for k, v in losses.items() if 'loss' in k)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    return {k: v for k, v in model.module.state_dict().items()
+            if 'indicator' in k or 'hallucinators' in k or 'fc_cls' in k}
+
+
+if __name__ == '__main__':
+    case, out_dir = sys.argv[1], Path(sys.argv[2])
+    dist.init_process_group('gloo')
+    rank = dist.get_rank()
+    if case == 'train':
+        state = train_with_an_empty_rank()
+    else:
+        border = int(case)
+        state = observe(slice(0, border) if rank == 0 else slice(border, None))
+    torch.save(state, out_dir / f'{rank}.pth')
+    dist.destroy_process_group()

@@ -1,0 +1,69 @@
+import math
+from types import SimpleNamespace
+
+import bacl  # noqa: F401
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.logging import MessageHub
+from torch import nn
+
+from bacl.engine.hooks import ShortTermIndicatorHook
+from bacl.models.losses import FCBL
+
+CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
+
+
+def runner(model, epoch=0):
+    return SimpleNamespace(model=model, epoch=epoch,
+                           message_hub=MessageHub.get_instance(f'test{id(model)}'))
+
+
+@pytest.mark.parametrize('epoch, reweighting, hallucinating', [
+    (0, False, False), (1, True, False), (2, True, True), (7, True, True)])
+def test_switches_follow_the_epoch_also_after_resuming_in_the_middle(epoch, reweighting,
+                                                                     hallucinating):
+    model = MODELS.build(Config.fromfile(CONFIG).model)
+    hook = ShortTermIndicatorHook(reweight_start=1, hallucination_start=2)
+    run = runner(model, epoch)
+    hook.before_train(run)
+    hook.before_train_epoch(run)
+    assert model.roi_head.bbox_head.loss_cls.reweighting == reweighting
+    assert model.roi_head.hallucinating == hallucinating
+
+
+def test_a_loss_built_without_weights_stays_without():
+    loss = FCBL(3, with_weight=False).eval()
+    hook, run = ShortTermIndicatorHook(), runner(loss)
+    hook.before_train(run)
+    hook.before_train_epoch(run)
+    batch = torch.randn(4, 4), torch.tensor([0, 1, 2, 3])
+    expected = FCBL(3, with_weight=True).eval()
+    expected.reweighting = False
+    assert loss(*batch) == expected(*batch)
+
+
+def test_share_of_active_negatives_and_known_classes_are_logged_at_the_interval():
+    model = MODELS.build(Config.fromfile(CONFIG).model)
+    hook, run = ShortTermIndicatorHook(interval=2), runner(model)
+    hook.before_train(run)
+    loss = model.roi_head.bbox_head.loss_cls
+    logits = torch.zeros(1, 121)
+    logits[0, 5] = 9  # the true class wins: only the background channel and itself count
+    loss(logits, torch.tensor([5]))
+    model.roi_head.hallucinators[0].distribution.is_known[:7] = True
+    hook.after_train_iter(run, 0)
+    assert not run.message_hub.log_scalars
+    hook.after_train_iter(run, 1)
+    logged = {k: v.current() for k, v in run.message_hub.log_scalars.items()}
+    assert logged == {'train/fcbl/active_negatives': 0.0, 'train/fhm/known_classes': 7}
+    assert math.isnan(loss.pop_active_share())
+
+
+def test_arguments_and_models_without_fcbl_are_refused():
+    for name in ('reweight_start', 'hallucination_start'):
+        with pytest.raises(ValueError, match=f'{name}='):
+            ShortTermIndicatorHook(**{name: -1})
+    with pytest.raises(RuntimeError, match="loss_cls=dict\\(type='FCBL'"):
+        ShortTermIndicatorHook().before_train(runner(nn.Linear(2, 2)))

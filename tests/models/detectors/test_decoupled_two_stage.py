@@ -1,0 +1,99 @@
+import copy
+
+import bacl  # noqa: F401
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config
+from mmengine.hub import get_config
+from torch.nn.modules.batchnorm import _BatchNorm
+
+CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
+
+
+def detector_cfg(**kwargs):
+    cfg = Config.fromfile(CONFIG).model
+    cfg.update(kwargs)
+    return copy.deepcopy(cfg)
+
+
+@pytest.fixture
+def detector():
+    return MODELS.build(detector_cfg()).train()
+
+
+def losses_of(detector):
+    torch.manual_seed(0)
+    data = demo_mm_inputs(2, [[3, 64, 64], [3, 64, 64]], num_classes=120)
+    data = detector.data_preprocessor(data, True)
+    return detector.forward(**data, mode='loss')
+
+
+def test_exactly_the_recipes_parts_learn(detector):
+    trained = {name for name, p in detector.named_parameters() if p.requires_grad}
+    expected = {f'{part}.{kind}' for kind in ('weight', 'bias') for part in (
+        'roi_head.bbox_head.fc_cls', 'roi_head.bbox_head.fc_reg', 'rpn_head.rpn_conv',
+        'rpn_head.rpn_cls', 'rpn_head.rpn_reg')}
+    assert trained == expected
+
+
+def test_a_step_gives_gradient_to_all_that_learns_and_to_nothing_else(detector):
+    losses = losses_of(detector)
+    total = sum(sum(v) if isinstance(v, list) else v for k, v in losses.items() if 'loss' in k)
+    detector.zero_grad()
+    total.backward()
+    for name, parameter in detector.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+
+
+def test_the_extractor_records_no_graph(detector):
+    feats = detector.extract_feat(torch.randn(1, 3, 64, 64))
+    assert not any(feat.requires_grad for feat in feats)
+
+
+def test_batch_norms_of_frozen_layers_stay_in_eval_mode(detector):
+    norms = [m for m in detector.train().modules() if isinstance(m, _BatchNorm)]
+    assert norms and not any(norm.training for norm in norms)
+    assert detector.roi_head.training
+    assert not detector.eval().roi_head.training
+    detector.train()
+
+
+def test_resnet_batch_norms_do_not_move_their_statistics():
+    cfg = detector_cfg()
+    cfg.backbone = dict(type='ResNet', depth=18, norm_eval=False, frozen_stages=-1)
+    cfg.neck.in_channels = [64, 128, 256, 512]
+    detector = MODELS.build(cfg).train()
+    before = {k: v.clone() for k, v in detector.backbone.state_dict().items()}
+    detector.extract_feat(torch.randn(2, 3, 64, 64))
+    assert all(torch.equal(v, before[k]) for k, v in detector.backbone.state_dict().items())
+
+
+def test_a_partly_trained_extractor_keeps_its_graph():
+    detector = MODELS.build(detector_cfg(trainable=['fc_cls', 'neck']))
+    assert detector.extract_feat(torch.randn(1, 3, 64, 64))[0].requires_grad
+    assert not detector.backbone.blocks[6].expand.conv.weight.requires_grad
+
+
+def test_names_that_match_nothing_are_refused():
+    with pytest.raises(ValueError, match='trainable='):
+        MODELS.build(detector_cfg(trainable=['fc_clss']))
+
+
+def test_other_two_stage_detectors_through_the_same_mechanism():
+    """Mask and Cascade R-CNN: shared FCs of all stages are frozen, mask heads learn."""
+    cfg = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py').model
+    cfg.type = 'DecoupledTwoStageDetector'
+    detector = MODELS.build(cfg)
+    trained = {name for name, p in detector.named_parameters() if p.requires_grad}
+    assert any('mask_head' in name for name in trained)
+    assert not any('shared_fcs' in name or 'backbone' in name or 'neck' in name
+                   for name in trained)
+    cfg = get_config('mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py').model
+    cfg.type = 'DecoupledTwoStageDetector'
+    detector = MODELS.build(cfg)
+    trained = {name for name, p in detector.named_parameters() if p.requires_grad}
+    for stage in range(3):
+        assert f'roi_head.bbox_head.{stage}.fc_cls.weight' in trained
+        assert f'roi_head.bbox_head.{stage}.shared_fcs.0.weight' not in trained

@@ -1,0 +1,79 @@
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ('bacl', 'configs', 'tools', 'requirements', 'setup.py', 'pyproject.toml', 'MANIFEST.in',
+           'README.md', 'LICENSE', 'model-index.yml')
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    """A copy of the sources, so that building leaves nothing in the repository."""
+    folder = tmp_path_factory.mktemp('source')
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name,
+                            ignore=shutil.ignore_patterns('__pycache__', '.mim'))
+        else:
+            shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob('*')
+            if path.is_file() and '__pycache__' not in path.parts and path.suffix != '.pyc'}
+
+
+def mim_files(names):
+    prefix = 'bacl/.mim/'
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+def expected_mim_files(source):
+    return {name for name in files_below(source)
+            if name.startswith(('configs/', 'tools/')) or name == 'model-index.yml'}
+
+
+def build(source, out, hook):
+    """Call a hook of the build backend, as pip does."""
+    code = ('import sys\nfrom setuptools import build_meta\n'
+            f'print(build_meta.{hook}(sys.argv[1]))')
+    done = subprocess.run([sys.executable, '-c', code, str(out)], cwd=source,
+                          capture_output=True, text=True, check=True)
+    return out / done.stdout.splitlines()[-1]
+
+
+def test_wheel_has_configs_and_tools_and_no_mm_requirement(source, tmp_path):
+    wheel = zipfile.ZipFile(build(source, tmp_path, 'build_wheel'))
+    names = set(wheel.namelist())
+    assert mim_files(names) == expected_mim_files(source)
+    modules = {f'bacl/{name}' for name in files_below(source / 'bacl') if name.endswith('.py')}
+    assert modules <= names
+    metadata = next(name for name in names if name.endswith('METADATA'))
+    required = [line for line in wheel.read(metadata).decode().splitlines()
+                if line.startswith('Requires-Dist:') and 'extra ==' not in line]
+    assert any('torch' in line for line in required)
+    assert not any(name in line for line in required for name in ('mmcv', 'mmdet', 'mmengine'))
+
+
+def test_sdist_builds_the_same_wheel(source, tmp_path):
+    archive = build(source, tmp_path, 'build_sdist')
+    shutil.unpack_archive(archive, tmp_path / 'unpacked')
+    unpacked = tmp_path / 'unpacked' / archive.name.removesuffix('.tar.gz')
+    direct, through_sdist = (
+        set(zipfile.ZipFile(build(folder, tmp_path / name, 'build_wheel')).namelist())
+        for folder, name in ((source, 'direct'), (unpacked, 'through_sdist')))
+    assert direct == through_sdist
+
+
+def test_editable_install_links_configs_and_tools(source, tmp_path):
+    build(source, tmp_path, 'build_editable')
+    mim = source / 'bacl' / '.mim'
+    assert (mim / 'configs').resolve() == source / 'configs'
+    assert (mim / 'tools').resolve() == source / 'tools'
+    assert (mim / 'model-index.yml').read_text() == (source / 'model-index.yml').read_text()

@@ -1,0 +1,54 @@
+"""Build Emoji-LT, a small long-tailed detection dataset, from installed packages."""
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from bacl.datasets.emoji_lt import PRESETS, EmojiLTSummary, build_emoji_lt
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--preset', choices=tuple(PRESETS), default='mini', help='size')
+    parser.add_argument('--out', type=Path, help='folder; default: data/emoji_lt/PRESET')
+    parser.add_argument('--seed', type=int, default=0, help='seed of everything random')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
+    return parser.parse_args()
+
+
+def show_progress(done: int, total: int) -> None:
+    """Print the number of images at every tenth of the way."""
+    if done * 10 // total != (done - 1) * 10 // total:
+        print(f'  {done} of {total} images', flush=True)
+
+
+def print_statistics(summary: EmojiLTSummary) -> None:
+    """Print what the dataset contains and where it is."""
+    num_categories = summary.num_rare + summary.num_common + summary.num_frequent
+    print(f'Emoji-LT {summary.preset}, seed {summary.seed}: {num_categories} categories '
+          f'({summary.num_rare} r / {summary.num_common} c / {summary.num_frequent} f)')
+    for split in summary.num_images:
+        print(f'  {split}: {summary.num_images[split]} images, {summary.num_objects[split]} '
+              f'objects, {summary.objects_per_image(split):.1f} an image, '
+              f'{summary.ann_file(split)}')
+    print(f'  samples: {summary.contact_sheet}')
+    print(f'  digest of the annotations: {summary.digest}')
+
+
+def main() -> None:
+    """Build and report; an error that the user can cure is one line."""
+    args = parse_args()
+    out_dir = args.out or Path('data/emoji_lt') / args.preset
+    start = time.perf_counter()
+    try:
+        summary = build_emoji_lt(args.preset, out_dir, args.seed, args.workers, show_progress)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    print_statistics(summary)
+    print(f'  {time.perf_counter() - start:.1f} s')
+
+
+if __name__ == '__main__':
+    main()
