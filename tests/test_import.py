@@ -6,7 +6,7 @@ from pathlib import Path
 import bacl
 import pytest
 
-# Brings up mmdet with all of its components as it is without bacl, apart from the missing operators.
+# Brings up mmdet and all of its components as they are without bacl, then imports bacl.
 MMDET_ALONE = f"""
 import sys, types
 stub = types.ModuleType('bacl')

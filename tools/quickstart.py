@@ -19,10 +19,14 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+# Short in what is shown, as long as .venv is in the current folder.
+PYTHON = os.path.relpath(sys.executable)
 METRICS = ('AP', 'APr', 'APc', 'APf')
 # Row of the table -> suffix of its config.
 RUNS = {'stage 1': 'stage1', 'baseline': 'stage2-bce', 'BACL': 'stage2-bacl'}
 NUM_STEPS = 5
+# Iterations between two progress lines, a few seconds on a CPU.
+LOG_INTERVAL = {'mini': 10, 'smoke': 2}
 TAIL = 25  # lines of the log that a failure shows
 
 PROGRESS = re.compile(
@@ -47,6 +51,11 @@ class Step:
     command: list[str]
     digest: str
     output: Path
+
+    @property
+    def label(self) -> str:
+        """What its lines begin with."""
+        return f'{self.number}/{NUM_STEPS} {self.name}'
 
 
 class State:
@@ -94,8 +103,10 @@ def progress_of(line: str, max_epochs: int | None = None) -> str | None:
     if match is None:
         return None
     parts = [f'iteration {match["iter"]}/{match["iters"]}', f'ETA {match["eta"]}']
-    if match['epoch']:
-        parts.insert(0, f'epoch {match["epoch"]}' + (f'/{max_epochs}' if max_epochs else ''))
+    if match['mode'] == 'train':
+        parts.insert(0, f'epoch {match["epoch"]}/{max_epochs}')
+    elif match['mode'] == 'val':
+        parts.insert(0, 'validation')
     if match['loss']:
         parts.append(f'loss {float(match["loss"]):.3f}')
     return ', '.join(parts)
@@ -121,26 +132,30 @@ def can_resume(state: State, step: Step) -> bool:
     return False
 
 
-def run_step(
+def run_once(
         step: Step, state: State, log_dir: Path, shorten: Callable[[str], str | None]) -> None:
-    """Run a step unless it is finished, showing its progress and logging everything it prints.
+    """Run a step unless it is finished. Arguments as of :func:`run_step`."""
+    if state.is_finished(step):
+        print(f'[{step.label}] reused: {step.output}', flush=True)
+        return
+    state.start(step)
+    run_step(step, log_dir, shorten)
+    state.finish(step)
+
+
+def run_step(step: Step, log_dir: Path, shorten: Callable[[str], str | None]) -> None:
+    """Run a step, showing its progress and logging everything it prints.
 
     Args:
         step: what to run.
-        state: asked first, and told afterwards.
         log_dir: folder of ``<name>.log``.
         shorten: what to show of a line; None hides it.
 
     Raises:
         StepFailedError: with the end of the log, if the command fails.
     """
-    label = f'{step.number}/{NUM_STEPS} {step.name}'
-    if state.is_finished(step):
-        print(f'[{label}] reused: {step.output}', flush=True)
-        return
-    state.start(step)
-    command = shlex.join(step.command)
-    print(f'[{label}] {command}', flush=True)
+    command = shown_command(step.command)
+    print(f'[{step.label}] {command}', flush=True)
     log_dir.mkdir(parents=True, exist_ok=True)
     log = log_dir / f'{step.name.replace(" ", "-")}.log'
     started = time.monotonic()
@@ -153,15 +168,20 @@ def run_step(
             file.flush()
             shown = shorten(line)
             if shown:
-                print(f'[{label}] {clock(started)} {shown}', flush=True)
+                print(f'[{step.label}] {clock(started)} {shown}', flush=True)
     if process.returncode != 0 or not step.output.exists():
         tail = ''.join(log.read_text().splitlines(keepends=True)[-TAIL:])
         raise StepFailedError(
-            f'{tail}\n[{label}] failed with exit code {process.returncode}; log: {log}\n'
+            f'{tail}\n[{step.label}] failed with exit code {process.returncode}; log: {log}\n'
             f'Run this step alone: {command}\n'
             'Run the quickstart again to go on from here.')
-    state.finish(step)
-    print(f'[{label}] finished in {clock(started)}', flush=True)
+    print(f'[{step.label}] finished in {clock(started)}', flush=True)
+
+
+def shown_command(command: list[str]) -> str:
+    """Return a line for the shell that runs ``command``, with the search path that it needs."""
+    path = os.environ.get('PYTHONPATH')
+    return (f'PYTHONPATH={shlex.quote(path)} ' if path else '') + shlex.join(command)
 
 
 def clock(started: float) -> str:
@@ -218,16 +238,21 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
 
 
 def build_dataset(preset: str, log_dir: Path) -> str:
-    """Build Emoji-LT unless it exists; return the digest of its annotations."""
+    """Build Emoji-LT, which keeps a complete one; return the digest of its annotations."""
     out = Path('data/emoji_lt', preset)
     annotations = out / 'annotations'
-    command = [sys.executable, 'tools/dataset_tools/build_emoji_lt.py',
+    command = [PYTHON, 'tools/dataset_tools/build_emoji_lt.py',
                '--preset', preset, '--out', str(out)]
-    step = Step(1, 'dataset', command, digest_of(*command[1:]),
-                annotations / 'emoji_lt_val.json')
-    # Beside the dataset, not in the work_dir: all runs share it.
-    run_step(step, State(out / 'quickstart_state.json'), log_dir, str.rstrip)
+    step = Step(1, 'dataset', command, '', annotations / 'emoji_lt_val.json')
+    # Its own lines, not what mmdet says when it is imported.
+    run_step(step, log_dir,
+             lambda line: line.rstrip() if line.startswith(('  ', 'Emoji-LT')) else None)
     return digest_of(*(path.read_bytes() for path in sorted(annotations.glob('*.json'))))
+
+
+def log_interval(preset: str) -> str:
+    """Return the config option that sets how often progress is shown."""
+    return f'default_hooks.logger.interval={LOG_INTERVAL[preset]}'
 
 
 def train(number: int, name: str, config: str, inputs: str, args: argparse.Namespace,
@@ -236,26 +261,26 @@ def train(number: int, name: str, config: str, inputs: str, args: argparse.Names
     cfg = Config.fromfile(config, import_custom_modules=False)
     max_epochs = cfg.train_cfg.max_epochs
     work_dir = args.work_dir / Path(config).stem
-    command = [sys.executable, 'tools/train.py', config, '--work-dir', str(work_dir),
-               '--seed', str(args.seed), '--cfg-options', 'default_hooks.logger.interval=10']
+    command = [PYTHON, 'tools/train.py', config, '--work-dir', str(work_dir),
+               '--seed', str(args.seed), '--cfg-options', log_interval(args.preset)]
     step = Step(number, name, command, digest_of(cfg.to_dict(), inputs, args.seed),
                 work_dir / f'epoch_{max_epochs}.pth')
     if not state.is_finished(step) and can_resume(state, step):
         step.command.append('--resume')
-    run_step(step, state, log_dir, lambda line: progress_of(line, max_epochs))
+    run_once(step, state, log_dir, lambda line: progress_of(line, max_epochs))
     return step
 
 
-def test(name: str, config: str, trained: Step, state: State, log_dir: Path) -> Path:
+def test(name: str, config: str, trained: Step, preset: str, state: State, log_dir: Path) -> Path:
     """Test one checkpoint; return its predictions, with metrics.json beside them."""
     work_dir = trained.output.parent / 'test'
     predictions = work_dir / 'predictions.pkl'
-    command = [sys.executable, 'tools/test.py', config, str(trained.output),
+    command = [PYTHON, 'tools/test.py', config, str(trained.output),
                '--work-dir', str(work_dir), '--out', str(predictions),
-               '--cfg-options', 'default_hooks.logger.interval=10']
+               '--cfg-options', log_interval(preset)]
     step = Step(5, f'test {name}', command, digest_of('test', trained.digest),
                 work_dir / 'metrics.json')
-    run_step(step, state, log_dir, progress_of)
+    run_once(step, state, log_dir, progress_of)
     return predictions
 
 
@@ -263,11 +288,11 @@ def draw(preset: str, predictions: dict[str, Path], out: Path, state: State, dig
          log_dir: Path) -> None:
     """Draw a handful of validation images with ground truth and detections side by side."""
     data_root = Path('data/emoji_lt', preset)
-    command = [sys.executable, 'tools/analysis_tools/compare_predictions.py',
+    command = [PYTHON, 'tools/analysis_tools/compare_predictions.py',
                str(data_root / 'annotations/emoji_lt_val.json'), str(data_root),
                *(f'{name}={path}' for name, path in predictions.items()), '--out', str(out)]
     step = Step(5, 'pictures', command, digest, out)
-    run_step(step, state, log_dir, lambda line: None)
+    run_once(step, state, log_dir, lambda line: None)
 
 
 def main() -> None:
@@ -288,7 +313,8 @@ def main() -> None:
         if name == 'stage 1':
             inputs = trained[name].digest
     predictions = {
-        name: test(name, config, trained[name], state, log_dir) for name, config in configs.items()
+        name: test(name, config, trained[name], args.preset, state, log_dir)
+        for name, config in configs.items()
     }
     draw(args.preset, predictions, pictures, state,
          digest_of('pictures', *(step.digest for step in trained.values())), log_dir)

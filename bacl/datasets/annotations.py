@@ -5,9 +5,12 @@ calls :func:`check_lvis_annotations` to explain a failure.
 """
 import json
 from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Any
 
 from mmengine.fileio import exists, get
 
+# LVIS's names of the groups of categories: rare, common, frequent.
 FREQUENCIES = ('r', 'c', 'f')
 
 REQUIRED_FIELDS = {
@@ -15,6 +18,34 @@ REQUIRED_FIELDS = {
     'annotations': ('id', 'image_id', 'category_id', 'bbox', 'area'),
     'categories': ('id', 'name', 'frequency'),
 }
+
+
+def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None) -> Any:
+    """Read a JSON file of annotations.
+
+    Args:
+        ann_file: path or URL of the annotation file.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
+
+    Returns:
+        Its content, unchecked.
+
+    Raises:
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is empty or not JSON.
+    """
+    ann_file = str(ann_file)
+    if not exists(ann_file, backend_args=backend_args):
+        raise FileNotFoundError(f'Annotation file {ann_file} does not exist. Check data_root and '
+                                'ann_file of the dataset.')
+    content = get(ann_file, backend_args=backend_args)
+    if not content.strip():
+        raise ValueError(f'Annotation file {ann_file} is empty. Download or build it again.')
+    try:
+        return json.loads(content)
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
+        raise ValueError(f'Annotation file {ann_file} is not JSON: {error}. '
+                         'Download or build it again.') from None
 
 
 def check_lvis_annotations(ann_file: str, image_fields: Sequence[str] = (),
@@ -31,17 +62,7 @@ def check_lvis_annotations(ann_file: str, image_fields: Sequence[str] = (),
         FileNotFoundError: if the file does not exist.
         ValueError: if it is empty, not JSON, or lacks a list or a field.
     """
-    if not exists(ann_file, backend_args=backend_args):
-        raise FileNotFoundError(f'Annotation file {ann_file} does not exist. Check data_root and '
-                                'ann_file of the dataset.')
-    content = get(ann_file, backend_args=backend_args)
-    if not content.strip():
-        raise ValueError(f'Annotation file {ann_file} is empty. Download or build it again.')
-    try:
-        data = json.loads(content)
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise ValueError(f'Annotation file {ann_file} is not JSON: {error}. '
-                         'Download or build it again.') from None
+    data = read_annotations(ann_file, backend_args)
     for section, fields in REQUIRED_FIELDS.items():
         records = data.get(section) if isinstance(data, dict) else None
         if not isinstance(records, list):

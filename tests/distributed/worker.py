@@ -5,14 +5,13 @@ from pathlib import Path
 import bacl  # noqa: F401
 import torch
 import torch.distributed as dist
+from bacl.models.feature_hallucination import ClassFeatureDistribution
+from bacl.models.indicators import ConfusionMatrix
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
-
-from bacl.models.feature_hallucination import ClassFeatureDistribution
-from bacl.models.indicators import ConfusionMatrix
 
 CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
 C, D, STEPS = 5, 4, 3
@@ -44,7 +43,7 @@ def train_with_an_empty_rank():
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
     rank = dist.get_rank()
     torch.manual_seed(rank)
-    for step, has_objects in enumerate([(3, 3), (3, 0), (0, 3), (0, 0)]):
+    for _step, has_objects in enumerate([(3, 3), (3, 0), (0, 3), (0, 0)]):
         data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[has_objects[rank]], num_classes=120)
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v

@@ -2,11 +2,10 @@ from types import SimpleNamespace
 
 import bacl  # noqa: F401
 import pytest
-from mmengine.dataset import BaseDataset, RepeatDataset
-from torch import nn
-
 from bacl.engine.class_counts import check_class_counts, innermost_dataset
 from bacl.models.losses import FCBL
+from mmengine.dataset import BaseDataset, RepeatDataset
+from torch import nn
 
 
 class Dataset(BaseDataset):

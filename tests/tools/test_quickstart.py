@@ -28,7 +28,7 @@ def shorten(line):
 def test_finished_step_is_not_run_again(quickstart, step, tmp_path, capsys):
     for _ in range(2):
         state = quickstart.State(tmp_path / 'state.json')
-        quickstart.run_step(step, state, tmp_path / 'logs', shorten)
+        quickstart.run_once(step, state, tmp_path / 'logs', shorten)
     assert step.output.read_text() == 'x'
     printed = capsys.readouterr().out
     assert printed.count('] 00:00 shown') == 1
@@ -41,7 +41,7 @@ def test_finished_step_is_not_run_again(quickstart, step, tmp_path, capsys):
 def test_step_runs_again_if_its_inputs_changed_or_its_output_is_gone(
         quickstart, step, tmp_path, change):
     state = quickstart.State(tmp_path / 'state.json')
-    quickstart.run_step(step, state, tmp_path, shorten)
+    quickstart.run_once(step, state, tmp_path, shorten)
     if change == 'output':
         step.output.unlink()
         assert not state.is_finished(step)
@@ -57,7 +57,7 @@ def test_failing_step_shows_the_end_of_its_log_and_its_command(quickstart, tmp_p
     step = quickstart.Step(3, 'baseline', [sys.executable, '-c', code], 'd', tmp_path / 'none')
     state = quickstart.State(tmp_path / 'state.json')
     with pytest.raises(quickstart.StepFailedError) as error:
-        quickstart.run_step(step, state, tmp_path, shorten)
+        quickstart.run_once(step, state, tmp_path, shorten)
     message = str(error.value)
     assert '\n99\n' in message and '\n50\n' not in message
     assert 'exit code 3' in message and 'baseline.log' in message and sys.executable in message
@@ -67,7 +67,7 @@ def test_failing_step_shows_the_end_of_its_log_and_its_command(quickstart, tmp_p
 def test_step_without_its_output_has_failed(quickstart, tmp_path):
     step = quickstart.Step(3, 'x', [sys.executable, '-c', ''], 'd', tmp_path / 'none')
     with pytest.raises(quickstart.StepFailedError):
-        quickstart.run_step(step, quickstart.State(tmp_path / 's.json'), tmp_path, shorten)
+        quickstart.run_once(step, quickstart.State(tmp_path / 's.json'), tmp_path, shorten)
 
 
 def test_interrupted_training_resumes(quickstart, step, tmp_path):
@@ -106,6 +106,8 @@ def test_checkpoints_of_another_run_are_not_touched(quickstart, step, tmp_path):
      'epoch 2/4, iteration 94/94, ETA 1 day, 2:03:04, loss nan'),
     ('... INFO - Epoch(test) [10/50]    eta: 0:00:09  time: 0.2  data_time: 0.1',
      'iteration 10/50, ETA 0:00:09'),
+    ('... INFO - Epoch(val)  [2][2/4]    eta: 0:00:01  time: 0.2  data_time: 0.1',
+     'validation, iteration 2/4, ETA 0:00:01'),
     ('... INFO - Epoch(test) [50/50]    lvis/bbox_AP: 0.2', None),
     ('... INFO - Saving checkpoint at 1 epochs', None),
 ])

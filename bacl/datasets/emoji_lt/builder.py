@@ -99,7 +99,11 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
 
     partial_dir = out_dir.with_name(f'{out_dir.name}.partial')
     shutil.rmtree(partial_dir, ignore_errors=True)
-    partial_dir.mkdir(parents=True)
+    try:
+        partial_dir.mkdir(parents=True)
+    except OSError as error:
+        raise OSError('build_emoji_lt(out_dir=) expects a folder that can be written, got '
+                      f'{out_dir} ({error}).') from error
     try:
         plan = plan_dataset(sizes, seed)
         datasets = render_dataset(plan, sizes.image_size, partial_dir, seed, workers, progress)
@@ -124,12 +128,14 @@ def annotation_file(root: Path, split: str) -> Path:
 
 def read_build(out_dir: Path, preset: str, seed: int) -> EmojiLTSummary | None:
     """The summary of a complete build of this preset, seed and version; None if there is none."""
-    stamp = out_dir / STAMP
-    if not stamp.is_file():
+    stamp_file = out_dir / STAMP
+    if not stamp_file.is_file():
         return None
-    summary = EmojiLTSummary(**json.loads(stamp.read_text()), out_dir=out_dir)
-    if (summary.preset, summary.seed, summary.version) != (preset, seed, BUILD_VERSION):
+    stamp = json.loads(stamp_file.read_text())
+    expected = dict(preset=preset, seed=seed, version=BUILD_VERSION)
+    if any(stamp.get(key) != value for key, value in expected.items()):
         return None
+    summary = EmojiLTSummary(**stamp, out_dir=out_dir)
     ann_files = [summary.ann_file(split) for split in SPLIT_STREAMS]
     complete = all(file.is_file() for file in ann_files) and all(
         len(list((out_dir / split).glob('*.jpg'))) == summary.num_images[split]

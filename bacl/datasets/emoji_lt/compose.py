@@ -40,7 +40,8 @@ def compose_scene(photograph: Image.Image, drawings: Sequence[np.ndarray], size:
 
     Position, size, rotation and brightness are random. An object whose position hides too much of
     others, or lies too far outside, tries another one and shrinks a little with every try, down to
-    :data:`MIN_OBJECT_SIZE`. So each object stays at least :data:`MIN_VISIBLE` visible, and nothing that can be seen lacks its mask.
+    :data:`MIN_OBJECT_SIZE`. So at least :data:`MIN_VISIBLE` of each object stays visible, and
+    nothing that can be seen lacks its mask.
 
     Args:
         photograph: RGB.
@@ -53,25 +54,28 @@ def compose_scene(photograph: Image.Image, drawings: Sequence[np.ndarray], size:
     """
     image = random_crop(photograph, size, rng)
     masks = np.zeros((len(drawings), size, size), dtype=bool)
-    areas = np.zeros(len(drawings), dtype=np.int64)
+    areas = np.zeros(len(drawings), dtype=np.int64)  # also of what is hidden or outside
+    visible = np.zeros(len(drawings), dtype=np.int64)
     for index, drawing in enumerate(drawings):
         object_size = size * MIN_OBJECT_SIZE * (MAX_OBJECT_SIZE / MIN_OBJECT_SIZE)**rng.random()
         angle = MAX_ROTATION * (2 * rng.random() - 1)
         brightness = 1 + MAX_BRIGHTNESS_CHANGE * (2 * rng.random() - 1)
+        below, here = slice(index), slice(index + 1)
         while True:
             patch = warp_drawing(drawing, object_size, angle)
-            center = rng.random(2) * size
-            top, left = (int(c) - side // 2 for c, side in zip(center, patch.shape))
-            mask = _place(patch[..., 3] >= OPAQUE_ALPHA, top, left, size)
-            areas[index] = np.count_nonzero(patch[..., 3] >= OPAQUE_ALPHA)
-            masks[index] = mask
-            remaining = masks[:index + 1] & ~mask
-            remaining[index] = mask
-            if (remaining.sum((1, 2)) >= MIN_VISIBLE * areas[:index + 1]).all():
+            solid = patch[..., 3] >= OPAQUE_ALPHA
+            in_image, in_patch = overlap(solid.shape, rng.random(2) * size, size)
+            covers = solid[in_patch]
+            hidden = np.count_nonzero(masks[(below, *in_image)] & covers, axis=(1, 2))
+            areas[index] = np.count_nonzero(solid)
+            still_visible = np.append(visible[below] - hidden, np.count_nonzero(covers))
+            if (still_visible >= MIN_VISIBLE * areas[here]).all():
                 break
             object_size = max(0.97 * object_size, size * MIN_OBJECT_SIZE)
-        masks[:index + 1] = remaining
-        _blend(image, patch, brightness, top, left)
+        visible[here] = still_visible
+        masks[(below, *in_image)] &= ~covers
+        masks[(index, *in_image)] = covers
+        blend(image[in_image], patch[in_patch], brightness)
     return Scene(image, masks)
 
 
@@ -122,35 +126,46 @@ def warp_drawing(drawing: np.ndarray, object_size: float, angle: float) -> np.nd
     b = int(np.rint(sin * step * one / (2 * _SUBSAMPLES)))
     columns = (a * x - b * y + width * one // 2) >> _FRACTION_BITS
     rows = (b * x + a * y + height * one // 2) >> _FRACTION_BITS
-    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
 
     alpha = drawing[..., 3:].astype(np.int32)
     premultiplied = np.concatenate([drawing[..., :3] * alpha // 255, alpha], axis=-1)
-    samples = premultiplied[np.where(inside, rows, 0), np.where(inside, columns, 0)]
-    samples *= inside[..., None]
-    blocks = samples.reshape(out_height, _SUBSAMPLES, out_width, _SUBSAMPLES, 4)
-    return (blocks.sum((1, 3)) // _SUBSAMPLES**2).astype(np.uint8)
+    # A transparent border, to which all samples outside go.
+    padded = np.pad(premultiplied, ((1, 1), (1, 1), (0, 0)))
+    samples = padded[np.clip(rows + 1, 0, height + 1), np.clip(columns + 1, 0, width + 1)]
+    total = sum(samples[i::_SUBSAMPLES, j::_SUBSAMPLES]
+                for i in range(_SUBSAMPLES) for j in range(_SUBSAMPLES))
+    return (total // _SUBSAMPLES**2).astype(np.uint8)
 
 
-def _overlap(patch_shape: Sequence[int], top: int, left: int,
-             size: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a patch at (top, left) and the image overlap: in the image and in the patch."""
-    rows = slice(max(top, 0), max(min(top + patch_shape[0], size), 0))
-    columns = slice(max(left, 0), max(min(left + patch_shape[1], size), 0))
-    return (rows, columns), (slice(rows.start - top, rows.stop - top),
-                             slice(columns.start - left, columns.stop - left))
+def overlap(patch_shape: Sequence[int], center: Sequence[float],
+            size: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where a patch and the image overlap.
+
+    Args:
+        patch_shape: height and width.
+        center: of the patch in the image, (y, x) in pixels.
+        size: side of the image.
+
+    Returns:
+        Rows and columns of the image, and rows and columns of the patch.
+    """
+    in_image, in_patch = [], []
+    for length, middle in zip(patch_shape, center, strict=True):
+        start = int(middle) - length // 2
+        part = slice(max(start, 0), min(start + length, size))
+        in_image.append(part)
+        in_patch.append(slice(part.start - start, part.stop - start))
+    return tuple(in_image), tuple(in_patch)
 
 
-def _place(patch_mask: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    in_image, in_patch = _overlap(patch_mask.shape, top, left, size)
-    mask = np.zeros((size, size), dtype=bool)
-    mask[in_image] = patch_mask[in_patch]
-    return mask
+def blend(image: np.ndarray, patch: np.ndarray, brightness: float) -> None:
+    """Draw a patch over an image, in place.
 
-
-def _blend(image: np.ndarray, patch: np.ndarray, brightness: float, top: int, left: int) -> None:
-    """Draw a premultiplied patch over the image, in place."""
-    in_image, in_patch = _overlap(patch.shape, top, left, image.shape[0])
-    alpha = patch[in_patch][..., 3:].astype(np.int32)
-    colour = np.minimum(patch[in_patch][..., :3] * brightness, alpha).astype(np.int32)
-    image[in_image] = colour + image[in_image] * (255 - alpha) // 255
+    Args:
+        image: (h, w, 3), uint8, RGB.
+        patch: (h, w, 4), uint8, RGB multiplied by alpha, and alpha.
+        brightness: factor for the colours of the patch.
+    """
+    alpha = patch[..., 3:].astype(np.int32)
+    colour = np.minimum(patch[..., :3] * brightness, alpha).astype(np.int32)
+    image[:] = colour + image * (255 - alpha) // 255

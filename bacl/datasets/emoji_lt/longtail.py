@@ -44,24 +44,24 @@ def frequency_group(image_count: int) -> str:
 
 def assign_to_images(image_counts: np.ndarray, num_images: int,
                      rng: np.random.Generator) -> list[list[int]]:
-    """Distribute categories over images, about equally many to each image.
+    """Distribute categories over images.
 
-    Every category goes to the images that have the fewest so far; noise of a few categories keeps
-    the number per image, and the company a category is in, random.
+    Every category goes to the images that lack most towards their own, random number of categories.
+    Noise makes the company that a category is in random.
 
     Args:
         image_counts: (C,), number of different images per category, at most ``num_images``.
         num_images: number of images.
-        rng: draws the noise.
+        rng: draws the number of categories of an image, and the noise.
 
     Returns:
         The categories of every image, as positions in ``image_counts``.
     """
-    spread = 4.0
-    load = np.zeros(num_images)
+    # In categories: images get up to 3 more or fewer than the mean.
+    load = 6 * rng.random(num_images)
     categories: list[list[int]] = [[] for _ in range(num_images)]
     for category in rng.permutation(len(image_counts)):
-        keys = load + spread * rng.random(num_images)
+        keys = load + 4 * rng.random(num_images)
         for image in np.argsort(keys, kind='stable')[:image_counts[category]]:
             categories[image].append(int(category))
             load[image] += 1

@@ -1,4 +1,5 @@
 """What every image of Emoji-LT will contain, decided before any is drawn."""
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ def plan_dataset(preset: Preset, seed: int) -> Plan:
         preset.num_rare, preset.num_common, preset.num_frequent))
     val_counts = np.full(len(categories), preset.val_images_per_category)
     train_styles = [choose_train_styles(emoji, frequency_group(count), rng)
-                    for emoji, count in zip(categories, counts)]
+                    for emoji, count in zip(categories, counts, strict=True)]
     val_styles = [emoji.styles for emoji in categories]
     return Plan(categories, {
         'train': plan_split(counts, preset.num_train, train_styles, rng),
@@ -77,7 +78,7 @@ def plan_dataset(preset: Preset, seed: int) -> Plan:
 
 def choose_categories(num_categories: int, rng: np.random.Generator) -> list[Emoji]:
     """Draw emoji and sort them by code points, which unlike names never change."""
-    categories = [emoji for emoji, _ in zip(iter_emoji(rng), range(num_categories))]
+    categories = list(islice(iter_emoji(rng), num_categories))
     if len(categories) < num_categories:
         raise RuntimeError(f'Emoji-LT expects {num_categories} emoji with {MIN_STYLES} usable '
                            f'styles, got {len(categories)}. Choose a smaller preset.')

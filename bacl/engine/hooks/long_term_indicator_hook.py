@@ -2,11 +2,10 @@
 from collections.abc import Iterator
 
 import numpy as np
+from bacl.models.indicators import LongTermIndicator
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-
-from bacl.models.indicators import LongTermIndicator
 
 from ..class_counts import check_class_counts, innermost_dataset
 from .class_count_check_hook import unwrapped_model

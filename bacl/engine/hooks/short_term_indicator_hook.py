@@ -1,12 +1,11 @@
 """Starts re-weighting and hallucination at their epochs and logs what they do."""
 from collections.abc import Iterator
 
+from bacl.models.losses import FCBL
+from bacl.models.roi_heads import FeatureHallucinationMixin
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-
-from bacl.models.losses import FCBL
-from bacl.models.roi_heads import FeatureHallucinationMixin
 
 from .class_count_check_hook import unwrapped_model
 

@@ -2,9 +2,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-
-FREQUENCIES = ('r', 'c', 'f')
-"""LVIS's names of the groups, from rare to frequent."""
+from bacl.datasets.annotations import FREQUENCIES
 
 # Largest number of training images of a rare and of a common category.
 _MAX_IMAGE_COUNT = (10, 100)

@@ -1,9 +1,7 @@
 """Reading of LVIS annotation files, strict about the fields that federated evaluation needs."""
-import json
 from os import PathLike
-from pathlib import Path
 
-from .frequency_groups import FREQUENCIES
+from bacl.datasets.annotations import FREQUENCIES, read_annotations
 
 # What each kind of entry must hold. Without the federated fields an evaluation would still run, but
 # detections of categories that were never looked for would count as right or wrong.
@@ -33,7 +31,7 @@ def load_lvis_annotations(ann_file: str | PathLike, with_masks: bool = False) ->
         ValueError: if the file is empty, not JSON or not LVIS; names the file, the field and one
             entry that lacks it.
     """
-    data = _load_json(Path(ann_file))
+    data = read_annotations(ann_file)
     if not isinstance(data, dict) or not all(
             isinstance(data.get(key), list) for key in ('images', 'annotations', 'categories')):
         raise ValueError('load_lvis_annotations(ann_file=) expects LVIS annotations with the lists '
@@ -69,21 +67,6 @@ def load_lvis_annotations(ann_file: str | PathLike, with_masks: bool = False) ->
             _refuse(ann_file, 'annotations of categories that it lists',
                     f'entry {index} with category_id {annotation["category_id"]}')
     return data
-
-
-def _load_json(path: Path) -> object:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'load_lvis_annotations(ann_file=) expects an existing file, got {path}.')
-    text = path.read_bytes()
-    if not text.strip():
-        raise ValueError('load_lvis_annotations(ann_file=) expects LVIS annotations, '
-                         f'got the empty file {path}.')
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f'load_lvis_annotations(ann_file=) expects JSON, got {path} ({error}).'
-                         ) from error
 
 
 def _unique_ids(data: dict, key: str, ann_file: str | PathLike) -> set[int]:

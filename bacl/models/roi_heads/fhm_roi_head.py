@@ -69,8 +69,9 @@ class FeatureHallucinationMixin(ABC):
         Returns:
             The host's dictionary of losses.
         """
+        heads = zip(self.bbox_heads, self.hallucinators, strict=True)
         with ExitStack() as samples:
-            for index, (head, hallucinator) in enumerate(zip(self.bbox_heads, self.hallucinators)):
+            for index, (head, hallucinator) in enumerate(heads):
                 hallucinator.observe(*self.gt_features(index, x, batch_data_samples))
                 if self.hallucinating:
                     strength = head.loss_cls.indicator.strength()

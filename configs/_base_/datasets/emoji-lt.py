@@ -8,6 +8,7 @@ train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RandomFlip', prob=0.5),
+    dict(type='DropEmptyGT'),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [

@@ -32,7 +32,7 @@ model = dict(
         type='StandardRoIHead',
         bbox_roi_extractor=dict(
             type='SingleRoIExtractor',
-            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=2),
+            roi_layer=dict(type='RoIAlign', output_size=7, sampling_ratio=1),
             out_channels=64,
             featmap_strides=[4, 8, 16],
             finest_scale=28),  # pixels

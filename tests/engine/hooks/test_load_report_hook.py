@@ -3,12 +3,11 @@ from types import SimpleNamespace
 import bacl  # noqa: F401
 import pytest
 import torch
-from mmengine.runner import EpochBasedTrainLoop
-from torch import nn
-
 from bacl.engine.hooks import LoadReportHook, compare_weights
 from bacl.engine.hooks.load_report_hook import shortened
 from bacl.models.losses import FCBL
+from mmengine.runner import EpochBasedTrainLoop
+from torch import nn
 
 
 class Detector(nn.Module):

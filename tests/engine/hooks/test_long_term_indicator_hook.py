@@ -4,14 +4,13 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import BaseDataset
-from mmengine.logging import MessageHub
-from torch import nn
-
 from bacl.datasets.lvis import ClassCounts
 from bacl.engine.hooks import LongTermIndicatorHook
 from bacl.engine.hooks.long_term_indicator_hook import mean_by_frequency
 from bacl.models.losses import FCBL
+from mmengine.dataset import BaseDataset
+from mmengine.logging import MessageHub
+from torch import nn
 
 
 class Dataset(BaseDataset):

@@ -4,13 +4,12 @@ from types import SimpleNamespace
 import bacl  # noqa: F401
 import pytest
 import torch
+from bacl.engine.hooks import ShortTermIndicatorHook
+from bacl.models.losses import FCBL
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from torch import nn
-
-from bacl.engine.hooks import ShortTermIndicatorHook
-from bacl.models.losses import FCBL
 
 CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
 

@@ -203,7 +203,7 @@ def test_annotations_without_a_field_are_refused_at_construction(data_set, write
 
 
 def test_missing_annotations_are_refused_at_construction(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'ann_file=.*none\.json'):
+    with pytest.raises(FileNotFoundError, match=r'Annotation file .*none\.json'):
         METRICS.build(dict(type='FastLVISMetric', ann_file=str(tmp_path / 'none.json')))
 
 

@@ -1,7 +1,6 @@
 import bacl  # noqa: F401
 import pytest
 import torch
-
 from bacl.models.backbones.efficientnet_lite import (
     OUT_BLOCKS,
     EfficientNetLite0,
@@ -25,7 +24,7 @@ def test_feature_maps_equal_those_of_the_reference_network(size):
             if index in OUT_BLOCKS:
                 expected.append(y)
         outs = backbone.train()(x)  # batch norm ignores training mode
-    for out, reference_out, stride in zip(outs, expected, (4, 8, 16, 32)):
+    for out, reference_out, stride in zip(outs, expected, (4, 8, 16, 32), strict=True):
         assert out.shape[2:] == (size // stride, size // stride)
         torch.testing.assert_close(out, reference_out)
 

@@ -3,10 +3,9 @@ from pathlib import Path
 import bacl  # noqa: F401
 import numpy as np
 import torch
+from bacl.models.feature_hallucination import GTBoxGenerator, jitter_boxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from bacl.models.feature_hallucination import GTBoxGenerator, jitter_boxes
 
 DATA = Path(__file__).parents[2] / 'data'
 

@@ -4,10 +4,9 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
+from bacl.models.feature_hallucination import ClassFeatureDistribution, batch_moments
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from bacl.models.feature_hallucination import ClassFeatureDistribution, batch_moments
 
 DATA = Path(__file__).parents[2] / 'data'
 

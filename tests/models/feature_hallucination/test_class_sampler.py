@@ -4,7 +4,6 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-
 from bacl.models.feature_hallucination import class_probability, sample_classes
 
 DATA = Path(__file__).parents[2] / 'data'

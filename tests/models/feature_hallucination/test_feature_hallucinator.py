@@ -1,7 +1,6 @@
 import bacl  # noqa: F401
 import pytest
 import torch
-
 from bacl.models.feature_hallucination import FeatureHallucinator
 
 

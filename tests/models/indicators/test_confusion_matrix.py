@@ -1,10 +1,9 @@
 import bacl  # noqa: F401
 import pytest
 import torch
+from bacl.models.indicators import ConfusionMatrix
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from bacl.models.indicators import ConfusionMatrix
 
 C = 4
 
@@ -19,14 +18,14 @@ def slow_matrix(logits, labels):
     """Table II, last row, with loops over samples and classes."""
     rows = [[0.0] * C for _ in range(C)]
     counts = [0] * C
-    for z, label in zip(logits, labels.tolist()):
+    for z, label in zip(logits, labels.tolist(), strict=True):
         if label == C:
             continue
         exps = [z[k].exp().item() for k in range(C)]
         counts[label] += 1
         for j in range(C):
             rows[label][j] += exps[j] / sum(exps)
-    return [[value / max(count, 1) for value in row] for row, count in zip(rows, counts)]
+    return [[value / max(counts[i], 1) for value in rows[i]] for i in range(C)]
 
 
 @settings(max_examples=50, deadline=None)

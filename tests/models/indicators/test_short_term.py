@@ -3,7 +3,6 @@ import math
 import bacl  # noqa: F401
 import pytest
 import torch
-
 from bacl.models.indicators import objectness_scores, short_term_indicator
 
 

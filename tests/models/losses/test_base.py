@@ -1,7 +1,6 @@
 import bacl  # noqa: F401
 import pytest
 import torch
-
 from bacl.models.losses import FCBL, LongTailLoss, ObjectnessBCELoss
 from bacl.models.losses.base import one_hot_targets
 

@@ -5,12 +5,11 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
+from bacl.models.losses import FCBL, ObjectnessBCELoss, balance_margin, balance_weight, fcbl_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.registry import MODELS
 from torch.autograd import gradcheck
-
-from bacl.models.losses import FCBL, ObjectnessBCELoss, balance_margin, balance_weight, fcbl_loss
 
 DATA = Path(__file__).parents[2] / 'data'
 
@@ -36,7 +35,7 @@ def slow_fcbl(loss, logits, labels):
     matrix = loss.indicator.value().tolist()
     num_classes = loss.num_classes
     total = 0.0
-    for z, label in zip(logits.tolist(), labels.tolist()):
+    for z, label in zip(logits.tolist(), labels.tolist(), strict=True):
         p = [1 / (1 + math.exp(-v)) for v in z]
         if label == num_classes:
             total -= math.log(p[num_classes])
@@ -65,8 +64,8 @@ def test_equals_official_losses_gradients_and_state(name):
     loss = FCBL(int(official['C']), alpha=float(official['alpha']),
                 prob_thr=float(official['prob_thr']), with_margin=float(official['alpha']) > 0,
                 with_weight=bool(official['reweight']))
-    for logits, labels, value, grad in zip(*(official[k]
-                                             for k in ('logits', 'labels', 'loss', 'grad'))):
+    calls = (official[key] for key in ('logits', 'labels', 'loss', 'grad'))
+    for logits, labels, value, grad in zip(*calls, strict=True):
         logits = logits.clone().requires_grad_()
         ours = loss(logits, labels)
         ours.backward()

@@ -5,9 +5,8 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS
-
 from bacl.models.losses import ObjectnessBCELoss
+from mmdet.registry import MODELS
 
 DATA = Path(__file__).parents[2] / 'data'
 

@@ -4,8 +4,6 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from bacl.models.feature_hallucination import (
     ClassFeatureDistribution,
     class_probability,
@@ -13,6 +11,7 @@ from bacl.models.feature_hallucination import (
 )
 from bacl.models.losses import FCBL
 from bacl.models.roi_heads.classifier_taps import classifier_inputs, extra_loss_samples
+from torch import nn
 
 DATA = Path(__file__).parents[2] / 'data'
 

@@ -114,7 +114,7 @@ def test_prediction_is_the_hosts():
     for model in (head, host):
         x, proposals, samples = batch([[0], [1]])
         results.append(model.predict(x, proposals, samples))
-    for ours, theirs in zip(*results):
+    for ours, theirs in zip(*results, strict=True):
         assert len(ours) and torch.equal(ours.scores, theirs.scores)
         assert torch.equal(ours.bboxes, theirs.bboxes) and torch.equal(ours.labels, theirs.labels)
 
