@@ -36,7 +36,7 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     if cfg.get('resume'):
         return
     # Not Path.stem: a name such as lvis-v0.5 has a dot of its own.
-    name = Path(stage1_config).stem
+    name = Path(stage1_config).name.removesuffix('.py')
     if checkpoint is None and cfg.get('load_from'):
         require_file(cfg.load_from, 'load_from')
     elif checkpoint in (None, 'auto'):

@@ -1,0 +1,66 @@
+"""Imports inside the package go one way."""
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / 'bacl'
+# Folder -> folders of the package that it may import from, besides itself.
+ALLOWED = {
+    'compat': set(),
+    'datasets': set(),
+    'evaluation': {'datasets'},
+    'models/indicators': set(),
+    'models/losses': {'models/indicators'},
+    'models/feature_hallucination': set(),
+    'models/backbones': set(),
+    'models/detectors': set(),
+    'models/roi_heads': {'models/feature_hallucination', 'models/losses', 'models/indicators'},
+    'engine': {'compat', 'datasets', 'evaluation', 'models'},
+}
+
+
+def folder_of(parts):
+    """The entry of ALLOWED, or the folder above it, that a module path belongs to."""
+    depth = 2 if parts[0] == 'models' else 1
+    return '/'.join(parts[:depth])
+
+
+def imported_folders(path):
+    package = path.relative_to(PACKAGE.parent).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = []
+        if isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level else ()
+            modules = [(*base, *(node.module or '').split('.'))]
+        elif isinstance(node, ast.Import):
+            modules = [tuple(alias.name.split('.')) for alias in node.names]
+        for module in modules:
+            inner = [part for part in module[1:] if part]
+            if module[0] == 'bacl' and inner:
+                yield folder_of(inner)
+
+
+@pytest.mark.parametrize('folder', ALLOWED)
+def test_folder_imports_only_what_it_may(folder):
+    files = [path for path in (PACKAGE / folder).rglob('*.py')]
+    assert files
+    for path in files:
+        for imported in imported_folders(path):
+            if imported.startswith(folder) or path.name == '__init__.py':
+                continue
+            allowed = ALLOWED[folder]
+            assert any(imported.startswith(a) for a in allowed), f'{path} imports {imported}'
+
+
+def test_every_folder_with_modules_has_a_rule():
+    folders = {folder_of(path.relative_to(PACKAGE).parent.parts)
+               for path in PACKAGE.rglob('*.py') if path.parent != PACKAGE}
+    assert folders - {'models'} <= set(ALLOWED)
+
+
+def test_only_engine_imports_the_runner():
+    for path in PACKAGE.rglob('*.py'):
+        if 'engine' in path.parts or 'compat' in path.parts:
+            continue
+        assert 'import Runner' not in path.read_text(), path
