@@ -1,2 +1,14 @@
-# The same as for Emoji-LT mini on a data set of seconds: it shows that everything works, not more.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py'
+# Stage 1 (representation learning) on Emoji-LT smoke, in seconds.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
+    '../_base_/datasets/emoji-lt-smoke.py',
+    '../_base_/schedules/schedule_emoji-lt.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(
+            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+
+train_cfg = dict(max_epochs=2)

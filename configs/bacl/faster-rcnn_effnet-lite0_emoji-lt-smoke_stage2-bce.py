@@ -1,2 +1,7 @@
-# The same as for Emoji-LT mini on a data set of seconds: it shows that everything works, not more.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bce.py'
+# Stage 2 on Emoji-LT smoke, baseline: the loss of stage 1 on the frozen extractor.
+_base_ = './faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = 'faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1'
+
+model = dict(type='DecoupledTwoStageDetector', backbone=dict(init_cfg=None))

@@ -1,5 +1,6 @@
-# 4 epochs of AdamW. Validation takes place once, after training, by tools/test.py.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_interval=1000)
+# AdamW with a cosine. tools/test.py evaluates once, after training; val_begin keeps the loop, which
+# validates after its last epoch in any case, from doing it as well.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=4, val_begin=1000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
