@@ -20,6 +20,9 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 
+# Every rank hallucinates features of its own. mmengine would seed all ranks alike.
+randomness = dict(seed=None, diff_rank_seed=True)
+
 log_level = 'INFO'
 load_from = None
 resume = False

@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
     '../_base_/datasets/emoji-lt.py',
-    '../_base_/schedules/schedule_emoji-lt.py',
+    '../_base_/schedules/schedule_emoji-lt_stage1.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -1,8 +1,8 @@
-# Stage 1 (representation learning) on Emoji-LT smoke, in seconds.
+# Stage 1 (representation learning) on Emoji-LT smoke: sigmoid classifier with objectness.
 _base_ = [
     '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
     '../_base_/datasets/emoji-lt-smoke.py',
-    '../_base_/schedules/schedule_emoji-lt.py',
+    '../_base_/schedules/schedule_emoji-lt_stage1.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -1,15 +1,20 @@
-# Stage 2 on Emoji-LT smoke, BACL: as the baseline, with FCBL and feature hallucination.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-smoke_stage2-bce.py'
+# Stage 2 on Emoji-LT smoke, BACL: FCBL and feature hallucination on the frozen extractor.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_bacl-classifier.py',
+    '../_base_/datasets/emoji-lt-smoke.py',
+    '../_base_/schedules/schedule_emoji-lt_stage2.py',
+    '../_base_/default_runtime.py',
+]
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = 'faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1'
 
 model = dict(
     roi_head=dict(
-        type='FHMRoIHead',
-        hallucinator=dict(
-            type='FeatureHallucinator',
-            num_sampled_classes=8,  # c
-            num_features_per_class=12,  # m
-            momentum=0.1),  # weight of the new statistics, 1 - beta
-        bbox_head=dict(loss_cls=dict(type='FCBL', alpha=0.85, prob_thr=0.7))))
+        bbox_head=dict(
+            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+
+train_cfg = dict(max_epochs=2)
 
 custom_hooks = [
     dict(type='LongTermIndicatorHook'),

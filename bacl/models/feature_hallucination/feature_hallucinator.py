@@ -63,7 +63,9 @@ class FeatureHallucinator(nn.Module):
             strength: (C,), in [0, 1], of a long-term indicator.
 
         Returns:
-            Features (P, D) and labels (P,), P <= c * m; every rank draws its own.
+            Features (P, D) and labels (P,), P <= c * m. Ranks draw differently if their random
+            streams differ: mmengine's default seeds all ranks alike, this package's configs set
+            ``randomness=dict(seed=None, diff_rank_seed=True)``.
         """
         device = strength.device
         uniform = torch.rand(self.num_sampled_classes, dtype=strength.dtype, device=device)

@@ -19,11 +19,10 @@ class ConfusionMatrix(LongTermIndicator):
 
         M[i, j] = sum_n softmax(z_n)[j] * [y_n = i] / sum_n [y_n = i]
 
-    Rows of classes that were seen sum to 1; rows of classes never seen are 0, which makes their
-    margins alpha * log(M[j, i] floor ratio) small and their strength 0: they are sampled for
-    hallucination, which yields nothing until they have statistics. Nothing is forgotten: there is
-    no decay. In Eq. (7) l_j / l_i = M[i, j] / M[j, i] (entries clamped at 1e-3 from below), in
-    Eq. (12) l_i = M[i, i].
+    In Eq. (7) l_j / l_i = M[i, j] / M[j, i], entries clamped at 1e-3 from below; in Eq. (12)
+    l_i = M[i, i]. Rows of classes that were seen sum to 1. The row of a class i never seen is 0:
+    its strength is 0, its log-ratios are log(1e-3 / max(M[j, i], 1e-3)) <= 0, so other classes
+    are suppressed less by its first samples. Nothing is forgotten: there is no decay.
 
     Sums are kept in float64, since float32 stops counting at 2**24.
 

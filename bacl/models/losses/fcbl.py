@@ -88,12 +88,13 @@ class FCBL(ObjectnessLoss):
         loss = -log p_i - log(1 - p_bg) - sum_{j != i} w_j * log(1 - sigmoid(z_j + margin_ij))
 
     Background samples keep the plain sigmoid loss. With ``with_margin=False`` and
-    ``with_weight=False`` it is :class:`ObjectnessBCELoss`. The loss is divided by the number of
-    samples; a sample contributes the sum over its channels.
+    ``with_weight=False`` it is :class:`ObjectnessBCELoss` (given the same ``avg_factor``, as heads
+    do). The loss is divided by the number of samples; a sample contributes the sum over channels.
 
     The module owns its indicator. In training mode, *after* the loss, the indicator observes the
     samples, so a step is steered by what was known before it. In ``eval()`` no buffer changes.
-    ``observe`` is a collective operation: every rank must call the loss in every step.
+    ``observe`` is a collective operation: every rank must call the loss in every step. mmdet's
+    heads do, unless a rank has not a single RoI, which an RPN does not bring about.
 
     ``reweighting`` switches Eq. (9) off until its start epoch
     (:class:`~bacl.engine.hooks.ShortTermIndicatorHook`).

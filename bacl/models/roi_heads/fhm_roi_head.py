@@ -1,6 +1,7 @@
 """RoI heads whose classification loss also sees hallucinated features."""
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
@@ -11,6 +12,21 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
 from .classifier_taps import classifier_inputs, extra_loss_samples
+
+
+@contextmanager
+def uncached_autocast() -> Iterator[None]:
+    """Keep the half-precision copies of weights that are made without gradient out of the cache.
+
+    Before torch 2.10, autocast reuses a copy made under ``no_grad`` in the forward pass with
+    gradient that follows, and the weight never learns.
+    """
+    was_enabled = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(was_enabled)
 
 
 class FeatureHallucinationMixin(ABC):
@@ -102,7 +118,7 @@ class FeatureHallucinationMixin(ABC):
         labels = torch.cat(labels)
         if not len(labels):
             return x[0].new_zeros(0, head.fc_cls.in_features), labels
-        with classifier_inputs(head) as feats:
+        with classifier_inputs(head) as feats, uncached_autocast():
             self.forward_bbox_head(index, x, bbox2roi(boxes))
         return feats[0], labels
 

@@ -104,6 +104,24 @@ def test_a_batch_without_ground_truth_trains_on_background():
     assert torch.equal(head.hallucinators[0].distribution.mean, before)
 
 
+def test_statistics_leave_no_weights_without_gradient_in_the_autocast_cache(monkeypatch):
+    head = MODELS.build(roi_head_cfg())
+    seen = []
+    forward = head.forward_bbox_head
+
+    def spy(*args):
+        seen.append(torch.is_autocast_cache_enabled())
+        return forward(*args)
+
+    monkeypatch.setattr(head, 'forward_bbox_head', spy)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = head.loss(*batch([[0, 1], [1]]))
+        assert torch.is_autocast_cache_enabled()
+    losses['loss_cls'].backward()
+    assert seen == [False] and head.bbox_head.fc_cls.weight.grad.abs().sum() > 0
+    assert head.hallucinators[0].distribution.mean.dtype == torch.float32
+
+
 def test_prediction_is_the_hosts():
     cfg = roi_head_cfg()
     head = MODELS.build(cfg).eval()
