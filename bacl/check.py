@@ -13,7 +13,6 @@ from bacl.version import __version__
 
 # purpose -> the file that lists the packages, and those of them that matter here
 OPTIONAL = {
-    'cross-check by lvis-api': ('requirements/runtime.txt', (Requirement('lvis', ('lvis',)),)),
     'building Emoji-LT': (
         'requirements/optional.txt',
         (

@@ -75,7 +75,7 @@ def test_report_runs_where_import_is_refused(outdated_mmdet):
 
 
 def test_missing_packages_make_it_unusable_and_nothing_is_imported(hide, monkeypatch):
-    hide('mmdet', 'torch')
+    hide('mmdet', 'torch', 'lvis')
     monkeypatch.setattr(bacl, 'register_components', lambda: pytest.fail('was imported'))
     findings = inspect_environment()
     assert not is_usable(findings)
@@ -83,6 +83,7 @@ def test_missing_packages_make_it_unusable_and_nothing_is_imported(hide, monkeyp
     assert cures == {
         'torch': 'pip install "torch>=2.1" "torchvision"',
         'mmdet': 'pip install "mmdet>=3.3.0,<4"',
+        'lvis': 'pip install "lvis"',
     }
 
 

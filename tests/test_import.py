@@ -62,7 +62,8 @@ def test_import_brings_operators_and_checkpoint_loaders():
         'loader = CheckpointLoader._get_checkpoint_loader\n'
         'assert loader("a.pth").__module__ == "bacl.compat.checkpoints"\n'
         'assert loader("package://a/b").__module__ == "bacl.compat.checkpoints"\n'
-        'assert loader("https://a").__module__ != "bacl.compat.checkpoints"\n'
+        'assert loader("https://a").__module__ == "bacl.compat.checkpoints"\n'
+        'assert loader("torchvision://a").__module__ != "bacl.compat.checkpoints"\n'
     )
     assert result.returncode == 0, result.stderr
 

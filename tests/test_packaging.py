@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ('bacl', 'configs', 'tools', 'requirements', 'setup.py', 'pyproject.toml', 'MANIFEST.in',
@@ -46,6 +48,19 @@ def build(source, out, hook):
     done = subprocess.run([sys.executable, '-c', code, str(out)], cwd=source,
                           capture_output=True, text=True, check=True)
     return out / done.stdout.splitlines()[-1]
+
+
+def requirements_of(name):
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return [Requirement(line.partition('#')[0]) for line in lines if line.partition('#')[0].strip()]
+
+
+@pytest.mark.parametrize('name', ['runtime', 'mminstall', 'optional', 'tests'])
+def test_tested_versions_have_what_the_requirements_ask_for(name):
+    tested = {canonicalize_name(requirement.name): str(requirement.specifier).removeprefix('==')
+              for requirement in requirements_of('tested-versions')}
+    for requirement in requirements_of(name):
+        assert requirement.specifier.contains(tested[canonicalize_name(requirement.name)])
 
 
 def test_wheel_has_configs_and_tools_and_no_mm_requirement(source, tmp_path):

@@ -48,12 +48,13 @@ _pip_install() {
 }
 
 _install_package() {
-    echo '[install] PyTorch, MMDetection and the rest (once, about two minutes)'
-    # One call, so that torch and torchvision are resolved together and fit each other.
-    _pip_install --only-binary :all: \
-        -r "$root/requirements/runtime.txt" \
-        -r "$root/requirements/mminstall.txt" \
-        -r "$root/requirements/optional.txt"
+    # torch and torchvision share a file, so that they are resolved together and fit each other.
+    echo '[install] 1/4 PyTorch and the LVIS tools (once; the longest, about two minutes)'
+    _pip_install --only-binary :all: -r "$root/requirements/runtime.txt"
+    echo '[install] 2/4 MMDetection'
+    _pip_install --only-binary :all: -r "$root/requirements/mminstall.txt"
+    echo '[install] 3/4 what Emoji-LT is made of'
+    _pip_install --only-binary :all: -r "$root/requirements/optional.txt"
     if ! "$venv/bin/python" -c 'import cv2' 2>/dev/null; then
         # The usual wheel needs libGL, which servers and containers often lack. Both wheels own
         # the folder cv2, so the second has to be written after the first is gone.
@@ -61,6 +62,7 @@ _install_package() {
         "$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
         _pip_install --only-binary :all: --force-reinstall --no-deps opencv-python-headless
     fi
+    echo '[install] 4/4 this package'
     _pip_install --no-deps --no-build-isolation -e "$root"
 }
 

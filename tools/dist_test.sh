@@ -8,10 +8,10 @@ if (($# < 3)); then
     exit 2
 fi
 
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export PYTHONPATH="${tools%/*}${PYTHONPATH:+:$PYTHONPATH}"
+# shellcheck source=tools/_launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/_launch.sh"
 
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "$python" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

@@ -263,7 +263,7 @@ def train(number: int, name: str, config: str, inputs: str, args: argparse.Names
     work_dir = args.work_dir / Path(config).stem
     command = [PYTHON, 'tools/train.py', config, '--work-dir', str(work_dir),
                '--seed', str(args.seed), '--cfg-options', log_interval(args.preset)]
-    step = Step(number, name, command, digest_of(cfg.to_dict(), inputs, args.seed),
+    step = Step(number, name, command, digest_of(cfg.to_dict(), inputs, args.seed, args.mm),
                 work_dir / f'epoch_{max_epochs}.pth')
     if not state.is_finished(step) and can_resume(state, step):
         step.command.append('--resume')

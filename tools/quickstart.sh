@@ -21,23 +21,33 @@ EOF
 # shellcheck source=tools/_env.sh
 source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
 
+refuse() {
+    echo "$1" >&2
+    usage >&2
+    exit 2
+}
+
+# Everything is checked here, because the installation comes first.
 mm=official
 arguments=()
 while (($# > 0)); do
     case $1 in
     -h | --help) usage && exit ;;
-    --mm=*) mm=${1#*=} ;;
-    --mm) mm=${2:-} && shift ;;
-    *) arguments+=("$1") ;;
+    --*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;; # --option=value is --option value
     esac
-    shift || true
+    value=${2-}
+    case $1 in
+    --preset) [[ $value =~ ^(mini|smoke)$ ]] || refuse "--preset expects mini or smoke, got '$value'." ;;
+    --mm) [[ $value =~ ^(official|onedl)$ ]] || refuse "--mm expects official or onedl, got '$value'." ;;
+    --seed) [[ $value =~ ^[0-9]+$ ]] || refuse "--seed expects a number from 0 on, got '$value'." ;;
+    --work-dir) [[ -n $value ]] || refuse '--work-dir expects a folder.' ;;
+    *) refuse "Unknown option '$1'." ;;
+    esac
+    [[ $1 != --mm ]] || mm=$value
+    arguments+=("$1" "$value")
+    shift 2
 done
-if [[ $mm != official && $mm != onedl ]]; then
-    echo "--mm expects official or onedl, got '$mm'." >&2
-    usage >&2
-    exit 2
-fi
 
 setup_env "$mm"
 cd "$root"
-exec "$venv/bin/python" tools/quickstart.py --mm "$mm" ${arguments[@]+"${arguments[@]}"}
+exec "$venv/bin/python" tools/quickstart.py ${arguments[@]+"${arguments[@]}"}

@@ -8,8 +8,8 @@ if (($# < 4)); then
     exit 2
 fi
 
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-export PYTHONPATH="${tools%/*}${PYTHONPATH:+:$PYTHONPATH}"
+# shellcheck source=tools/_launch.sh
+source "$(dirname "${BASH_SOURCE[0]}")/_launch.sh"
 gpus=${GPUS:-8}
 gpus_per_node=${GPUS_PER_NODE:-8}
 read -ra srun_args <<<"${SRUN_ARGS:-}"
@@ -22,4 +22,4 @@ exec srun -p "$1" \
     --cpus-per-task="${CPUS_PER_TASK:-5}" \
     --kill-on-bad-exit=1 \
     ${srun_args[@]+"${srun_args[@]}"} \
-    "${PYTHON:-python}" -u "$tools/test.py" "$3" "$4" --launcher slurm "${@:5}"
+    "$python" -u "$tools/test.py" "$3" "$4" --launcher slurm "${@:5}"

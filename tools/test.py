@@ -3,13 +3,16 @@
 import argparse
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
+from bacl.datasets.lvis import LongTailLVISMixin
 from bacl.engine.launch import LAUNCHERS, prepare_launch
 from bacl.engine.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
-from mmengine.config import Config, DictAction
+from mmdet.registry import DATASETS
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -29,7 +32,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--wait-time', type=float, default=2, help='seconds that --show waits')
     parser.add_argument(
         '--skip-unreadable', action='store_true',
-        help='go on without images that are missing or cannot be read, and name them')
+        help='go on without images that are missing or cannot be read, and name them '
+        "(this package's datasets only)")
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_dataloader.batch_size=1 key="[a,b]"')
@@ -50,12 +54,38 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.resume = False
     cfg.load_from = args.checkpoint
     if args.skip_unreadable:
-        cfg.test_dataloader.dataset.skip_unreadable = True
+        skip_unreadable_images(cfg.test_dataloader.dataset)
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
     resolve_work_dir(cfg, args.config, args.work_dir)
     prepare_launch(cfg, args.launcher)
     return cfg
+
+
+def skip_unreadable_images(dataset: ConfigDict) -> None:
+    """Set ``skip_unreadable`` of the datasets inside the wrappers of a dataset config.
+
+    Raises:
+        ValueError: if one of them has no such argument.
+    """
+    for inner in unwrapped(dataset):
+        dataset_class = DATASETS.get(inner.type)
+        if dataset_class is None or not issubclass(dataset_class, LongTailLVISMixin):
+            raise ValueError(
+                '--skip-unreadable expects a LongTailLVISV1Dataset or LongTailLVISV05Dataset in '
+                f'the test_dataloader, got {inner.type!r}. Leave --skip-unreadable out, or change '
+                'the type of the dataset.')
+        inner.skip_unreadable = True
+
+
+def unwrapped(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """Iterate over the datasets inside wrappers such as RepeatDataset and ConcatDataset."""
+    parts = [dataset.dataset] if 'dataset' in dataset else dataset.get('datasets')
+    if parts is None:
+        yield dataset
+    else:
+        for part in parts:
+            yield from unwrapped(part)
 
 
 def write_metrics(metrics: dict[str, float], path: Path) -> None:

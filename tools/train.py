@@ -6,6 +6,7 @@ from bacl.engine.launch import LAUNCHERS, prepare_launch
 from bacl.engine.stage1 import prepare_stage1
 from bacl.engine.work_dir import prepare_resume, require_file, resolve_work_dir
 from mmengine.config import Config, DictAction
+from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -45,6 +46,9 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
     if args.amp:
+        if get_device() in ('cpu', 'mps'):
+            raise ValueError('--amp expects a GPU, got a machine that trains on its CPU. '
+                             'Leave --amp out.')
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):

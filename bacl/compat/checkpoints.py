@@ -8,22 +8,27 @@ and numbers only, and refuses what mmengine writes: history buffers, NumPy objec
 - converts between mmengine's objects and a plain form that torch reads as it is;
 - adds ``package://``, for weights that an installed Python package ships.
 
-:func:`register` makes mmengine use it for local files; downloads keep mmengine's own loaders.
+:func:`register` makes mmengine use it for local files and for ``http(s)://``. mmengine's other
+schemes keep its own loaders, which do execute code: ``torchvision://``, ``open-mmlab://`` and
+``mmcls://`` call its download function directly, and storage services have clients of their own.
 """
 
 import _codecs
 import importlib.resources
 import importlib.util
 import logging
+import os
 import pickle
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, get_rank, is_distributed
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
@@ -235,6 +240,36 @@ def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str
     return load_weights(filename, map_location)
 
 
+def load_from_http(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
+    """Download a checkpoint into the cache of ``torch.hub``, once, and read it.
+
+    One process of each machine downloads, the others wait. A file of the same name that is in the
+    cache is taken as it is, as mmengine and torch do.
+
+    Args:
+        filename: address of the file.
+        map_location: as in ``torch.load``.
+
+    Raises:
+        RuntimeError: if the file cannot be downloaded; see :func:`load_weights` for the others.
+    """
+    path = Path(torch.hub.get_dir(), 'checkpoints', Path(urlparse(filename).path).name)
+    is_downloader = not is_distributed() or int(os.environ.get('LOCAL_RANK', get_rank())) == 0
+    try:
+        if is_downloader and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Under a temporary name, then renamed: what has this name is complete.
+            torch.hub.download_url_to_file(filename, str(path), progress=False)
+    except OSError as error:
+        raise RuntimeError(
+            f'Checkpoint {filename} cannot be downloaded to {path} ({error}). Check the address, '
+            'or download it by other means and pass the path.'
+        ) from error
+    finally:
+        barrier()  # in any case: the others must not wait for a process that has failed
+    return load_weights(path, map_location)
+
+
 def load_from_package(filename: str, map_location: MapLocation = None) -> dict[str, Any]:
     """Read weights that ship inside an installed Python package, whose code is not imported.
 
@@ -266,7 +301,8 @@ def load_from_package(filename: str, map_location: MapLocation = None) -> dict[s
 
 
 def register() -> None:
-    """Make mmengine read local files and ``package://`` addresses through this module."""
-    # An empty prefix is mmengine's name for local files; its own loader is replaced on purpose.
+    """Make mmengine read local files, downloads and ``package://`` through this module."""
+    # An empty prefix is mmengine's name for local files; its own loaders are replaced on purpose.
     CheckpointLoader.register_scheme('', load_from_local, force=True)
+    CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
     CheckpointLoader.register_scheme(_PACKAGE_SCHEME, load_from_package, force=True)

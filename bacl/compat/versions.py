@@ -97,6 +97,7 @@ REQUIREMENTS = (
     Requirement('pkg_resources', ('setuptools',), below='82'),
     Requirement('faster_coco_eval', ('faster-coco-eval',)),
     Requirement('pycocotools', ('pycocotools',)),
+    Requirement('lvis', ('lvis',)),  # mmdet's LVIS datasets read their files with it
 )
 
 

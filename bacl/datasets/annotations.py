@@ -1,10 +1,10 @@
-"""What is wrong with an LVIS annotation file, in words.
+"""What is wrong with an LVIS annotation file, in words: rules that training and evaluation share.
 
-Loading does not validate a file of a gigabyte first: it checks what it has in memory anyway, and
-calls :func:`check_lvis_annotations` to explain a failure.
+Loading for training does not validate a file of a gigabyte first: it checks what it has in memory
+anyway, and calls :func:`check_lvis_annotations` to explain a failure.
 """
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -62,17 +62,34 @@ def check_lvis_annotations(ann_file: str, image_fields: Sequence[str] = (),
         FileNotFoundError: if the file does not exist.
         ValueError: if it is empty, not JSON, or lacks a list or a field.
     """
+    fields = {**REQUIRED_FIELDS, 'images': (*REQUIRED_FIELDS['images'], *image_fields)}
     data = read_annotations(ann_file, backend_args)
-    for section, fields in REQUIRED_FIELDS.items():
-        records = data.get(section) if isinstance(data, dict) else None
-        if not isinstance(records, list):
-            raise ValueError(f'Annotation file {ann_file} is not LVIS: it has no list {section!r}.')
-        extra_fields = image_fields if section == 'images' else ()
-        check_fields(records, section, (*fields, *extra_fields), ann_file)
+    check_structure(data, fields, ann_file)
     check_categories(data['categories'], ann_file)
 
 
-def check_categories(categories: Sequence[dict], ann_file: str) -> None:
+def check_structure(data: Any, fields: Mapping[str, Sequence[str]],
+                    ann_file: str | PathLike) -> None:
+    """Raise an error if a list or a field is missing, or a category is in none of the groups.
+
+    Args:
+        data: content of an annotation file.
+        fields: per list that the file must have what each of its records must have; the records of
+            'categories' at least 'frequency'.
+        ann_file: for the message.
+
+    Raises:
+        ValueError: naming the file, the field and the first record in question.
+    """
+    for section, names in fields.items():
+        records = data.get(section) if isinstance(data, dict) else None
+        if not isinstance(records, list):
+            raise not_lvis(ann_file, f'it has no list {section!r}')
+        check_fields(records, section, names, ann_file)
+    check_frequencies(data['categories'], ann_file)
+
+
+def check_categories(categories: Sequence[dict], ann_file: str | PathLike) -> None:
     """Raise an error if categories lack what the classes of a long-tailed dataset need.
 
     Args:
@@ -83,21 +100,35 @@ def check_categories(categories: Sequence[dict], ann_file: str) -> None:
         ValueError: if there is none, one lacks a field, or its 'frequency' is not r, c or f.
     """
     if not categories:
-        raise ValueError(f'Annotation file {ann_file} is not LVIS: its list \'categories\' is '
-                         'empty.')
+        raise not_lvis(ann_file, "its list 'categories' is empty")
     check_fields(categories, 'categories', REQUIRED_FIELDS['categories'], ann_file)
-    for category in categories:
+    check_frequencies(categories, ann_file)
+
+
+def check_frequencies(categories: Sequence[dict], ann_file: str | PathLike) -> None:
+    """Raise a ``ValueError`` that names the first category in none of :data:`FREQUENCIES`."""
+    for position, category in enumerate(categories):
         if category['frequency'] not in FREQUENCIES:
-            raise ValueError(
-                f'Annotation file {ann_file} is not LVIS: \'frequency\' of category '
-                f'{category["name"]!r} is {category["frequency"]!r}, not one of {FREQUENCIES}.')
+            raise not_lvis(ann_file, f"{record_name(category, position)} of its 'categories' has "
+                           f"the 'frequency' {category['frequency']!r}, not one of {FREQUENCIES}")
 
 
-def check_fields(records: Iterable[dict], section: str, fields: Sequence[str],
-                 ann_file: str) -> None:
+def check_fields(records: Sequence[dict], section: str, fields: Sequence[str],
+                 ann_file: str | PathLike) -> None:
     """Raise a ``ValueError`` that names the first field which a record of ``section`` lacks."""
     for position, record in enumerate(records):
         for field in fields:
             if not isinstance(record, dict) or field not in record:
-                raise ValueError(f'Annotation file {ann_file} is not LVIS: number {position} of '
-                                 f'its {section!r} has no {field!r}.')
+                name = record_name(record, position)
+                raise not_lvis(ann_file, f'{name} of its {section!r} has no {field!r}')
+
+
+def record_name(record: Any, position: int) -> str:
+    """What a message calls a record: its id, or without one its position in the list."""
+    has_id = isinstance(record, dict) and 'id' in record
+    return f'id {record["id"]}' if has_id else f'number {position}'
+
+
+def not_lvis(ann_file: str | PathLike, reason: str) -> ValueError:
+    """The error for a file that breaks a rule, for the caller to raise."""
+    return ValueError(f'Annotation file {ann_file} is not LVIS: {reason}.')

@@ -1,4 +1,5 @@
-"""One number of classes for the dataset and everything in the model that has one."""
+"""The same classes, in number and order, for the model and all the data it meets."""
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -10,6 +11,15 @@ def innermost_dataset(dataset: Any) -> Any:
     while not isinstance(dataset, BaseDataset) and hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
     return dataset
+
+
+def class_source(dataset: Any) -> str:
+    """Where the classes of a dataset come from, for messages: its annotation file, if it has one.
+
+    Args:
+        dataset: without wrappers.
+    """
+    return getattr(dataset, 'ann_file', '') or type(dataset).__name__
 
 
 def check_class_counts(model: nn.Module, dataset: Any) -> None:
@@ -33,6 +43,32 @@ def check_class_counts(model: nn.Module, dataset: Any) -> None:
     if any(count != expected for count in counts.values()):
         listing = ', '.join(f'{name}: {count}' for name, count in counts.items())
         raise ValueError(
-            f'{type(dataset).__name__} has {expected} classes ({dataset.ann_file}), but the model '
-            f'has {listing}. Set num_classes={expected} in the bbox_head, in its loss_cls and in '
-            'the mask_head, or choose the annotation file that the model is made for.')
+            f'{type(dataset).__name__} has {expected} classes ({class_source(dataset)}), but the '
+            f'model has {listing}. Set num_classes={expected} in the bbox_head, in its loss_cls '
+            'and in the mask_head, or choose the annotation file that the model is made for.')
+
+
+def check_class_order(dataset: Any, learned: Sequence[str] | None, learned_from: str) -> None:
+    """Refuse a dataset whose classes differ from those that a model learns, or in their order.
+
+    Labels are positions in the list of classes: in another order, predictions get wrong names and
+    the evaluation is meaningless. Lists of different length are :func:`check_class_counts`'s.
+
+    Args:
+        dataset: evaluated dataset, possibly inside wrappers; passes if it knows no class names.
+        learned: names of the classes in the order of the model's labels; None if unknown.
+        learned_from: file that they come from, for the message.
+
+    Raises:
+        ValueError: naming the first difference and both files.
+    """
+    dataset = innermost_dataset(dataset)
+    classes = dataset.metainfo.get('classes')
+    if classes is None or learned is None:
+        return
+    for label, (here, there) in enumerate(zip(classes, learned, strict=False)):
+        if here != there:
+            raise ValueError(
+                f'Label {label} is {here!r} in {class_source(dataset)}, but {there!r} in '
+                f'{learned_from}. Evaluate on a file with the same categories in the same order, '
+                'or remove ClassCountCheckHook from the config if only the spelling differs.')

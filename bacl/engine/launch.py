@@ -1,14 +1,17 @@
 """Find device and communication backend of a run, so that no config has to name them."""
 
+import logging
 import os
 import subprocess
 from datetime import timedelta
 
+import mmengine.device.utils as mmengine_device
 import torch
 import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
+from mmengine.logging import print_log
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -25,8 +28,8 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
 
     With accelerators mmengine does the rest by itself (NCCL, one process per device). Without any,
     several processes talk through gloo; MMEngine would ask for a CUDA device all the same, so the
-    process group is created here and the model wrapper is told to bind no device. Call it
-    before the Runner is built; ``cfg`` is changed in place.
+    process group is created here and the model wrapper is told to bind no device. Apple's GPU (MPS)
+    is not used. Call it before the Runner is built; ``cfg`` is changed in place.
 
     Args:
         cfg: config of the run; gets ``launcher`` and, on CPU only, ``model_wrapper_cfg``.
@@ -40,6 +43,8 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     if launcher not in LAUNCHERS:
         raise ValueError(f'prepare_launch(launcher=) expects one of {LAUNCHERS}, got {launcher!r}.')
     cfg.launcher = launcher
+    if get_device() == 'mps':
+        _use_cpu()
     if launcher == 'none':
         return
     rank, world_size, local_rank = read_ranks(launcher)
@@ -80,6 +85,13 @@ def check_local_rank(local_rank: int, num_devices: int) -> None:
             'or hide the devices with CUDA_VISIBLE_DEVICES=-1 to train on the CPU.')
 
 
+def _use_cpu() -> None:
+    # The indicators count in float64, which MPS lacks. MMEngine has no setting for its device.
+    mmengine_device.DEVICE = 'cpu'
+    print_log('The GPU of this machine (MPS) has no float64: running on the CPU.',
+              logger='current', level=logging.WARNING)
+
+
 def _init_gloo(cfg: Config, launcher: str, rank: int, world_size: int, local_rank: int) -> None:
     if not is_distributed():
         os.environ.setdefault('MASTER_ADDR', _master_address(launcher))
@@ -88,8 +100,9 @@ def _init_gloo(cfg: Config, launcher: str, rank: int, world_size: int, local_ran
         os.environ.update(
             RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK=str(local_rank))
         timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
-        torch_dist.init_process_group(
-            'gloo', timeout=None if timeout is None else timedelta(seconds=timeout))
+        # Older versions of torch do not take None for their default.
+        options = {} if timeout is None else dict(timeout=timedelta(seconds=timeout))
+        torch_dist.init_process_group('gloo', **options)
     wrapper = dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,

@@ -1,5 +1,7 @@
 """Find the representation stage's checkpoint for a classifier-stage run."""
 
+import logging
+import re
 from pathlib import Path
 
 from bacl.engine.work_dir import find_checkpoint, require_file
@@ -11,11 +13,13 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     """Set ``cfg.load_from`` of a stage-2 run to the checkpoint of its stage 1.
 
     A stage-2 config names the config of its first stage, which lies beside it, in the top-level
-    variable ``stage1_config``; a config without it is left alone. The work_dirs of both stages are
-    siblings: stage 1 is looked for in ``<parent of cfg.work_dir>/<stage1_config>``, which with
-    the default work_dirs is ``work_dirs/<stage1_config>``.
+    variable ``stage1_config``. The work_dirs of both stages are siblings: stage 1 is looked for in
+    ``<parent of cfg.work_dir>/<stage1_config>``, which with the default work_dirs is
+    ``work_dirs/<stage1_config>``. What is found there has to be trained to its end; a checkpoint
+    or folder that the user names is taken as it is.
 
-    A run that resumes needs no stage 1, and a ``load_from`` that is already set is kept.
+    A run that resumes needs no stage 1, a ``load_from`` that is already set is kept, and a config
+    of a single stage is left alone.
 
     Args:
         cfg: config of the run with its ``work_dir``, changed in place.
@@ -24,37 +28,65 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if ``checkpoint`` is given for a config without ``stage1_config``.
+        RuntimeError: if stage 1 is found unfinished.
+        ValueError: if a checkpoint has to be looked for, and the config has no ``stage1_config``.
     """
-    stage1_config = cfg.get('stage1_config')
-    if stage1_config is None:
-        if checkpoint is not None:
-            raise ValueError(
-                f'--stage1-checkpoint expects a config with `stage1_config`, got {checkpoint!r} '
-                'for one without. Use --cfg-options load_from=... to start from other weights.')
-        return
     if cfg.get('resume'):
+        if checkpoint is not None:
+            print_log(f'--stage1-checkpoint {checkpoint} is ignored: the run resumes from '
+                      f'{cfg.load_from}.', logger='current', level=logging.WARNING)
         return
-    # Not Path.stem: a name such as lvis-v0.5 has a dot of its own.
-    name = Path(stage1_config).name.removesuffix('.py')
+    if checkpoint is None and not _is_stage2(cfg):
+        return
     if checkpoint is None and cfg.get('load_from'):
         require_file(cfg.load_from, 'load_from')
-    elif checkpoint in (None, 'auto'):
-        cfg.load_from = _newest(Path(cfg.work_dir).parent / name, cfg, name)
-    elif Path(checkpoint).is_dir():
-        cfg.load_from = _newest(Path(checkpoint), cfg, name)
-    else:
+    elif checkpoint not in (None, 'auto') and not Path(checkpoint).is_dir():
         require_file(checkpoint, '--stage1-checkpoint')
         cfg.load_from = checkpoint
+    else:
+        cfg.load_from = str(_find_stage1(cfg, checkpoint))
     print_log(f'Stage 2 starts from the stage-1 checkpoint {cfg.load_from}', logger='current')
 
 
-def _newest(work_dir: Path, cfg: Config, name: str) -> str:
+def _is_stage2(cfg: Config) -> bool:
+    model_type = cfg.get('model', {}).get('type')
+    return bool(cfg.get('stage1_config')) or model_type == 'DecoupledTwoStageDetector'
+
+
+def _find_stage1(cfg: Config, folder: str | None) -> Path:
+    if not cfg.get('stage1_config'):
+        raise ValueError(
+            '--stage1-checkpoint expects the file of stage 1 if the config has no `stage1_config`, '
+            f'got {folder!r}. Pass --stage1-checkpoint FILE, or set load_from in the config.')
+    # Not Path.stem: a name such as lvis-v0.5 has a dot of its own.
+    name = Path(cfg.stage1_config).name.removesuffix('.py')
+    is_default = folder in (None, 'auto')
+    work_dir = Path(cfg.work_dir).parent / name if is_default else Path(folder)
+    config = Path(cfg.filename or '').parent / f'{name}.py'
+    train_command = f'python tools/train.py {config} --work-dir {work_dir}'
     checkpoint = find_checkpoint(work_dir)
     if checkpoint is None:
-        config = Path(cfg.filename or '.').with_name(f'{name}.py')
         raise FileNotFoundError(
             f'--stage1-checkpoint expects the checkpoint of stage 1 in {str(work_dir)!r}, '
-            f'got none there. Train stage 1: python tools/train.py {config} --work-dir {work_dir} '
+            f'got none there. Train stage 1: {train_command} '
             '(or name its checkpoint with --stage1-checkpoint PATH).')
-    return str(checkpoint)
+    if is_default:
+        # The copy that MMEngine leaves in the work_dir has the user's --cfg-options.
+        _check_finished(checkpoint, [work_dir / config.name, config], train_command)
+    return checkpoint
+
+
+def _check_finished(checkpoint: Path, configs: list[Path], train_command: str) -> None:
+    """Refuse ``epoch_N`` or ``iter_N`` with N below the maximum of the first config that exists."""
+    match = re.fullmatch(r'(epoch|iter)_(\d+)', checkpoint.stem)
+    config = next(filter(Path.is_file, configs), None)
+    if match is None or config is None:
+        return
+    unit, number = match.groups()
+    train_cfg = Config.fromfile(config, import_custom_modules=False).get('train_cfg') or {}
+    maximum = train_cfg.get(f'max_{unit}s')
+    if maximum is not None and int(number) < maximum:
+        raise RuntimeError(
+            f'--stage1-checkpoint expects stage 1 to be finished, got {checkpoint} of {maximum} '
+            f'{unit}s. Go on with it: {train_command} --resume '
+            f'(or take it as it is: --stage1-checkpoint {checkpoint}).')

@@ -50,8 +50,9 @@ def require_file(path: str, argument: str) -> None:
 def find_checkpoint(work_dir: str | Path) -> Path | None:
     """Return the newest checkpoint of a run, or None.
 
-    That is the one named in MMEngine's ``last_checkpoint`` (looked up beside it if the folder was
-    moved), else ``epoch_N.pth`` or ``iter_N.pth`` with the highest N.
+    That is the one named in MMEngine's ``last_checkpoint``, looked up beside it first because the
+    folder may be a copy of another run's; else ``epoch_N.pth`` or ``iter_N.pth`` with the highest
+    N.
 
     Args:
         work_dir: folder of the run; need not exist.
@@ -60,7 +61,7 @@ def find_checkpoint(work_dir: str | Path) -> Path | None:
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file():
         named = Path(pointer.read_text().strip())
-        for candidate in (named, work_dir / named.name):
+        for candidate in (work_dir / named.name, named):
             if candidate.is_file():
                 return candidate
     numbered = {

@@ -5,7 +5,6 @@ from .functional import (
     LVISResult,
     evaluate_detections,
     evaluate_lvis,
-    frequency_groups,
     group_mean,
     load_lvis_annotations,
 )
@@ -13,5 +12,5 @@ from .metrics import FastLVISMetric
 
 __all__ = [
     'FREQUENCIES', 'Detections', 'FastLVISMetric', 'LVISResult', 'evaluate_detections',
-    'evaluate_lvis', 'frequency_groups', 'group_mean', 'load_lvis_annotations'
+    'evaluate_lvis', 'group_mean', 'load_lvis_annotations'
 ]

@@ -1,6 +1,9 @@
 import os
 import pickle
+import threading
 from collections import Counter, OrderedDict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import bacl  # noqa: F401
 import numpy as np
@@ -146,6 +149,56 @@ def test_map_location_is_respected(tmp_path):
     torch.save(foreign_checkpoint(), tmp_path / 'foreign.pth')
     weight = load_weights(tmp_path / 'foreign.pth', map_location='meta')['state_dict']['weight']
     assert weight.device.type == 'meta'
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serve tmp_path/remote on this machine; torch.hub's cache is tmp_path/hub."""
+    requests = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, text, *args):
+            requests.append(text % args)
+
+    (tmp_path / 'remote').mkdir()
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    handler = partial(Handler, directory=str(tmp_path / 'remote'))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs=dict(poll_interval=0.05))
+        thread.start()
+        yield f'http://127.0.0.1:{httpd.server_port}', requests
+        httpd.shutdown()
+        thread.join(timeout=5)
+
+
+def test_download_is_read_with_this_loader_and_kept(tmp_path, server):
+    address, requests = server
+    torch.save(foreign_checkpoint(), tmp_path / 'remote' / 'foreign.pth')
+    for _ in range(2):
+        check_foreign_content(CheckpointLoader.load_checkpoint(f'{address}/foreign.pth?raw=1'))
+    assert len(requests) == 1
+    assert [path.name for path in (tmp_path / 'hub/checkpoints').iterdir()] == ['foreign.pth']
+
+
+def test_malicious_download_is_refused_and_not_run(tmp_path, server):
+    marker = tmp_path / 'marker'
+    torch.save(dict(a=Malicious(f'touch {marker}')), tmp_path / 'remote' / 'malicious.pth')
+    with pytest.raises(UnsafeCheckpointError, match=r'malicious\.pth.*posix\.system.*executed'):
+        CheckpointLoader.load_checkpoint(f'{server[0]}/malicious.pth')
+    assert (tmp_path / 'hub/checkpoints/malicious.pth').exists() and not marker.exists()
+
+
+def test_failed_download_names_the_address_and_leaves_nothing(tmp_path, server):
+    with pytest.raises(RuntimeError, match=r'127\.0\.0\.1.*/none\.pth cannot be downloaded.*404'):
+        CheckpointLoader.load_checkpoint(f'{server[0]}/none.pth')
+    assert not list((tmp_path / 'hub/checkpoints').iterdir())
+
+
+@pytest.mark.parametrize('scheme', ['http://', 'https://'])
+def test_mmengine_downloads_with_this_loader(scheme):
+    loader = CheckpointLoader._get_checkpoint_loader(f'{scheme}host/w.pth')
+    assert loader.__module__ == 'bacl.compat.checkpoints'
 
 
 def test_weights_in_an_installed_package_are_read():

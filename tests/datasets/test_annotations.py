@@ -56,18 +56,27 @@ def test_missing_list_is_named(lvis_file, section):
 
 @pytest.mark.parametrize('section, field', [
     (section, field) for section, fields in REQUIRED_FIELDS.items() for field in fields])
-def test_missing_field_is_named_with_its_position(lvis_file, section, field):
+def test_missing_field_is_named_with_its_record(lvis_file, section, field):
     data = json.loads(lvis_file.read_text())
+    name = 'number 1' if field == 'id' else f'id {data[section][1]["id"]}'
     del data[section][1][field]
     lvis_file.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match=f'number 1 of its {section!r} has no {field!r}'):
+    with pytest.raises(ValueError, match=f'{name} of its {section!r} has no {field!r}'):
+        check_lvis_annotations(str(lvis_file))
+
+
+def test_record_that_is_no_object_is_named(lvis_file):
+    data = json.loads(lvis_file.read_text())
+    data['images'][1] = 3
+    lvis_file.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match="number 1 of its 'images' has no 'id'"):
         check_lvis_annotations(str(lvis_file))
 
 
 def test_additional_image_field_is_required(make_lvis):
     path = make_lvis('v0.5') / 'annotations' / 'lvis_v0.5_train.json'
     check_lvis_annotations(str(path), ['file_name'])
-    with pytest.raises(ValueError, match="number 0 of its 'images' has no 'coco_url'"):
+    with pytest.raises(ValueError, match=r"id \d+ of its 'images' has no 'coco_url'"):
         check_lvis_annotations(str(path), ['coco_url'])
 
 
@@ -75,7 +84,7 @@ def test_unknown_frequency_is_refused(lvis_file):
     data = json.loads(lvis_file.read_text())
     data['categories'][2]['frequency'] = 'often'
     lvis_file.write_text(json.dumps(data))
-    with pytest.raises(ValueError, match="'frequency' of category 'zebra' is 'often'"):
+    with pytest.raises(ValueError, match=r"id \d+ of its 'categories' has the 'frequency' 'often'"):
         check_lvis_annotations(str(lvis_file))
 
 

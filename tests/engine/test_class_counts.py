@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import bacl  # noqa: F401
 import pytest
-from bacl.engine.class_counts import check_class_counts, innermost_dataset
+from bacl.engine.class_counts import check_class_counts, check_class_order, innermost_dataset
 from bacl.models.losses import FCBL
 from mmengine.dataset import BaseDataset, RepeatDataset
 from torch import nn
@@ -43,3 +43,11 @@ def test_a_difference_names_all_numbers(head, loss, data):
 def test_innermost_dataset_stops_at_a_dataset():
     inner = dataset(2)
     assert innermost_dataset(SimpleNamespace(dataset=SimpleNamespace(dataset=inner))) is inner
+
+
+def test_order_is_checked_only_between_known_names():
+    check_class_order(dataset(3), ('a', 'b', 'c'), 'x')
+    check_class_order(dataset(3), None, 'x')
+    check_class_order(SimpleNamespace(metainfo={}), ('a', 'b', 'c'), 'x')
+    with pytest.raises(ValueError, match=r"Label 2 is 'c' in x\.json, but 'd' in train\.json"):
+        check_class_order(RepeatDataset(dataset(3), 2), ['a', 'b', 'd'], 'train.json')

@@ -1,9 +1,11 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import bacl.engine.launch as launch
+import mmengine.device.utils as mmengine_device
 import pytest
 import torch.distributed as torch_dist
 from bacl.engine.launch import check_local_rank, prepare_launch, read_ranks
@@ -65,6 +67,25 @@ def test_cpu_gets_gloo_and_a_wrapper_without_device(monkeypatch, single_process)
     assert cfg.model_wrapper_cfg == dict(
         type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=True,
         device_ids=None)
+
+
+def test_timeout_is_passed_on_only_if_it_is_set(monkeypatch, single_process):
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+    calls = []
+    monkeypatch.setattr(launch.torch_dist, 'init_process_group',
+                        lambda backend, **options: calls.append(options))
+    prepare_launch(Config(), 'pytorch')
+    prepare_launch(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=60)))), 'pytorch')
+    assert calls == [{}, dict(timeout=timedelta(seconds=60))]
+
+
+@pytest.mark.parametrize('launcher', ['none', 'pytorch'])
+def test_apple_gpu_without_float64_gives_way_to_the_cpu(monkeypatch, single_process, launcher):
+    monkeypatch.setattr(mmengine_device, 'DEVICE', 'mps')
+    cfg = Config()
+    prepare_launch(cfg, launcher)
+    assert launch.get_device() == 'cpu'
+    assert torch_dist.is_initialized() == (launcher == 'pytorch')
 
 
 def test_wrapper_of_the_config_is_kept_on_cpu(monkeypatch, single_process):

@@ -1,4 +1,5 @@
 import pytest
+from bacl.engine import stage1
 from bacl.engine.stage1 import prepare_stage1
 from mmengine.config import Config
 
@@ -29,6 +30,54 @@ def test_stage1_config_may_be_a_path(stage2, form):
     (folder / 'epoch_1.pth').touch()
     prepare_stage1(cfg, 'auto')
     assert cfg.load_from == str(folder / 'epoch_1.pth')
+
+
+@pytest.fixture
+def stage2_with_files(tmp_path):
+    """A stage-2 config beside the config of its stage 1 of 12 epochs, and stage 1's work_dir."""
+    configs = tmp_path / 'configs'
+    configs.mkdir()
+    (configs / f'{NAME}.py').write_text('train_cfg = dict(max_epochs=12)\n')
+    (configs / 'stage2.py').write_text(
+        f'stage1_config = {NAME!r}\nwork_dir = {str(tmp_path / "stage2")!r}\n')
+    (tmp_path / NAME).mkdir()
+    return Config.fromfile(configs / 'stage2.py'), tmp_path / NAME
+
+
+def test_unfinished_stage1_is_refused_unless_it_is_named(stage2_with_files):
+    cfg, folder = stage2_with_files
+    checkpoint = folder / 'epoch_3.pth'
+    checkpoint.touch()
+    for argument in (None, 'auto'):
+        with pytest.raises(RuntimeError, match='got .*epoch_3.pth of 12 epochs') as error:
+            prepare_stage1(cfg, argument)
+        assert f'--work-dir {folder} --resume ' in str(error.value)
+    for named in (checkpoint, folder):
+        prepare_stage1(cfg, str(named))
+        assert cfg.load_from == str(checkpoint)
+
+
+def test_finished_stage1_is_taken(stage2_with_files):
+    cfg, folder = stage2_with_files
+    (folder / 'epoch_12.pth').touch()
+    prepare_stage1(cfg)
+    assert cfg.load_from == str(folder / 'epoch_12.pth')
+
+
+def test_length_of_stage1_is_that_of_its_own_run(stage2_with_files):
+    cfg, folder = stage2_with_files
+    (folder / 'epoch_3.pth').touch()
+    (folder / f'{NAME}.py').write_text('train_cfg = dict(max_epochs=3)\n')
+    prepare_stage1(cfg)
+    assert cfg.load_from == str(folder / 'epoch_3.pth')
+
+
+def test_iterations_of_stage1_are_counted_too(stage2_with_files):
+    cfg, folder = stage2_with_files
+    (folder / f'{NAME}.py').write_text('train_cfg = dict(max_iters=100)\n')
+    (folder / 'iter_50.pth').touch()
+    with pytest.raises(RuntimeError, match='got .*iter_50.pth of 100 iters'):
+        prepare_stage1(cfg)
 
 
 def test_missing_checkpoint_tells_where_it_was_sought_and_how_to_train_it(stage2, tmp_path):
@@ -77,9 +126,47 @@ def test_resumed_run_needs_no_stage1(stage2):
     assert cfg.load_from == 'stage2/epoch_1.pth'
 
 
-def test_config_of_one_stage_is_left_alone_and_takes_no_checkpoint():
-    cfg = Config(dict(load_from=None))
+def test_resumed_run_says_that_it_ignores_a_given_checkpoint(stage2, monkeypatch):
+    logged = []
+    monkeypatch.setattr(stage1, 'print_log', lambda text, logger, level: logged.append(text))
+    cfg, _ = stage2
+    cfg.resume, cfg.load_from = True, 'stage2/epoch_1.pth'
+    prepare_stage1(cfg, 'stage1/epoch_12.pth')
+    assert cfg.load_from == 'stage2/epoch_1.pth'
+    assert logged == ['--stage1-checkpoint stage1/epoch_12.pth is ignored: the run resumes from '
+                      'stage2/epoch_1.pth.']
+
+
+@pytest.mark.parametrize('load_from', [None, 'torchvision://resnet50', 'of_another_machine.pth'])
+def test_config_of_one_stage_is_left_alone(load_from):
+    cfg = Config(dict(model=dict(type='FasterRCNN'), load_from=load_from))
     prepare_stage1(cfg)
-    assert cfg.load_from is None
-    with pytest.raises(ValueError, match='--stage1-checkpoint expects a config with'):
-        prepare_stage1(cfg, 'auto')
+    assert cfg.load_from == load_from
+
+
+@pytest.fixture
+def own_config(tmp_path):
+    """A user's stage-2 config, which does not name its stage 1."""
+    return Config(dict(model=dict(type='DecoupledTwoStageDetector'), work_dir=str(tmp_path)))
+
+
+def test_config_without_the_name_of_its_stage1_takes_a_file(own_config, tmp_path):
+    checkpoint = tmp_path / 'mine.pth'
+    checkpoint.touch()
+    prepare_stage1(own_config, str(checkpoint))
+    assert own_config.load_from == str(checkpoint)
+
+
+@pytest.mark.parametrize('argument', [None, 'auto', '.'])
+def test_config_without_the_name_of_its_stage1_needs_a_file(own_config, argument):
+    with pytest.raises(ValueError, match='--stage1-checkpoint expects the file of stage 1'):
+        prepare_stage1(own_config, argument)
+
+
+def test_config_without_the_name_of_its_stage1_may_have_a_load_from(own_config, tmp_path):
+    own_config.load_from = str(tmp_path / 'mine.pth')
+    with pytest.raises(FileNotFoundError, match='load_from expects'):
+        prepare_stage1(own_config)
+    (tmp_path / 'mine.pth').touch()
+    prepare_stage1(own_config)
+    assert own_config.load_from == str(tmp_path / 'mine.pth')

@@ -57,6 +57,14 @@ def test_last_checkpoint_of_a_moved_folder_is_found_beside_it(tmp_path):
     assert find_checkpoint(tmp_path) == tmp_path / 'epoch_2.pth'
 
 
+def test_copied_run_does_not_follow_its_pointer_into_the_original(tmp_path):
+    original, copy = tmp_path / 'original', tmp_path / 'copy'
+    for folder in (original, copy):
+        touch(folder, 'epoch_2.pth')
+        (folder / 'last_checkpoint').write_text(str(original / 'epoch_2.pth'))
+    assert find_checkpoint(copy) == copy / 'epoch_2.pth'
+
+
 def test_numbers_are_compared_as_numbers(tmp_path):
     touch(tmp_path, 'epoch_9.pth', 'epoch_10.pth', 'best_epoch_11.pth', 'epoch_x.pth')
     assert find_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'

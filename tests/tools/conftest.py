@@ -33,9 +33,6 @@ class ToyDataset(torch.utils.data.Dataset):
     METAINFO = dict()
     metainfo = dict()
 
-    def __init__(self, skip_unreadable=False):
-        self.skip_unreadable = skip_unreadable
-
     def __len__(self):
         return 8
 

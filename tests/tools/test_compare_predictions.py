@@ -30,8 +30,8 @@ def test_detections_above_the_threshold_are_drawn_beside_the_ground_truth(
     (tmp_path / 'ann.json').write_text(json.dumps(annotations))
     for image in annotations['images']:
         Image.new('RGB', (40, 30), 'black').save(tmp_path / image['file_name'])
-    # Label 1 is the category with the second lowest id: the rare one.
-    found = dict(bboxes=torch.tensor([[5.0, 6.0, 20.0, 25.0]] * 2), labels=torch.tensor([1, 0]),
+    # A label is a position in the file, whatever the ids: label 0 is the rare category.
+    found = dict(bboxes=torch.tensor([[5.0, 6.0, 20.0, 25.0]] * 2), labels=torch.tensor([0, 1]),
                  scores=torch.tensor([0.9, 0.01]))
     (tmp_path / 'p.pkl').write_bytes(pickle.dumps([dict(img_id=8, pred_instances=found)]))
     monkeypatch.setattr(sys, 'argv', [

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,13 +148,63 @@ def test_results_of_seeds_presets_and_stacks_are_kept_apart(quickstart):
     assert len(folders) == 4
 
 
-@pytest.mark.parametrize('arguments, message', [(['--mm', 'other'], '--mm expects'),
-                                                (['--mm'], '--mm expects')])
-def test_shell_script_refuses_an_unknown_stack_before_installing(arguments, message):
-    done = subprocess.run(['bash', str(TOOLS / 'quickstart.sh'), *arguments],
-                          capture_output=True, text=True)
+def test_steps_differ_by_config_data_seed_and_stack(quickstart, tmp_path, monkeypatch):
+    monkeypatch.setattr(quickstart, 'run_once', lambda *args: None)
+    config = tmp_path / 'config.py'
+
+    def digest(*argv, inputs='data', epochs=1):
+        config.write_text(f'train_cfg = dict(max_epochs={epochs})\n')
+        args = quickstart.parse_args([*argv, '--work-dir', str(tmp_path)])
+        state = quickstart.State(tmp_path / 'state.json')
+        return quickstart.train(2, 'stage 1', str(config), inputs, args, state, tmp_path).digest
+
+    digests = [digest(), digest(epochs=2), digest(inputs='other'), digest('--seed', '1'),
+               digest('--mm', 'onedl')]
+    assert len(set(digests)) == 5
+    assert digest() == digests[0]
+
+
+@pytest.fixture
+def shell_script(tmp_path):
+    """A function that runs quickstart.sh; nothing is installed, Python prints its arguments."""
+    shutil.copytree(TOOLS, tmp_path / 'tools')
+    python = tmp_path / '.venv/bin/python'
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / 'tools/_env.sh').write_text(
+        f'root={tmp_path}; venv=$root/.venv; setup_env() {{ echo "install $1"; }}\n')
+
+    def run(*arguments):
+        return subprocess.run(['bash', str(tmp_path / 'tools/quickstart.sh'), *arguments],
+                              capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--mm', 'other'], "--mm expects official or onedl, got 'other'"),
+    (['--mm'], "--mm expects official or onedl, got ''"),
+    (['--preset=large'], "--preset expects mini or smoke, got 'large'"),
+    (['--seed', 'one'], "--seed expects a number from 0 on, got 'one'"),
+    (['--seed', '-1'], "--seed expects a number from 0 on, got '-1'"),
+    (['--work-dir='], '--work-dir expects a folder'),
+    (['--seed', '1', '--epochs', '3'], "Unknown option '--epochs'"),
+    (['smoke'], "Unknown option 'smoke'"),
+])
+def test_shell_script_refuses_wrong_arguments_before_installing(shell_script, arguments, message):
+    done = shell_script(*arguments)
     assert done.returncode == 2
-    assert message in done.stderr
+    assert done.stderr.startswith(message)
+    assert done.stdout == ''
+
+
+def test_shell_script_passes_its_arguments_on(shell_script):
+    done = shell_script('--mm=onedl', '--preset', 'smoke', '--seed=3', '--work-dir', 'a b=c')
+    assert done.stdout.splitlines() == [
+        'install onedl', 'tools/quickstart.py', '--mm', 'onedl', '--preset', 'smoke',
+        '--seed', '3', '--work-dir', 'a b=c']
+    assert shell_script().stdout.splitlines() == ['install official', 'tools/quickstart.py']
 
 
 def test_scripts_name_the_python_version_that_they_need(tmp_path):

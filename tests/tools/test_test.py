@@ -20,10 +20,30 @@ def load_config(load_tool, toy, monkeypatch):
 
 
 def test_arguments_reach_the_config(load_config):
-    cfg = load_config('stage1.py', 'model.pth', '--work-dir', 'runs/a', '--skip-unreadable',
-                      '--cfg-options', 'resume=True')
+    cfg = load_config('stage1.py', 'model.pth', '--work-dir', 'runs/a', '--cfg-options',
+                      'resume=True')
     assert (cfg.load_from, cfg.work_dir, cfg.resume) == ('model.pth', 'runs/a', False)
-    assert cfg.test_dataloader.dataset.skip_unreadable
+
+
+def test_unreadable_images_are_skipped_by_the_datasets_inside_wrappers(load_config, toy):
+    (toy / 'wrapped.py').write_text(
+        "_base_ = './stage1.py'\n"
+        "part = dict(type='LongTailLVISV1Dataset', ann_file='a.json')\n"
+        "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[\n"
+        "    dict(type='LongTailLVISV05Dataset'),\n"
+        "    dict(type='RepeatDataset', times=2, dataset=part)]))\n")
+    cfg = load_config('wrapped.py', 'model.pth', '--skip-unreadable')
+    plain, repeated = cfg.test_dataloader.dataset.datasets
+    assert plain.skip_unreadable and repeated.dataset.skip_unreadable
+    assert 'skip_unreadable' not in repeated
+
+
+@pytest.mark.parametrize('dataset', ['ToyDataset', 'LVISV1Dataset', 'Unknown'])
+def test_unreadable_images_are_skipped_by_our_datasets_only(load_config, dataset):
+    with pytest.raises(ValueError, match='--skip-unreadable expects a LongTailLVISV1Dataset or '
+                       f"LongTailLVISV05Dataset .*got '{dataset}'"):
+        load_config('stage1.py', 'model.pth', '--skip-unreadable', '--cfg-options',
+                    f'test_dataloader.dataset.type={dataset}')
 
 
 def test_unreadable_images_are_not_skipped_unless_told_to(load_config):

@@ -1,8 +1,10 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import mmengine.device.utils as mmengine_device
 import pytest
 import torch
 
@@ -24,17 +26,25 @@ def load_config(load_tool, toy, monkeypatch):
 
 
 def test_arguments_reach_the_config(load_config):
-    cfg = load_config('stage1.py', '--work-dir', 'runs/a', '--seed', '3', '--amp',
+    cfg = load_config('stage1.py', '--work-dir', 'runs/a', '--seed', '3',
                       '--cfg-options', 'train_cfg.max_epochs=7')
     assert cfg.work_dir == 'runs/a'
     assert cfg.randomness.seed == 3
-    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert cfg.train_cfg.max_epochs == 7
 
 
 def test_missing_config_is_named(load_config):
     with pytest.raises(FileNotFoundError, match=r"config expects an existing file, got 'no\.py'"):
         load_config('no.py')
+
+
+def test_mixed_precision_needs_a_gpu(load_config, monkeypatch):
+    monkeypatch.setattr(mmengine_device, 'DEVICE', 'cuda')
+    assert load_config('stage1.py', '--amp').optim_wrapper.type == 'AmpOptimWrapper'
+    for device in ('cpu', 'mps'):
+        monkeypatch.setattr(mmengine_device, 'DEVICE', device)
+        with pytest.raises(ValueError, match=r'--amp expects a GPU.* Leave --amp out\.'):
+            load_config('stage1.py', '--amp')
 
 
 def test_auto_scale_lr_needs_a_base_batch_size(load_config):
@@ -111,6 +121,24 @@ def test_shell_tools_without_arguments_print_their_usage(script):
     done = subprocess.run(['bash', str(TOOLS / script)], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith('Usage:')
+
+
+@pytest.mark.parametrize('setting, expected', [
+    ({}, '.venv/bin/python'), (dict(VIRTUAL_ENV='mine'), 'python'), (dict(PYTHON='py'), 'py')])
+def test_shell_tools_run_the_python_of_the_quickstart_unless_there_is_another(
+        toy, tool_environment, setting, expected):
+    shutil.copytree(TOOLS, toy / 'tools')
+    for name in (toy / 'srun', toy / '.venv/bin/python'):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        name.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        name.chmod(0o755)
+    environment = {name: value for name, value in tool_environment.items()
+                   if name not in ('PYTHON', 'VIRTUAL_ENV')}
+    environment.update(setting, PATH=f'{toy}:{environment["PATH"]}')
+    output = run(['bash', str(toy / 'tools/slurm_train.sh'), 'gpu', 'job', 'stage1.py', 'runs/a'],
+                 toy, environment)
+    python = output.splitlines()[output.splitlines().index('-u') - 1]
+    assert python.replace(f'{toy}/', '') == expected
 
 
 def test_slurm_tool_passes_its_arguments_on(toy, tool_environment):

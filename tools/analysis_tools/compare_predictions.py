@@ -19,7 +19,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('ann_file', type=Path, help='LVIS annotations')
     parser.add_argument('img_dir', type=Path, help='folder that the file names start from')
     parser.add_argument('predictions', nargs='+', metavar='NAME=FILE.pkl',
-                        help='pickles of tools/test.py --out')
+                        help='pickles of tools/test.py --out; a pickle can run any code, '
+                        'so take only files of your own')
     parser.add_argument('--out', type=Path, required=True, help='folder for the pictures')
     parser.add_argument('--num', type=int, default=6, help='number of images')
     parser.add_argument('--score-thr', type=float, default=0.1,
@@ -62,7 +63,7 @@ def main() -> None:
     """Draw."""
     args = parse_args()
     annotations = json.loads(args.ann_file.read_text())
-    categories = sorted(annotations['categories'], key=lambda category: category['id'])
+    categories = annotations['categories']  # a label is the position of its category here
     by_id = {category['id']: category for category in categories}
     images = {image['id']: image for image in annotations['images']}
     chosen = choose_images(annotations, args.num)

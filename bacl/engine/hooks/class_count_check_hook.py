@@ -1,10 +1,17 @@
-"""Checks the number of classes before anything is trained or evaluated."""
+"""Checks the classes before anything is trained or evaluated."""
+from typing import Any
+
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
-from ..class_counts import check_class_counts
+from ..class_counts import (
+    check_class_counts,
+    check_class_order,
+    class_source,
+    innermost_dataset,
+)
 
 
 def unwrapped_model(runner: Runner):
@@ -12,22 +19,52 @@ def unwrapped_model(runner: Runner):
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
+def is_training(runner: Runner) -> bool:
+    """Whether the runner trains; mmengine builds the training loop on first use."""
+    return isinstance(runner._train_loop, BaseLoop)
+
+
 @HOOKS.register_module()
 class ClassCountCheckHook(Hook):
-    """Refuses to train, validate or test a model on a dataset of another number of classes.
+    """Refuses data whose classes are not the model's, in number or order.
 
-    mmdet's ``NumClassCheckHook`` looks at training and validation only; a wrong test set would
-    be evaluated into plausible numbers. See :func:`~bacl.engine.class_counts.check_class_counts`.
+    mmdet's ``NumClassCheckHook`` looks at training and validation only, and at numbers only; a
+    wrong test set would be evaluated into plausible numbers. Numbers are compared with the model.
+    The order is compared with the training dataset while training, else with the classes that the
+    loaded checkpoint was trained on, if it says so. See :mod:`bacl.engine.class_counts`.
+
+    Raises:
+        ValueError: if numbers or names differ.
     """
 
+    def __init__(self) -> None:
+        self.checkpoint_classes: tuple[str, ...] | None = None
+        self.checkpoint_name = 'the loaded checkpoint'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Remember the classes that the checkpoint was trained on."""
+        meta = checkpoint.get('meta', {})
+        self.checkpoint_classes = meta.get('dataset_meta', {}).get('classes')
+        if runner._load_from:
+            self.checkpoint_name = f'the checkpoint {runner._load_from}'
+
     def before_train(self, runner: Runner) -> None:
-        """Compare with the training dataset."""
+        """Compare the model with the training dataset."""
         check_class_counts(unwrapped_model(runner), runner.train_dataloader.dataset)
 
     def before_val(self, runner: Runner) -> None:
-        """Compare with the validation dataset."""
-        check_class_counts(unwrapped_model(runner), runner.val_dataloader.dataset)
+        """Compare the validation dataset with the model and with what it learns."""
+        self._check_evaluation(runner, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Compare with the test dataset."""
-        check_class_counts(unwrapped_model(runner), runner.test_dataloader.dataset)
+        """Compare the test dataset with the model and with what it has learned."""
+        self._check_evaluation(runner, runner.test_dataloader.dataset)
+
+    def _check_evaluation(self, runner: Runner, dataset: Any) -> None:
+        check_class_counts(unwrapped_model(runner), dataset)
+        learned, source = self.checkpoint_classes, self.checkpoint_name
+        if is_training(runner):
+            training_dataset = innermost_dataset(runner.train_dataloader.dataset)
+            learned = training_dataset.metainfo.get('classes')
+            source = class_source(training_dataset)
+        check_class_order(dataset, learned, source)

@@ -1,4 +1,5 @@
 """Says what a checkpoint gave to the model, and refuses one that does not fit."""
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,10 +8,10 @@ from bacl.models.indicators import LongTermIndicator
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from .class_count_check_hook import unwrapped_model
+from .class_count_check_hook import is_training, unwrapped_model
 
 
 @dataclass
@@ -52,6 +53,9 @@ def shortened(names: list[str], limit: int = 6) -> str:
 def compare_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
     """Compare a state dict with a model.
 
+    Counters of batches in batch norms (``num_batches_tracked``) may be missing, as in mmengine: old
+    checkpoints lack them, and nothing depends on them.
+
     Args:
         model: the detector, without wrapper.
         weights: state dict; a leading ``module.`` is ignored, as mmengine does.
@@ -62,9 +66,12 @@ def compare_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadRepo
     collected = tuple(name + '.' for name, module in model.named_modules()
                       if isinstance(module, (LongTermIndicator, FeatureHallucinator)))
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
-    report = LoadReport(unused=[k for k in weights if k not in model.state_dict()])
-    for name, tensor in model.state_dict().items():
+    state = model.state_dict()
+    report = LoadReport(unused=[name for name in weights if name not in state])
+    for name, tensor in state.items():
         if name not in weights:
+            if name.endswith('num_batches_tracked'):
+                continue
             kind = report.new if name.startswith(collected) else report.missing
             kind.append(name)
         elif weights[name].shape != tensor.shape:
@@ -79,10 +86,12 @@ def compare_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadRepo
 class LoadReportHook(Hook):
     """Reports on every checkpoint that is loaded, before its weights enter the model.
 
-    mmengine loads what fits and goes on. Here a checkpoint is refused if a tensor has another
-    shape than in the model (such as a classifier of another number of classes); if the model is
-    tested, or trained with a frozen extractor, and a weight is missing; or if a resumed run lacks
-    any state. A model with a frozen extractor is also not trained without a checkpoint.
+    mmengine loads what fits and goes on. Here a checkpoint is refused if a weight is missing or of
+    another shape (such as a classifier of another number of classes) and the model is tested,
+    resumed or trained with a frozen extractor; if a run is resumed, the state of indicators and
+    hallucinators must be there, too. Otherwise, as when a detector is fine-tuned on other classes,
+    tensors of another shape are a warning. A model with a frozen extractor is also not trained
+    without a checkpoint.
 
     Raises:
         ValueError: if the checkpoint does not fit; names the tensors.
@@ -96,17 +105,19 @@ class LoadReportHook(Hook):
         """Compare, report, refuse."""
         model = unwrapped_model(runner)
         report = compare_weights(model, checkpoint.get('state_dict', checkpoint))
-        path = runner._load_from
-        print_log(f'Checkpoint {path}: {report}.', logger='current')
-        # The training loop exists only while training: mmengine builds it on first use.
-        is_training = isinstance(runner._train_loop, BaseLoop)
-        needs_all = not is_training or getattr(model, 'needs_pretrained_extractor', False)
-        problems = report.misfit + (report.missing if needs_all else [])
-        if is_training and runner._resume:
-            problems = report.misfit + report.missing + report.new
+        # Unknown if the runner was told to load a file after it was built.
+        name = f'Checkpoint {runner._load_from}' if runner._load_from else 'The checkpoint'
+        print_log(f'{name}: {report}.', logger='current',
+                  level=logging.WARNING if report.misfit else logging.INFO)
+        is_resumed = is_training(runner) and runner._resume
+        is_fine_tuned = is_training(runner) and not is_resumed and not getattr(
+            model, 'needs_pretrained_extractor', False)
+        problems = [] if is_fine_tuned else report.misfit + report.missing
+        if is_resumed:
+            problems += report.new
         if problems:
             raise ValueError(
-                f'Checkpoint {path} does not fit the model: {shortened(problems)}. It comes from '
+                f'{name} does not fit the model: {shortened(problems)}. It comes from '
                 'another config or from a dataset with another number of classes; choose the '
                 "checkpoint that was trained with this config's classes and architecture.")
         self.has_loaded = True

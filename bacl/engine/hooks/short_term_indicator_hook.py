@@ -5,7 +5,7 @@ from bacl.models.losses import FCBL
 from bacl.models.roi_heads import FeatureHallucinationMixin
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from .class_count_check_hook import unwrapped_model
 
@@ -29,7 +29,8 @@ class ShortTermIndicatorHook(Hook):
 
     Raises:
         ValueError: if a start epoch is negative.
-        RuntimeError: before training, if the model has no FCBL.
+        RuntimeError: before training, if the model has no FCBL, or if a start epoch is set and the
+            training loop does not count epochs.
     """
 
     def __init__(self, reweight_start: int = 0, hallucination_start: int = 0,
@@ -44,7 +45,14 @@ class ShortTermIndicatorHook(Hook):
         self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
-        """Find the losses and the RoI heads."""
+        """Find the losses and the RoI heads; see that their start epochs will come."""
+        last_start = max(self.reweight_start, self.hallucination_start)
+        if last_start and not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise RuntimeError(
+                f'ShortTermIndicatorHook(reweight_start={self.reweight_start}, '
+                f'hallucination_start={self.hallucination_start}) expects an EpochBasedTrainLoop, '
+                f'got {type(runner.train_loop).__name__}, which stays in epoch 0. Set both to 0 or '
+                'train by epochs.')
         modules = list(unwrapped_model(runner).modules())
         self.losses = [m for m in modules if isinstance(m, FCBL)]
         self.roi_heads = [m for m in modules if isinstance(m, FeatureHallucinationMixin)]

@@ -1,38 +1,8 @@
-"""LVIS frequency groups: rare, common and frequent categories."""
+"""Means over LVIS's frequency groups: rare, common and frequent categories."""
 from collections.abc import Sequence
 
 import numpy as np
 from bacl.datasets.annotations import FREQUENCIES
-
-# Largest number of training images of a rare and of a common category.
-_MAX_IMAGE_COUNT = (10, 100)
-
-
-def frequency_groups(image_count: Sequence[int]) -> list[str]:
-    """Group categories by the number of training images that show them.
-
-    Rare: at most 10 images, common: 11 to 100, frequent: more than 100. These are the bounds of the
-    ``frequency`` field stored in LVIS v0.5 and v1. Where an annotation file has that field, read it
-    instead of counting: its validation file holds the counts of the training set.
-
-    Args:
-        image_count: (C,), images with the category, >= 0; a category never seen is rare.
-
-    Returns:
-        C entries of :data:`FREQUENCIES`.
-
-    Raises:
-        ValueError: if a count is negative.
-
-    Example:
-        >>> frequency_groups([0, 10, 11, 100, 101])
-        ['r', 'r', 'c', 'c', 'f']
-    """
-    image_count = np.asarray(image_count)
-    if (image_count < 0).any():
-        raise ValueError(f'frequency_groups(image_count=) expects counts >= 0, '
-                         f'got {image_count.min()}.')
-    return [FREQUENCIES[i] for i in np.searchsorted(_MAX_IMAGE_COUNT, image_count)]
 
 
 def group_mean(values: Sequence[float],

@@ -1,3 +1,4 @@
+import logging
 from types import SimpleNamespace
 
 import bacl  # noqa: F401
@@ -20,9 +21,9 @@ class Detector(nn.Module):
         self.needs_pretrained_extractor = decoupled
 
 
-def runner(model, training=True, resume=False):
+def runner(model, training=True, resume=False, load_from='some.pth'):
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop) if training else dict()
-    return SimpleNamespace(model=model, _train_loop=loop, _resume=resume, _load_from='some.pth')
+    return SimpleNamespace(model=model, _train_loop=loop, _resume=resume, _load_from=load_from)
 
 
 def load(model, weights, **kwargs):
@@ -47,11 +48,35 @@ def test_wrapped_weights_and_left_overs_are_recognised():
     assert len(report.loaded) == 6 and report.unused == ['mask_head.weight']
 
 
-@pytest.mark.parametrize('training', [True, False])
-def test_another_number_of_classes_is_refused_with_both_shapes(training):
+@pytest.mark.parametrize('decoupled, kwargs', [
+    (False, dict(training=False)), (False, dict(resume=True)), (True, dict())])
+def test_another_number_of_classes_is_refused_with_both_shapes(decoupled, kwargs):
+    weights = Detector(num_classes=5).state_dict()
     with pytest.raises(ValueError, match=r'some.pth.*fc_cls.weight: \(6, 2\) in the checkpoint, '
                                          r'\(4, 2\) in the model'):
-        load(Detector(), Detector(num_classes=5, with_fcbl=False).state_dict(), training=training)
+        load(Detector(decoupled=decoupled), weights, **kwargs)
+
+
+def test_another_number_of_classes_is_a_warning_when_fine_tuning(monkeypatch):
+    said = []
+    monkeypatch.setattr('bacl.engine.hooks.load_report_hook.print_log',
+                        lambda text, logger, level: said.append((text, level)))
+    for num_classes in (5, 3):
+        load(Detector(decoupled=False), Detector(num_classes).state_dict())
+    assert 'fc_cls.weight: (6, 2) in the checkpoint, (4, 2) in the model' in said[0][0]
+    assert [level for _, level in said] == [logging.WARNING, logging.INFO]
+
+
+def test_unknown_path_is_not_named():
+    with pytest.raises(ValueError, match='^The checkpoint does not fit'):
+        load(Detector(), Detector(num_classes=5).state_dict(), training=False, load_from=None)
+
+
+def test_counters_of_batch_norms_may_be_missing():
+    weights = {name: tensor for name, tensor in nn.BatchNorm2d(3).state_dict().items()
+               if name != 'num_batches_tracked'}
+    report = compare_weights(nn.BatchNorm2d(3), weights)
+    assert len(report.loaded) == 4 and not report.missing
 
 
 @pytest.mark.parametrize('kwargs', [dict(training=False), dict(decoupled=True)])

@@ -9,13 +9,14 @@ from bacl.models.losses import FCBL
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MessageHub
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
 CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
 
 
-def runner(model, epoch=0):
-    return SimpleNamespace(model=model, epoch=epoch,
+def runner(model, epoch=0, loop=EpochBasedTrainLoop):
+    return SimpleNamespace(model=model, epoch=epoch, train_loop=loop.__new__(loop),
                            message_hub=MessageHub.get_instance(f'test{id(model)}'))
 
 
@@ -58,6 +59,14 @@ def test_share_of_active_negatives_and_known_classes_are_logged_at_the_interval(
     logged = {k: v.current() for k, v in run.message_hub.log_scalars.items()}
     assert logged == {'train/fcbl/active_negatives': 0.0, 'train/fhm/known_classes': 7}
     assert math.isnan(loss.pop_active_share())
+
+
+@pytest.mark.parametrize('name', ['reweight_start', 'hallucination_start'])
+def test_start_epochs_need_a_loop_that_counts_epochs(name):
+    run = runner(FCBL(3), loop=IterBasedTrainLoop)
+    with pytest.raises(RuntimeError, match=f'{name}=2.* got IterBasedTrainLoop'):
+        ShortTermIndicatorHook(**{name: 2}).before_train(run)
+    ShortTermIndicatorHook().before_train(run)
 
 
 def test_arguments_and_models_without_fcbl_are_refused():

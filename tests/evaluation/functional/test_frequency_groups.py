@@ -4,19 +4,9 @@ import warnings
 import bacl  # noqa: F401
 import numpy as np
 import pytest
-from bacl.evaluation import FREQUENCIES, frequency_groups, group_mean
+from bacl.evaluation import FREQUENCIES, group_mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-
-def test_bounds_are_those_of_lvis():
-    # LVIS v1 stores 10 images as rare, 11 and 100 as common, 101 as frequent.
-    assert frequency_groups([101, 0, 1, 10, 11, 100]) == ['f', 'r', 'r', 'r', 'c', 'c']
-
-
-def test_negative_count_is_refused():
-    with pytest.raises(ValueError, match=r'image_count=.* got -1'):
-        frequency_groups([3, -1])
 
 
 def test_category_without_ground_truth_does_not_count():
