@@ -230,12 +230,12 @@ def test_box_head_starts_as_mmdets_except_for_the_prior_of_sigmoids(name):
 def test_baseline_and_bacl_share_every_setting_but_the_method(preset):
     """What differs on Emoji-LT: the loss, the RoI head around it, and the hooks that watch them."""
     prefix = f'faster-rcnn_effnet-lite0_emoji-lt-{preset}_stage2'
-    baseline, bacl = (Config.fromfile(CONFIGS / f'{prefix}-{name}.py').to_dict()
+    baseline, ours = (Config.fromfile(CONFIGS / f'{prefix}-{name}.py').to_dict()
                       for name in ('bce', 'bacl'))
-    for cfg in (baseline, bacl):
+    for cfg in (baseline, ours):
         cfg.pop('custom_hooks', None)
         roi_head = cfg['model']['roi_head']
         roi_head.pop('hallucinator', None)
         assert roi_head.pop('type') in ('StandardRoIHead', 'FHMRoIHead')
         assert roi_head['bbox_head'].pop('loss_cls')['type'] in ('ObjectnessBCELoss', 'FCBL')
-    assert baseline == bacl
+    assert baseline == ours

@@ -45,8 +45,7 @@ def test_config_trains_a_step_in_which_the_indicator_learns(config):
     batch = model.data_preprocessor(
         demo_mm_inputs(1, [[3, 64, 64]], num_items=[3], num_classes=80), training=True)
     model.train()
-    losses = model.loss(**batch)
-    total = sum(sum(v) if isinstance(v, list) else v for k, v in losses.items() if 'loss' in k)
+    total, _ = model.parse_losses(model(**batch, mode='loss'))
     total.backward()
     assert total.isfinite()
     head = model.roi_head.bbox_head
