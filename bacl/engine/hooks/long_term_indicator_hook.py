@@ -4,11 +4,11 @@ from collections.abc import Iterator
 import numpy as np
 from bacl.models.indicators import LongTermIndicator
 from mmdet.registry import HOOKS
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..class_counts import check_class_counts, innermost_dataset
 from .class_count_check_hook import unwrapped_model
+from .scalar_log_hook import ScalarLogHook
 
 
 def mean_by_frequency(values: np.ndarray, frequency: np.ndarray) -> dict[str, float]:
@@ -26,7 +26,7 @@ def mean_by_frequency(values: np.ndarray, frequency: np.ndarray) -> dict[str, fl
 
 
 @HOOKS.register_module()
-class LongTermIndicatorHook(Hook):
+class LongTermIndicatorHook(ScalarLogHook):
     """Checks the indicators against the dataset before training and logs them during it.
 
     Logged every ``interval`` iterations, as ``indicator/strength_{r,c,f}``: the mean strength (of
@@ -43,9 +43,6 @@ class LongTermIndicatorHook(Hook):
         RuntimeError: before training, if the model has no long-term indicator.
     """
 
-    def __init__(self, interval: int = 50) -> None:
-        self.interval = interval
-
     def before_train(self, runner: Runner) -> None:
         """Find the indicators and the frequency groups; compare the numbers of classes."""
         model, dataset = unwrapped_model(runner), runner.train_dataloader.dataset
@@ -59,13 +56,6 @@ class LongTermIndicatorHook(Hook):
         self.frequency = None
         if hasattr(dataset, 'class_counts'):
             self.frequency = dataset.class_counts().frequency
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None,
-                         outputs=None) -> None:
-        """Log the mean strength of each group."""
-        if self.every_n_inner_iters(batch_idx, self.interval):
-            for name, value in self.scalars():
-                runner.message_hub.update_scalar(f'train/{name}', value)
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from bacl.models.losses import FCBL
 from bacl.models.roi_heads import FeatureHallucinationMixin
 from mmdet.registry import HOOKS
-from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from .class_count_check_hook import unwrapped_model
+from .scalar_log_hook import ScalarLogHook
 
 
 @HOOKS.register_module()
-class ShortTermIndicatorHook(Hook):
+class ShortTermIndicatorHook(ScalarLogHook):
     """Start epochs of the loss weights (Eq. 9) and of the hallucinated samples (Eq. 13).
 
     The switches are set from the runner's epoch before every epoch, so a resumed run is where
@@ -35,6 +35,7 @@ class ShortTermIndicatorHook(Hook):
 
     def __init__(self, reweight_start: int = 0, hallucination_start: int = 0,
                  interval: int = 50) -> None:
+        super().__init__(interval)
         for name, value in (('reweight_start', reweight_start),
                             ('hallucination_start', hallucination_start)):
             if value < 0:
@@ -42,7 +43,6 @@ class ShortTermIndicatorHook(Hook):
                                  f'got {value}.')
         self.reweight_start = reweight_start
         self.hallucination_start = hallucination_start
-        self.interval = interval
 
     def before_train(self, runner: Runner) -> None:
         """Find the losses and the RoI heads; see that their start epochs will come."""
@@ -67,13 +67,6 @@ class ShortTermIndicatorHook(Hook):
             loss.reweighting = runner.epoch >= self.reweight_start
         for roi_head in self.roi_heads:
             roi_head.hallucinating = runner.epoch >= self.hallucination_start
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None,
-                         outputs=None) -> None:
-        """Log the share of active negatives and the number of known classes."""
-        if self.every_n_inner_iters(batch_idx, self.interval):
-            for name, value in self.scalars():
-                runner.message_hub.update_scalar(f'train/{name}', value)
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""
