@@ -5,7 +5,7 @@ tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=${tools%/*}
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
-# An activated environment goes before the one that the quickstart made.
+# An activated virtual environment (venv, not conda) goes before the one that the quickstart made.
 python=${PYTHON:-python}
 if [[ -z ${PYTHON:-} && -z ${VIRTUAL_ENV:-} && -x $root/.venv/bin/python ]]; then
     python=$root/.venv/bin/python

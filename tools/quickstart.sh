@@ -11,7 +11,7 @@ three and prints one table. What is finished is reused when it runs again.
 
   --preset    mini: the benchmark, up to 15 minutes on 2 cores (default); smoke: a trial of minutes
   --mm        which mmengine and mmdet: the official ones (default) or the onedl fork
-  --work-dir  folder of the results (default: work_dirs/quickstart/<preset>)
+  --work-dir  folder of the results (default: work_dirs/quickstart/<preset>[-onedl]/seed-<N>)
   --seed      seed of the trainings (default: 0)
 
 PYTHON=/path/to/python chooses the Python (>= 3.10) that makes .venv.

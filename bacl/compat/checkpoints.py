@@ -258,7 +258,7 @@ def load_from_http(filename: str, map_location: MapLocation = None) -> dict[str,
     try:
         if is_downloader and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Under a temporary name, then renamed: what has this name is complete.
+            # Under a temporary name, then renamed: a killed process leaves no such file.
             torch.hub.download_url_to_file(filename, str(path), progress=False)
     except OSError as error:
         raise RuntimeError(

@@ -21,6 +21,8 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     A run that resumes needs no stage 1, a ``load_from`` that is already set is kept, and a config
     of a single stage is left alone.
 
+    A stage-2 config has ``stage1_config`` or the model ``DecoupledTwoStageDetector``.
+
     Args:
         cfg: config of the run with its ``work_dir``, changed in place.
         checkpoint: a checkpoint file, the work_dir of a stage-1 run, or ``'auto'`` (also None)
@@ -29,14 +31,20 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     Raises:
         FileNotFoundError: if there is no such checkpoint.
         RuntimeError: if stage 1 is found unfinished.
-        ValueError: if a checkpoint has to be looked for, and the config has no ``stage1_config``.
+        ValueError: if a checkpoint has to be looked for and the config has no ``stage1_config``, or
+            if one is given for a config of a single stage.
     """
     if cfg.get('resume'):
         if checkpoint is not None:
             print_log(f'--stage1-checkpoint {checkpoint} is ignored: the run resumes from '
                       f'{cfg.load_from}.', logger='current', level=logging.WARNING)
         return
-    if checkpoint is None and not _is_stage2(cfg):
+    if not _is_stage2(cfg):
+        if checkpoint is not None:
+            raise ValueError(
+                '--stage1-checkpoint expects a stage-2 config (with `stage1_config`, or with the '
+                f'model DecoupledTwoStageDetector), got {cfg.filename}. Use --cfg-options '
+                'load_from=FILE to start it from other weights.')
         return
     if checkpoint is None and cfg.get('load_from'):
         require_file(cfg.load_from, 'load_from')
@@ -57,7 +65,8 @@ def _find_stage1(cfg: Config, folder: str | None) -> Path:
     if not cfg.get('stage1_config'):
         raise ValueError(
             '--stage1-checkpoint expects the file of stage 1 if the config has no `stage1_config`, '
-            f'got {folder!r}. Pass --stage1-checkpoint FILE, or set load_from in the config.')
+            f'got {"none" if folder is None else repr(folder)}. '
+            'Pass --stage1-checkpoint FILE, or set load_from in the config.')
     # Not Path.stem: a name such as lvis-v0.5 has a dot of its own.
     name = Path(cfg.stage1_config).name.removesuffix('.py')
     is_default = folder in (None, 'auto')

@@ -15,4 +15,3 @@ model = dict(
         bbox_head=dict(
             num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
 
-train_cfg = dict(max_epochs=2)
