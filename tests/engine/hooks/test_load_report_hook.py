@@ -88,7 +88,10 @@ def test_missing_weights_are_refused_in_tests_and_with_a_frozen_extractor(kwargs
 
 
 def test_partial_weights_may_start_a_representation_stage():
-    load(Detector(decoupled=False), nn.ModuleDict(dict(backbone=nn.Linear(2, 2))).state_dict())
+    hook, run = LoadReportHook(), runner(Detector(decoupled=False))
+    weights = nn.ModuleDict(dict(backbone=nn.Linear(2, 2))).state_dict()
+    hook.after_load_checkpoint(run, dict(state_dict=weights))
+    assert hook.has_loaded
 
 
 def test_resuming_without_indicator_state_is_refused():
