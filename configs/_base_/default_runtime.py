@@ -8,7 +8,7 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1),  # epochs
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
-    class_count_check=dict(type='ClassCountCheckHook'),
+    class_check=dict(type='ClassCheckHook'),
     load_report=dict(type='LoadReportHook'),
     plain_checkpoint=dict(type='PlainCheckpointHook'))
 

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from .class_count_check_hook import is_training, unwrapped_model
+from ..runner_state import is_training, unwrapped_model
 
 
 @dataclass

@@ -6,8 +6,8 @@ from bacl.models.indicators import LongTermIndicator
 from mmdet.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..class_counts import check_class_counts, innermost_dataset
-from .class_count_check_hook import unwrapped_model
+from ..class_checks import check_class_counts, innermost_dataset
+from ..runner_state import unwrapped_model
 from .scalar_log_hook import ScalarLogHook
 
 

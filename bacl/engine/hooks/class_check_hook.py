@@ -3,35 +3,25 @@ from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
-from ..class_counts import (
+from ..class_checks import (
     check_class_counts,
     check_class_order,
     class_source,
     innermost_dataset,
 )
-
-
-def unwrapped_model(runner: Runner):
-    """The model inside a DDP or similar wrapper."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
-
-
-def is_training(runner: Runner) -> bool:
-    """Whether the runner trains; mmengine builds the training loop on first use."""
-    return isinstance(runner._train_loop, BaseLoop)
+from ..runner_state import is_training, unwrapped_model
 
 
 @HOOKS.register_module()
-class ClassCountCheckHook(Hook):
+class ClassCheckHook(Hook):
     """Refuses data whose classes are not the model's, in number or order.
 
     mmdet's ``NumClassCheckHook`` looks at training and validation only, and at numbers only; a
     wrong test set would be evaluated into plausible numbers. Numbers are compared with the model.
     The order is compared with the training dataset while training, else with the classes that the
-    loaded checkpoint was trained on, if it says so. See :mod:`bacl.engine.class_counts`.
+    loaded checkpoint was trained on, if it says so. See :mod:`bacl.engine.class_checks`.
 
     Raises:
         ValueError: if numbers or names differ.
@@ -43,8 +33,8 @@ class ClassCountCheckHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Remember the classes that the checkpoint was trained on."""
-        meta = checkpoint.get('meta', {})
-        self.checkpoint_classes = meta.get('dataset_meta', {}).get('classes')
+        dataset_meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        self.checkpoint_classes = dataset_meta.get('classes')
         if runner._load_from:
             self.checkpoint_name = f'the checkpoint {runner._load_from}'
 

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import bacl  # noqa: F401
 import pytest
-from bacl.engine.class_counts import check_class_counts, check_class_order, innermost_dataset
+from bacl.engine.class_checks import check_class_counts, check_class_order, innermost_dataset
 from bacl.models.losses import FCBL
 from mmengine.dataset import BaseDataset, RepeatDataset
 from torch import nn

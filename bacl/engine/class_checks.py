@@ -71,4 +71,4 @@ def check_class_order(dataset: Any, learned: Sequence[str] | None, learned_from:
             raise ValueError(
                 f'Label {label} is {here!r} in {class_source(dataset)}, but {there!r} in '
                 f'{learned_from}. Evaluate on a file with the same categories in the same order, '
-                'or remove ClassCountCheckHook from the config if only the spelling differs.')
+                'or remove ClassCheckHook from the config if only the spelling differs.')

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import bacl  # noqa: F401
 import pytest
-from bacl.engine.hooks import ClassCountCheckHook
+from bacl.engine.hooks import ClassCheckHook
 from bacl.models.losses import FCBL
 from mmengine.dataset import BaseDataset, RepeatDataset
 from mmengine.runner import EpochBasedTrainLoop
@@ -36,19 +36,19 @@ def checkpoint(classes):
 def test_another_number_of_classes_is_refused(moment):
     run = runner(dataset('abcd'), dataset('abcd', 'train.json'))
     with pytest.raises(ValueError, match='has 4 classes'):
-        getattr(ClassCountCheckHook(), moment)(run)
+        getattr(ClassCheckHook(), moment)(run)
 
 
 def test_validation_in_another_order_than_training_is_refused_with_both_files():
     trained = dataset('abc', 'train.json')
-    ClassCountCheckHook().before_val(runner(dataset('abc'), trained))
+    ClassCheckHook().before_val(runner(dataset('abc'), trained))
     with pytest.raises(ValueError, match=r"Label 1 is 'c' in test\.json, but 'b' in train\.json"):
-        ClassCountCheckHook().before_val(runner(dataset('acb'), trained))
+        ClassCheckHook().before_val(runner(dataset('acb'), trained))
 
 
 @pytest.mark.parametrize('moment', ['before_val', 'before_test'])
 def test_evaluation_in_another_order_than_the_checkpoint_is_refused(moment):
-    hook, run = ClassCountCheckHook(), runner(RepeatDataset(dataset('bac'), 1))
+    hook, run = ClassCheckHook(), runner(RepeatDataset(dataset('bac'), 1))
     hook.after_load_checkpoint(run, checkpoint('abc'))
     with pytest.raises(ValueError, match=r"Label 0 is 'b' in test\.json, but 'a' in the checkpoint "
                                          r'some\.pth.*same order'):
@@ -57,13 +57,13 @@ def test_evaluation_in_another_order_than_the_checkpoint_is_refused(moment):
 
 
 def test_training_dataset_counts_more_than_the_checkpoint_it_started_from():
-    hook, run = ClassCountCheckHook(), runner(dataset('xyz'), dataset('xyz'))
+    hook, run = ClassCheckHook(), runner(dataset('xyz'), dataset('xyz'))
     hook.after_load_checkpoint(run, checkpoint('abc'))
     hook.before_val(run)
 
 
 @pytest.mark.parametrize('weights', [dict(weight=1), dict(meta=dict(epoch=1), state_dict={})])
 def test_checkpoint_without_class_names_passes(weights):
-    hook, run = ClassCountCheckHook(), runner(dataset('abc'))
+    hook, run = ClassCheckHook(), runner(dataset('abc'))
     hook.after_load_checkpoint(run, weights)
     hook.before_test(run)
