@@ -1,6 +1,71 @@
+import json
+from pathlib import Path
+
 import bacl  # noqa: F401
+import cv2
+import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
+
+# Ids are neither sorted nor contiguous: labels are positions in this list.
+CATEGORIES = [
+    {'id': 7, 'name': 'yoke', 'frequency': 'r', 'image_count': 2, 'instance_count': 2},
+    {'id': 3, 'name': 'acorn', 'frequency': 'f', 'image_count': 4, 'instance_count': 5},
+    {'id': 5, 'name': 'zebra', 'frequency': 'c', 'image_count': 1, 'instance_count': 1},
+]
+TRIANGLE, RECTANGLE = 'triangle', 'rectangle'
+# Per image: (width, height) and its objects (category id, shape, x, y, width, height).
+IMAGES = [
+    ((80, 60), [(3, TRIANGLE, 5, 5, 30, 40), (7, RECTANGLE, 40, 10, 30, 30),
+                (3, RECTANGLE, 20, 20, 35, 30)]),
+    ((60, 80), [(5, RECTANGLE, 0, 0, 60, 80), (3, TRIANGLE, 10, 20, 20, 20)]),
+    ((64, 64), [(7, TRIANGLE, 30, 30, 34, 34)]),
+    # One small object in a corner: crops often miss it.
+    ((70, 70), [(3, RECTANGLE, 0, 0, 4, 4)]),
+    # Less than a pixel: left out at loading, so the image has no object.
+    ((50, 50), [(3, RECTANGLE, 10, 10, 0.5, 0.5)]),
+]
+
+
+def polygon(shape: str, x: float, y: float, w: float, h: float) -> list[float]:
+    if shape == TRIANGLE:
+        return [x, y, x + w, y, x, y + h]
+    return [x, y, x + w, y, x + w, y + h, x, y + h]
+
+
+def image_record(version: str, image_id: int, split: str) -> dict:
+    name = f'{image_id:012d}.jpg'
+    if version == 'v0.5':
+        return {'file_name': f'COCO_val2014_{name}'}
+    return {'coco_url': f'http://images.cocodataset.org/{split}/{name}'}
+
+
+@pytest.fixture
+def make_lvis(tmp_path: Path):
+    """Write a tiny LVIS dataset with the layout of the real one; returns its data_root."""
+    def make(version: str) -> Path:
+        rng = np.random.default_rng(0)
+        images, annotations = [], []
+        for index, ((width, height), objects) in enumerate(IMAGES):
+            image_id = index + 1
+            images.append({'id': image_id, 'width': width, 'height': height,
+                           'neg_category_ids': [], 'not_exhaustive_category_ids': [],
+                           **image_record(version, image_id, 'train2017')})
+            for category_id, shape, x, y, w, h in objects:
+                annotations.append({
+                    'id': len(annotations) + 1, 'image_id': image_id, 'category_id': category_id,
+                    'bbox': [x, y, w, h], 'segmentation': [polygon(shape, x, y, w, h)],
+                    'area': w * h / (2 if shape == TRIANGLE else 1)})
+            path = tmp_path / 'train2017' / f'{image_id:012d}.jpg'
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        data = {'images': images, 'annotations': annotations, 'categories': CATEGORIES}
+        (tmp_path / 'annotations').mkdir()
+        ann_file = tmp_path / 'annotations' / f'lvis_{version}_train.json'
+        ann_file.write_text(json.dumps(data))
+        return tmp_path
+
+    return make
 
 
 @pytest.fixture(autouse=True)

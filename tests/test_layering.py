@@ -8,15 +8,16 @@ PACKAGE = Path(__file__).parents[1] / 'bacl'
 # Folder -> folders of the package that it may import from, besides itself.
 ALLOWED = {
     'compat': set(),
-    'datasets': set(),
-    'evaluation': {'datasets'},
-    'models/indicators': set(),
+    'annotations': set(),
+    'datasets': {'annotations'},
+    'evaluation': {'annotations', 'datasets'},
+    'models/indicators': {'annotations'},
     'models/losses': {'models/indicators'},
     'models/feature_hallucination': set(),
     'models/backbones': set(),
     'models/detectors': set(),
     'models/roi_heads': {'models/feature_hallucination', 'models/losses', 'models/indicators'},
-    'engine': {'compat', 'datasets', 'evaluation', 'models'},
+    'engine': {'annotations', 'compat', 'datasets', 'evaluation', 'models'},
 }
 
 

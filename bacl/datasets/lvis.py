@@ -1,30 +1,15 @@
 """LVIS datasets that know their long tail."""
 import logging
-from typing import NamedTuple
 
-import numpy as np
+from bacl.annotations import ClassCounts, count_classes
+from bacl.annotations.files import check_categories, check_lvis_annotations
 from mmdet.datasets import LVISV05Dataset, LVISV1Dataset
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 
-from .annotations import check_categories, check_lvis_annotations
 from .images import check_image
 
 NUM_LISTED_IMAGES = 20  # of those that cannot be read; a wrong folder makes it all of them
-
-
-class ClassCounts(NamedTuple):
-    """How often each of C classes occurs, in label order.
-
-    Attributes:
-        image_count: (C,), int64, images with the class.
-        instance_count: (C,), int64, annotations of the class.
-        frequency: (C,), 'r' (rare), 'c' (common) or 'f' (frequent).
-    """
-
-    image_count: np.ndarray
-    instance_count: np.ndarray
-    frequency: np.ndarray
 
 
 class LongTailLVISMixin:
@@ -129,32 +114,10 @@ class LongTailLVISMixin:
     def class_counts(self) -> ClassCounts:
         """Counts of the classes of the annotation file, also if ``indices`` select a part of it.
 
-        ``image_count`` and ``instance_count`` are counted where the file does not state them.
-        ``frequency`` is always the file's: the groups of LVIS cannot be derived from its counts.
+        See :func:`bacl.annotations.count_classes`; the groups are LVIS's frequencies.
         """
         self.full_init()
         return self._class_counts
-
-
-def count_classes(categories: list[dict], cat_img_map: dict[int, list[int]]) -> ClassCounts:
-    """Read class counts from the categories of an LVIS file.
-
-    Args:
-        categories: C records, in label order, with 'id' and 'frequency'; counts that they lack
-            are taken from ``cat_img_map``.
-        cat_img_map: per category id, the image id of each of its annotations.
-
-    Returns:
-        The counts, in label order.
-    """
-    image_count, instance_count, frequency = [], [], []
-    for category in categories:
-        images = cat_img_map.get(category['id'], [])
-        image_count.append(category.get('image_count', len(set(images))))
-        instance_count.append(category.get('instance_count', len(images)))
-        frequency.append(category['frequency'])
-    return ClassCounts(np.array(image_count, dtype=np.int64),
-                       np.array(instance_count, dtype=np.int64), np.array(frequency))
 
 
 @DATASETS.register_module()

@@ -84,7 +84,7 @@ def test_class_counts_are_those_of_the_categories(build):
     counts = build(indices=[0], lazy_init=True).class_counts()
     assert counts.image_count.tolist() == [2, 4, 1]
     assert counts.instance_count.tolist() == [2, 5, 1]
-    assert counts.frequency.tolist() == ['r', 'f', 'c']
+    assert counts.group.tolist() == ['r', 'f', 'c']
 
 
 def test_class_counts_that_the_file_lacks_are_counted(build):

@@ -55,7 +55,7 @@ class LongTermIndicatorHook(ScalarLogHook):
         dataset = innermost_dataset(dataset)
         self.frequency = None
         if hasattr(dataset, 'class_counts'):
-            self.frequency = dataset.class_counts().frequency
+            self.frequency = dataset.class_counts().group
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""

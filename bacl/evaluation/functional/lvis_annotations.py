@@ -1,7 +1,7 @@
 """Reading of LVIS annotation files, strict about the fields that federated evaluation needs."""
 from os import PathLike
 
-from bacl.datasets.annotations import (
+from bacl.annotations.files import (
     check_structure,
     not_lvis,
     read_annotations,

@@ -4,7 +4,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from bacl.datasets.lvis import ClassCounts
+from bacl.annotations import ClassCounts
 from bacl.engine.hooks import LongTermIndicatorHook
 from bacl.engine.hooks.long_term_indicator_hook import mean_by_frequency
 from bacl.models.losses import FCBL

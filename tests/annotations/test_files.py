@@ -2,7 +2,7 @@ import json
 
 import bacl  # noqa: F401
 import pytest
-from bacl.datasets.annotations import REQUIRED_FIELDS, check_lvis_annotations
+from bacl.annotations.files import REQUIRED_FIELDS, check_lvis_annotations
 
 
 @pytest.fixture(params=['v0.5', 'v1'])
