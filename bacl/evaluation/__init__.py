@@ -1,16 +1,20 @@
-"""Evaluation of long-tailed detection: LVIS average precision, in and outside a runner."""
+"""Evaluation of long-tailed detection: AP as in LVIS and COCO-LT, in and outside a runner."""
 from .functional import (
     FREQUENCIES,
     Detections,
+    GroupedResult,
     LVISResult,
+    evaluate_coco_lt_detections,
     evaluate_detections,
     evaluate_lvis,
     group_mean,
+    load_coco_annotations,
     load_lvis_annotations,
 )
-from .metrics import FastLVISMetric
+from .metrics import CocoLTMetric, FastLVISMetric
 
 __all__ = [
-    'FREQUENCIES', 'Detections', 'FastLVISMetric', 'LVISResult', 'evaluate_detections',
-    'evaluate_lvis', 'group_mean', 'load_lvis_annotations'
+    'FREQUENCIES', 'CocoLTMetric', 'Detections', 'FastLVISMetric', 'GroupedResult', 'LVISResult',
+    'evaluate_coco_lt_detections', 'evaluate_detections', 'evaluate_lvis', 'group_mean',
+    'load_coco_annotations', 'load_lvis_annotations'
 ]

@@ -1,5 +1,4 @@
 # Stage 2 of BACL (classifier learning), LVIS v0.5, 12 epochs, 8 GPUs x 2 images.
-# AP / APr / APc / APf, reported by the paper (Table XIII): 27.8 / 20.1 / 28.2 / 30.3.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_bacl-classifier.py',
     '../_base_/datasets/lvis_v0.5.py',

@@ -1,5 +1,4 @@
 # Stage 2 of BACL (classifier learning), LVIS v1, 12 epochs, 8 GPUs x 2 images.
-# AP / APr / APc / APf, reported by the paper (Table XIII): 26.1 / 16.0 / 25.7 / 30.9.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_bacl-classifier.py',
     '../_base_/datasets/lvis_v1.py',

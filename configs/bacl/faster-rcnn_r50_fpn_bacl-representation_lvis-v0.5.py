@@ -1,5 +1,4 @@
 # Stage 1 of BACL (representation learning), LVIS v0.5, 12 epochs, 8 GPUs x 2 images.
-# AP / APr / APc / APf, reported by the paper (Table I): 21.7 / 4.9 / 20.4 / 30.1.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_bacl-representation.py',
     '../_base_/datasets/lvis_v0.5_copy-paste.py',

@@ -1,5 +1,4 @@
 # Stage 1 of BACL (representation learning), LVIS v1, 12 epochs, 8 GPUs x 2 images.
-# The paper reports no result of this stage alone; see the config of stage 2.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_bacl-representation.py',
     '../_base_/datasets/lvis_v1_copy-paste.py',

@@ -1,5 +1,4 @@
 # Baseline of BACL: softmax cross entropy (SCE), LVIS v0.5, 24 epochs, 8 GPUs x 2 images.
-# AP / APr / APc / APf, reported by the paper (Table XIII): 22.0 / 4.0 / 21.2 / 30.1.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn.py',
     '../_base_/datasets/lvis_v0.5.py',

@@ -1,5 +1,4 @@
 # Baseline of BACL: softmax cross entropy (SCE), LVIS v1, 24 epochs, 8 GPUs x 2 images.
-# AP / APr / APc / APf, reported by the paper (Table XIII): 19.3 / 1.1 / 16.1 / 30.9.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn.py',
     '../_base_/datasets/lvis_v1.py',

@@ -29,7 +29,8 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(border, tmp
     worker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(worker)
     whole = worker.observe(slice(None))
-    assert whole['num_samples'].sum() > 0 and whole['is_known'].any()
+    assert len({name.split('.')[0] for name in whole if '.' in name}) == len(worker.INDICATORS)
+    assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
     for name, expected in whole.items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], expected, rtol=1e-6, atol=1e-7)

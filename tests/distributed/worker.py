@@ -6,15 +6,20 @@ import bacl  # noqa: F401
 import torch
 import torch.distributed as dist
 from bacl.models.feature_hallucination import ClassFeatureDistribution
-from bacl.models.indicators import ConfusionMatrix
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
+from torch import nn
 
 CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
 C, D, STEPS = 5, 4, 3
+INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
+              dict(type='InstanceFrequency', counts=[9, 7, 5, 3, 0]),
+              dict(type='CumulativeInstanceNumber'), dict(type='MeanClassificationScore'),
+              dict(type='TruePositiveRate'), dict(type='ConfusionMatrix'),
+              dict(type='ConfusionMatrix', hard=True)]
 
 
 def samples(step):
@@ -26,12 +31,15 @@ def samples(step):
 
 def observe(split):
     """Feed `split` (a slice per step) of the common stream; return the states."""
-    indicator, distribution = ConfusionMatrix(C), ClassFeatureDistribution(C, D)
+    indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
+                               for indicator in INDICATORS)
+    distribution = ClassFeatureDistribution(C, D)
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
-        indicator.observe(logits, labels)
+        for indicator in indicators:
+            indicator.observe(logits, labels)
         distribution.observe(feats[labels < C], labels[labels < C])
-    return {**indicator.state_dict(), **distribution.state_dict()}
+    return {**indicators.state_dict(), **distribution.state_dict()}
 
 
 def train_with_an_empty_rank():

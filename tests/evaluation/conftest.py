@@ -1,4 +1,5 @@
-"""An independent reference, lvis-api, and random LVIS data with all that makes evaluation hard."""
+"""Independent references, and random data with all that makes evaluation hard."""
+import copy
 import json
 
 import numpy as np
@@ -103,6 +104,55 @@ def draw_region(rng, near=None):
     counts = rle['counts'].decode() if isinstance(rle['counts'], bytes) else rle['counts']
     box = [float(x), float(y), float(width), float(height)]
     return box, {'size': [SIDE, SIDE], 'counts': counts}, polygon
+
+
+@pytest.fixture(scope='session')
+def evaluate_by_pycocotools():
+    """Precision (10, 101, C, 4) by pycocotools at one cap; its -1 becomes NaN."""
+    pycocotools = pytest.importorskip('pycocotools.cocoeval')
+    from pycocotools.coco import COCO
+
+    def evaluate(data, records, iou_type='bbox', max_dets=100):
+        if iou_type == 'segm':
+            records = [{k: v for k, v in record.items() if k != 'bbox'} for record in records]
+        gt = COCO()
+        gt.dataset = copy.deepcopy(data)  # pycocotools writes into it
+        gt.createIndex()
+        evaluation = pycocotools.COCOeval(gt, gt.loadRes(copy.deepcopy(records)), iou_type)
+        evaluation.params.maxDets = [max_dets]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        precision = evaluation.eval['precision'][..., 0]
+        return np.where(precision < 0, np.nan, precision)
+
+    return evaluate
+
+
+@pytest.fixture(scope='session')
+def make_coco(make_lvis):
+    """A function that draws annotations and detections, with crowds as COCO has them."""
+
+    def make(seed, **kwargs):
+        data, records = make_lvis(seed, **kwargs)
+        for image in data['images']:
+            del image['neg_category_ids'], image['not_exhaustive_category_ids']
+        for category in data['categories']:
+            del category['frequency']
+        for annotation in data['annotations']:
+            if annotation['iscrowd']:
+                annotation['segmentation'] = uncompressed(annotation['segmentation'])
+        return data, records
+
+    return make
+
+
+def uncompressed(segmentation):
+    """The run-length encoding of a region with the lengths as a list."""
+    if isinstance(segmentation, list):
+        segmentation = mask_utils.merge(mask_utils.frPyObjects(segmentation, SIDE, SIDE))
+    pixels = mask_utils.decode(segmentation).ravel(order='F')
+    borders = np.flatnonzero(np.diff(pixels, prepend=0, append=1 - pixels[-1]))
+    return {'size': [SIDE, SIDE], 'counts': np.diff(borders, prepend=0).tolist()}
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Connects the long-term indicators to the training dataset and to the log."""
+from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from bacl.models.indicators import LongTermIndicator
+from bacl.annotations import ClassCounts, count_classes
+from bacl.models.indicators import ClassFrequency, LongTermIndicator
 from mmdet.registry import HOOKS
 from mmengine.runner import Runner
 
@@ -11,28 +14,51 @@ from ..runner_state import unwrapped_model
 from .scalar_log_hook import ScalarLogHook
 
 
-def mean_by_frequency(values: np.ndarray, frequency: np.ndarray) -> dict[str, float]:
-    """Mean of per-class values for rare, common and frequent classes.
+def mean_by_group(values: np.ndarray, group: np.ndarray) -> dict[str, float]:
+    """Mean of per-class values over each group of classes.
 
     Args:
         values: (C,).
-        frequency: (C,), 'r', 'c' or 'f'.
+        group: (C,), names of the groups.
 
     Returns:
-        One entry per group that has classes.
+        One entry per group that has classes, sorted by name.
     """
-    return {group: float(values[frequency == group].mean())
-            for group in 'rcf' if (frequency == group).any()}
+    return {str(name): float(values[group == name].mean()) for name in np.unique(group)}
+
+
+def count_instances(dataset: Any) -> ClassCounts:
+    """Count the classes of a dataset by the instances of its samples.
+
+    Args:
+        dataset: detection dataset of mmdet, without wrappers. Images that it leaves out, and
+            instances that it ignores, such as crowds, do not count.
+
+    Returns:
+        The counts, in label order, without groups.
+    """
+    images = defaultdict(list)
+    for index in range(len(dataset)):
+        for instance in dataset.get_data_info(index)['instances']:
+            if not instance['ignore_flag']:
+                images[instance['bbox_label']].append(index)
+    return count_classes([dict(id=label) for label in range(len(dataset.metainfo['classes']))],
+                         images)
 
 
 @HOOKS.register_module()
 class LongTermIndicatorHook(ScalarLogHook):
-    """Checks the indicators against the dataset before training and logs them during it.
+    """Tells the indicators of the dataset before training and logs them during it.
 
-    Logged every ``interval`` iterations, as ``indicator/strength_{r,c,f}``: the mean strength (of
-    the confusion matrix: the mean of its diagonal) of rare, common and frequent classes, in
-    [0, 1]. A balanced classifier has three equal ones. Of several indicators (cascade) each has
-    its number in the name. A dataset without ``class_counts()`` gives one mean over all classes.
+    Static indicators whose config has no counts
+    (:class:`~bacl.models.indicators.ClassFrequency`) get those of the training dataset: of its
+    ``class_counts()``, or if it has none, of the instances in its samples.
+
+    Logged every ``interval`` iterations, as ``indicator/strength_<group>``: the mean strength (of
+    the confusion matrix: the mean of its diagonal) of each group of classes, in [0, 1]: r, c and f
+    in LVIS, 1 to 4 in COCO-LT. A balanced classifier has equal ones. Of several indicators
+    (cascade) each has its number in the name. A dataset without groups gives one mean over all
+    classes.
 
     Args:
         interval: iterations between two entries, > 0.
@@ -44,7 +70,7 @@ class LongTermIndicatorHook(ScalarLogHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Find the indicators and the frequency groups; compare the numbers of classes."""
+        """Find the indicators and the groups; compare the numbers of classes; set the counts."""
         model, dataset = unwrapped_model(runner), runner.train_dataloader.dataset
         check_class_counts(model, dataset)
         self.indicators = [m for m in model.modules() if isinstance(m, LongTermIndicator)]
@@ -53,17 +79,22 @@ class LongTermIndicatorHook(ScalarLogHook):
                                "Set loss_cls=dict(type='FCBL', ...) in the bbox_head or remove the "
                                'hook.')
         dataset = innermost_dataset(dataset)
-        self.frequency = None
-        if hasattr(dataset, 'class_counts'):
-            self.frequency = dataset.class_counts().group
+        counts = dataset.class_counts() if hasattr(dataset, 'class_counts') else None
+        self.group = None if counts is None else counts.group
+        static = [m for m in self.indicators
+                  if isinstance(m, ClassFrequency) and not m.is_configured]
+        if static and counts is None:
+            counts = count_instances(dataset)
+        for indicator in static:
+            indicator.set_counts(getattr(counts, indicator.count_name))
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""
         for number, indicator in enumerate(self.indicators):
             prefix = f'indicator{number}' if len(self.indicators) > 1 else 'indicator'
             strength = indicator.strength().cpu().numpy()
-            if self.frequency is None:
+            if self.group is None:
                 yield f'{prefix}/strength', float(strength.mean())
                 continue
-            for group, mean in mean_by_frequency(strength, self.frequency).items():
+            for group, mean in mean_by_group(strength, self.group).items():
                 yield f'{prefix}/strength_{group}', mean

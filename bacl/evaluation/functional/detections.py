@@ -3,7 +3,7 @@
 N: number of detections, over all images.
 """
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
@@ -82,6 +82,23 @@ class Detections:
             index = int(np.flatnonzero(~np.isfinite(self.score))[0])
             raise ValueError(f'Detections(score=) expects finite scores, got {self.score[index]} '
                              f'in image {self.image_id[index]}.')
+
+    def check_known(self, image_ids: Iterable[int], category_ids: Iterable[int]) -> None:
+        """Refuse detections of other images or categories than the annotated.
+
+        Args:
+            image_ids: of the annotations.
+            category_ids: of the annotations.
+
+        Raises:
+            ValueError: naming the unknown ids.
+        """
+        for field, known in (('image_id', image_ids), ('category_id', category_ids)):
+            unknown = np.setdiff1d(getattr(self, field), list(known)).tolist()
+            if unknown:
+                shown = ', '.join(map(str, unknown[:10])) + (', ...' if len(unknown) > 10 else '')
+                raise ValueError(f'Detections expects every {field} to be in the annotations, '
+                                 f'got {len(unknown)} unknown: {shown}.')
 
     def top_scoring_per_image(self, max_dets: int) -> 'Detections':
         """The ``max_dets`` highest scores of each image, over all categories.

@@ -1,4 +1,5 @@
 """Metrics for MMEngine's evaluator."""
+from .coco_lt_metric import CocoLTMetric
 from .fast_lvis_metric import FastLVISMetric
 
-__all__ = ['FastLVISMetric']
+__all__ = ['CocoLTMetric', 'FastLVISMetric']

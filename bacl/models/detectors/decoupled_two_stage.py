@@ -13,15 +13,21 @@ from torch.nn.modules.batchnorm import _BatchNorm
 CLASSIFIER_STAGE_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
 
 
+def learns(module: nn.Module) -> bool:
+    """Whether a parameter of the module learns."""
+    return any(p.requires_grad for p in module.parameters())
+
+
 @MODELS.register_module()
 class DecoupledTwoStageDetector(TwoStageDetector):
     """Any two-stage detector (Faster, Cascade, Mask R-CNN) of which only some parts learn.
 
     mmdet's two-stage detectors differ in their defaults, not in their behaviour, so changing the
     ``type`` in a config to this class is all a classifier stage needs. Everything except
-    ``trainable`` is frozen when the model is built, before DDP wraps it; batch norms of frozen
-    layers use their running statistics also in training mode; and if backbone and neck are frozen
-    altogether, no graph of them is recorded.
+    ``trainable`` is frozen when the model is built, before DDP wraps it; a backbone or neck that is
+    frozen altogether and batch norms of other frozen layers stay in evaluation mode, so that the
+    classifier learns from the features that it meets at test time; and if both are frozen, no
+    graph of them is recorded.
 
     Args:
         backbone: config of the backbone; ``**kwargs`` are the rest of ``TwoStageDetector``'s.
@@ -55,8 +61,12 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     @property
     def has_frozen_extractor(self) -> bool:
         """Whether no parameter of backbone and neck learns."""
-        parts = [self.backbone] + ([self.neck] if self.with_neck else [])
-        return not any(p.requires_grad for part in parts for p in part.parameters())
+        return not any(map(learns, self.extractor_parts))
+
+    @property
+    def extractor_parts(self) -> list[nn.Module]:
+        """Backbone and, if there is one, neck."""
+        return [self.backbone] + ([self.neck] if self.with_neck else [])
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Feature maps (N, channels, H, W) of every level, without graph if frozen."""
@@ -64,10 +74,11 @@ class DecoupledTwoStageDetector(TwoStageDetector):
             return super().extract_feat(batch_inputs)
 
     def train(self, mode: bool = True) -> nn.Module:
-        """Training or evaluation mode; batch norms of frozen layers stay in evaluation mode."""
+        """Training or evaluation mode; what is frozen stays in evaluation mode."""
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, _BatchNorm) and not any(
-                    p.requires_grad for p in module.parameters()):
-                module.eval()
+        # As a whole: dropout and dropped paths have no parameters that would show it.
+        frozen = [part for part in self.extractor_parts if not learns(part)]
+        frozen += [m for m in self.modules() if isinstance(m, _BatchNorm) and not learns(m)]
+        for module in frozen:
+            module.eval()
         return self

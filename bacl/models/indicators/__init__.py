@@ -1,6 +1,14 @@
 """What training has shown so far (long term) and what the current samples show (short term)."""
 from .base import LongTermIndicator
+from .class_frequency import ClassFrequency, ImageFrequency, InstanceFrequency
 from .confusion_matrix import ConfusionMatrix
+from .cumulative_instance_number import CumulativeInstanceNumber
+from .mean_classification_score import MeanClassificationScore
 from .short_term import objectness_scores, short_term_indicator
+from .true_positive_rate import TruePositiveRate
 
-__all__ = ['ConfusionMatrix', 'LongTermIndicator', 'objectness_scores', 'short_term_indicator']
+__all__ = [
+    'ClassFrequency', 'ConfusionMatrix', 'CumulativeInstanceNumber', 'ImageFrequency',
+    'InstanceFrequency', 'LongTermIndicator', 'MeanClassificationScore', 'TruePositiveRate',
+    'objectness_scores', 'short_term_indicator'
+]

@@ -3,13 +3,18 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
+# Floor of a statistic in [0, 1], of which 0 would make the log-ratio of Eq. (7) infinite. With it a
+# margin stays within alpha * log(1000).
+MIN_SCORE = 1e-3
+
 
 class LongTermIndicator(nn.Module, ABC):
     """What training has shown so far about the classifier's inclination towards each class.
 
     An indicator assigns a strength to every class (Table II). Its state lives in buffers: it is
     part of the checkpoint, and it is equal on all ranks because :meth:`observe` sums over them.
-    It knows neither runner nor dataset.
+    It knows neither runner nor dataset. Samples are all that the loss gets: sampled RoIs and
+    hallucinated features.
 
     Shapes: N samples, C foreground classes. Labels are int64 in [0, C]; C is background.
 
@@ -64,4 +69,4 @@ class LongTermIndicator(nn.Module, ABC):
 
     @abstractmethod
     def reset(self) -> None:
-        """Forget everything observed."""
+        """Forget everything observed: back to the initial value."""

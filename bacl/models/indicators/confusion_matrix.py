@@ -1,14 +1,11 @@
 """The confusion matrix as long-term indicator (Table II, last row)."""
 import torch
+import torch.nn.functional as F
 from mmdet.registry import MODELS
-from mmengine.dist import all_reduce
 from torch import Tensor
 
-from .base import LongTermIndicator
-
-# An entry of 0 would make the log-ratio of Eq. (7) infinite. With this floor a margin stays
-# within alpha * log(1000), and two classes that were never confused have margin 0.
-MIN_ENTRY = 1e-3
+from .base import MIN_SCORE, LongTermIndicator
+from .class_sums import class_sums
 
 
 @MODELS.register_module()
@@ -19,18 +16,22 @@ class ConfusionMatrix(LongTermIndicator):
 
         M[i, j] = sum_n softmax(z_n)[j] * [y_n = i] / sum_n [y_n = i]
 
-    In Eq. (7) l_j / l_i = M[i, j] / M[j, i], entries clamped at 1e-3 from below; in Eq. (12)
-    l_i = M[i, i]. Rows of classes that were seen sum to 1. The row of a class i never seen is 0:
-    its strength is 0, its log-ratios are log(1e-3 / max(M[j, i], 1e-3)) <= 0, so other classes
-    are suppressed less by its first samples. Nothing is forgotten: there is no decay.
+    With ``hard=True`` the class of the largest logit counts alone (Eq. 14): [argmax_k z_nk = j]
+    takes the place of softmax(z_n)[j].
 
-    Sums are kept in float64, since float32 stops counting at 2**24.
+    In Eq. (7) l_j / l_i = M[i, j] / M[j, i], entries clamped at 1e-3 from below, so that two
+    classes that were never confused have margin 0; in Eq. (12) l_i = M[i, i]. Rows of classes that
+    were seen sum to 1. The row of a class i never seen is 0: its strength is 0, its log-ratios are
+    log(1e-3 / max(M[j, i], 1e-3)) <= 0, so other classes are suppressed less by its first samples.
+    Nothing is forgotten: there is no decay. Order of the samples and their split into steps do not
+    matter.
 
     Args:
         num_classes: C, > 0.
+        hard: count predicted classes instead of summing scores.
 
     Reference:
-        Qi et al., "Balanced Classification", IEEE TMM 2023, Table II, Eq. (7) and (12).
+        Qi et al., "Balanced Classification", IEEE TMM 2023, Table II, Eq. (7), (12) and (14).
 
     Example:
         >>> import torch
@@ -41,8 +42,9 @@ class ConfusionMatrix(LongTermIndicator):
         [[0.75, 0.25], [0.0, 0.0]]
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, hard: bool = False) -> None:
         super().__init__(num_classes)
+        self.hard = hard
         self.register_buffer('score_sum',
                              torch.zeros(num_classes, num_classes, dtype=torch.float64))
         self.register_buffer('num_samples', torch.zeros(num_classes, dtype=torch.float64))
@@ -50,19 +52,16 @@ class ConfusionMatrix(LongTermIndicator):
     @torch.no_grad()
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
-        dtype = self.score_sum.dtype
-        # float32 at least: a softmax over 1,203 classes in half precision loses the tail.
-        scores = logits[:, :self.num_classes].to(torch.promote_types(logits.dtype, torch.float32))
-        # One row more than classes takes the background samples and is dropped, so that no
-        # foreground selection (a host synchronisation) is needed. The last column counts.
-        batch = torch.zeros(self.num_classes + 1, self.num_classes + 1, dtype=dtype,
-                            device=logits.device)
-        batch[:, :-1].index_add_(0, labels, scores.softmax(dim=1).to(dtype))
-        batch[:, -1].index_add_(0, labels, torch.ones_like(labels, dtype=dtype))
-        batch = batch[:-1].contiguous()
-        all_reduce(batch)
-        self.score_sum += batch[:, :-1]
-        self.num_samples += batch[:, -1]
+        logits = logits[:, :self.num_classes]
+        if self.hard:
+            scores = F.one_hot(logits.argmax(dim=1), self.num_classes)
+        else:
+            # float32 at least: a softmax over 1,203 classes in half precision loses the tail.
+            dtype = torch.promote_types(logits.dtype, torch.float32)
+            scores = logits.softmax(dim=1, dtype=dtype)
+        score_sum, num_samples = class_sums(scores, labels, self.num_classes)
+        self.score_sum += score_sum
+        self.num_samples += num_samples
 
     def value(self) -> Tensor:
         """(C, C), row = true class, column = predicted class; rows sum to 1 or are 0."""
@@ -74,7 +73,7 @@ class ConfusionMatrix(LongTermIndicator):
         num_samples = self.num_samples.clamp(min=1)
         towards_other = self.score_sum[labels] / num_samples[labels, None]  # M[i, j]: (N, C)
         towards_true = self.score_sum.t()[labels] / num_samples  # M[j, i]: (N, C)
-        return (towards_other.clamp(min=MIN_ENTRY) / towards_true.clamp(min=MIN_ENTRY)).log()
+        return (towards_other.clamp(min=MIN_SCORE) / towards_true.clamp(min=MIN_SCORE)).log()
 
     def strength(self) -> Tensor:
         """(C,), the diagonal: the mean score that samples of a class give to their own class."""

@@ -14,34 +14,9 @@ class LongTailLoss(nn.Module, ABC):
 
     mmdet's heads ask a loss three questions through three flags, and read the flags crosswise
     (``custom_cls_channels`` also decides the activation at test time, ``custom_activation`` also
-    the accuracy in training). So a loss answers all three or none; here it answers all three, and
-    a subclass that misses an answer cannot be built.
-    """
-
-    custom_cls_channels = True
-    custom_activation = True
-    custom_accuracy = True
-
-    @abstractmethod
-    def get_cls_channels(self, num_classes: int) -> int:
-        """Number of outputs of the classifier of a head with ``num_classes`` classes."""
-
-    @abstractmethod
-    def get_activation(self, cls_score: Tensor) -> Tensor:
-        """(N, channels) logits to (N, C + 1) scores in [0, 1], background last."""
-
-    @abstractmethod
-    def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Accuracies in percent, by the name under which they are logged."""
-
-    @abstractmethod
-    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
-                avg_factor: float | None = None, reduction_override: str | None = None) -> Tensor:
-        """The loss of a batch of samples."""
-
-
-class ObjectnessLoss(LongTailLoss):
-    """Base of the losses on C sigmoid class channels plus one background channel.
+    the accuracy in training). So a loss answers all three or none; here it answers all three.
+    Unless a subclass says otherwise, the classifier has one channel per class; what its logits
+    mean every subclass must say.
 
     Args:
         num_classes: C, > 0; must equal the ``num_classes`` of the head.
@@ -51,6 +26,10 @@ class ObjectnessLoss(LongTailLoss):
     Raises:
         ValueError: if an argument is out of its range.
     """
+
+    custom_cls_channels = True
+    custom_activation = True
+    custom_accuracy = True
 
     def __init__(self, num_classes: int, reduction: str = 'mean',
                  loss_weight: float = 1.0) -> None:
@@ -78,13 +57,13 @@ class ObjectnessLoss(LongTailLoss):
         """Weigh the samples, reduce, and scale by ``loss_weight``.
 
         Args:
-            loss: (N, C + 1).
+            loss: (N, channels).
             weight: (N,), weight of each sample; None is 1.
             avg_factor: divisor of the sum under 'mean'; None is the number of elements.
             reduction_override: instead of the configured reduction, if not None.
 
         Returns:
-            A scalar, or (N, C + 1) for 'none'.
+            A scalar, or (N, channels) for 'none'.
 
         Raises:
             ValueError: if the reduction is unknown.
@@ -100,7 +79,7 @@ class ObjectnessLoss(LongTailLoss):
         return self.loss_weight * loss
 
     def get_cls_channels(self, num_classes: int) -> int:
-        """C + 1.
+        """Number of outputs of the classifier of a head with ``num_classes`` classes: C.
 
         Raises:
             ValueError: if the head has another number of classes than the loss.
@@ -108,16 +87,33 @@ class ObjectnessLoss(LongTailLoss):
         if num_classes != self.num_classes:
             raise ValueError(f'{type(self).__name__}(num_classes={self.num_classes}) is used in a '
                              f'head with num_classes={num_classes}; set both to the same number.')
-        return num_classes + 1
+        return num_classes
 
+    @abstractmethod
     def get_activation(self, cls_score: Tensor) -> Tensor:
-        """Scores of Eq. (5): (N, C + 1), in [0, 1], background last."""
-        return objectness_scores(cls_score)
+        """(N, channels) logits to (N, C + 1) scores in [0, 1], background last."""
 
     def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """``acc``: share of samples whose highest score is at their label, in percent."""
         with torch.no_grad():
-            return dict(acc=accuracy(objectness_scores(cls_score), labels))
+            return dict(acc=accuracy(self.get_activation(cls_score), labels))
+
+    @abstractmethod
+    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
+                avg_factor: float | None = None, reduction_override: str | None = None) -> Tensor:
+        """The loss of a batch of samples."""
+
+
+class ObjectnessLoss(LongTailLoss):
+    """Base of the losses on C sigmoid class channels plus one background channel."""
+
+    def get_cls_channels(self, num_classes: int) -> int:
+        """C + 1; see :meth:`LongTailLoss.get_cls_channels`."""
+        return super().get_cls_channels(num_classes) + 1
+
+    def get_activation(self, cls_score: Tensor) -> Tensor:
+        """Scores of Eq. (5): (N, C + 1), in [0, 1], background last."""
+        return objectness_scores(cls_score)
 
 
 def one_hot_targets(labels: Tensor, like: Tensor) -> Tensor:

@@ -34,26 +34,34 @@ def balance_margin(indicator: LongTermIndicator, labels: Tensor, alpha: float) -
     return F.pad(margin, (0, 1))
 
 
-def balance_weight(cls_score: Tensor, labels: Tensor, prob_thr: float) -> Tensor:
+def balance_weight(cls_score: Tensor, labels: Tensor, prob_thr: float | None,
+                   above_true: bool = True) -> Tensor:
     """Which channels of a sample count (Eq. 9): those that confuse it.
 
     With p the short-term indicator and i the true class of a foreground sample, class j counts
-    where ``p_j >= p_i`` or ``p_j >= prob_thr``. The true class, the background channel and all
-    channels of background samples always count.
+    where ``p_j >= p_i`` or ``p_j >= prob_thr``; Table IX tries each criterion alone. The true
+    class, the background channel and all channels of background samples always count.
 
     Args:
         cls_score: (N, C + 1), logits without margin.
         labels: (N,), int64 in [0, C].
-        prob_thr: in [0, 1].
+        prob_thr: in [0, 1]; None leaves the second criterion out.
+        above_true: False leaves the first criterion out.
 
     Returns:
         (N, C + 1), bool.
     """
     prob = short_term_indicator(cls_score)  # (N, C)
     num_classes = prob.size(1)
-    true_prob = prob.gather(1, labels.clamp(max=num_classes - 1)[:, None])  # (N, 1)
-    confusing = (prob >= true_prob) | (prob >= prob_thr)
-    confusing |= (labels == num_classes)[:, None]
+    labels = labels[:, None]
+    true_label = labels.clamp(max=num_classes - 1)
+    confusing = (labels == num_classes).expand_as(prob)
+    if above_true:
+        confusing = confusing | (prob >= prob.gather(1, true_label))
+    if prob_thr is not None:
+        confusing = confusing | (prob >= prob_thr)
+    if not above_true:  # p_i >= p_i says it of the true class otherwise
+        confusing = confusing.scatter(1, true_label, True)
     return F.pad(confusing, (0, 1), value=True)
 
 
@@ -102,7 +110,10 @@ class FCBL(ObjectnessLoss):
     Args:
         num_classes: C, > 0; must equal the ``num_classes`` of the head.
         alpha: range of the margins, >= 0 (0.85 in the paper).
-        prob_thr: classes with a score above count in any case, in [0, 1] (0.7 in the paper).
+        prob_thr: classes with this score or more count in any case, in [0, 1] (0.7 in the paper);
+            None leaves this criterion of Eq. (9) out.
+        above_true: classes that score at least as high as the true class count; False leaves this
+            criterion of Eq. (9) out.
         with_margin: use Eq. (7).
         with_weight: use Eq. (9).
         indicator: config of a :class:`~bacl.models.indicators.LongTermIndicator`, without
@@ -118,14 +129,15 @@ class FCBL(ObjectnessLoss):
         Qi et al., "Balanced Classification", IEEE TMM 2023, Eq. (6)-(9).
     """
 
-    def __init__(self, num_classes: int, alpha: float = 0.85, prob_thr: float = 0.7,
-                 with_margin: bool = True, with_weight: bool = True,
+    def __init__(self, num_classes: int, alpha: float = 0.85, prob_thr: float | None = 0.7,
+                 above_true: bool = True, with_margin: bool = True, with_weight: bool = True,
                  indicator: ConfigType = dict(type='ConfusionMatrix'),  # noqa: B006
                  reduction: str = 'mean', loss_weight: float = 1.0) -> None:
         super().__init__(num_classes, reduction, loss_weight)
         self.alpha = self.check('alpha', alpha, 'a number >= 0', lambda v: v >= 0)
-        self.prob_thr = self.check('prob_thr', prob_thr, 'a number in [0, 1]',
-                                   lambda v: 0 <= v <= 1)
+        self.prob_thr = self.check('prob_thr', prob_thr, 'a number in [0, 1] or None',
+                                   lambda v: v is None or 0 <= v <= 1)
+        self.above_true = above_true
         self.with_margin = with_margin
         self.with_weight = with_weight
         self.reweighting = with_weight
@@ -158,7 +170,7 @@ class FCBL(ObjectnessLoss):
         margin = balance_margin(self.indicator, labels, self.alpha) if self.with_margin else None
         active = None
         if self.with_weight and self.reweighting:
-            active = balance_weight(logits, labels, self.prob_thr)
+            active = balance_weight(logits, labels, self.prob_thr, self.above_true)
         loss = fcbl_loss(logits, labels, margin, active)
         loss = self.reduce(loss, weight, avg_factor, reduction_override)
         if self.training:

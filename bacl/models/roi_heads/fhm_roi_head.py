@@ -44,17 +44,20 @@ class FeatureHallucinationMixin(ABC):
 
     hallucinating: bool = True
 
-    def init_hallucinators(self, hallucinator: ConfigType) -> None:
+    def init_hallucinators(self, hallucinator: ConfigType | None) -> None:
         """Build one hallucinator per box head; called once the box heads exist.
 
         Args:
             hallucinator: config of a :class:`FeatureHallucinator` without ``num_classes`` and
-                ``num_feats``, which come from the box head.
+                ``num_feats``, which come from the box head; None builds none, and the head is its
+                host.
 
         Raises:
             TypeError: if the classification loss of a box head has no long-term indicator.
         """
         self.hallucinators = nn.ModuleList()
+        if hallucinator is None:
+            return
         for head in self.bbox_heads:
             if not hasattr(head.loss_cls, 'indicator'):
                 raise TypeError(
@@ -85,9 +88,9 @@ class FeatureHallucinationMixin(ABC):
         Returns:
             The host's dictionary of losses.
         """
-        heads = zip(self.bbox_heads, self.hallucinators, strict=True)
         with ExitStack() as samples:
-            for index, (head, hallucinator) in enumerate(heads):
+            for index, hallucinator in enumerate(self.hallucinators):
+                head = self.bbox_heads[index]
                 hallucinator.observe(*self.gt_features(index, x, batch_data_samples))
                 if self.hallucinating:
                     strength = head.loss_cls.indicator.strength()
@@ -131,11 +134,11 @@ class FHMRoIHead(FeatureHallucinationMixin, StandardRoIHead):
     ``Shared2FCBBoxHead`` with ``FCBL``; see :class:`FeatureHallucinationMixin`.
 
     Args:
-        hallucinator: config of the :class:`FeatureHallucinator`.
+        hallucinator: config of the :class:`FeatureHallucinator`; None hallucinates nothing.
         **kwargs: of ``StandardRoIHead``.
     """
 
-    def __init__(self, hallucinator: ConfigType, **kwargs) -> None:
+    def __init__(self, hallucinator: ConfigType | None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.init_hallucinators(hallucinator)
 

@@ -10,4 +10,9 @@ model = dict(
             num_sampled_classes=16,  # c; 8 per 2 images in the paper, here per batch of 16
             num_features_per_class=12,  # m
             momentum=0.1),  # weight of the new statistics, 1 - beta
-        bbox_head=dict(loss_cls=dict(type='FCBL', alpha=0.85, prob_thr=0.7))))
+        bbox_head=dict(
+            loss_cls=dict(
+                type='FCBL',
+                alpha=0.85,
+                prob_thr=0.7,
+                indicator=dict(type='ConfusionMatrix')))))

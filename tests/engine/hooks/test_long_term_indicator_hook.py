@@ -6,9 +6,10 @@ import pytest
 import torch
 from bacl.annotations import ClassCounts
 from bacl.engine.hooks import LongTermIndicatorHook
-from bacl.engine.hooks.long_term_indicator_hook import mean_by_frequency
+from bacl.engine.hooks.long_term_indicator_hook import count_instances, mean_by_group
 from bacl.models.losses import FCBL
-from mmengine.dataset import BaseDataset
+from mmdet.datasets import CocoDataset
+from mmengine.dataset import BaseDataset, RepeatDataset
 from mmengine.logging import MessageHub
 from torch import nn
 
@@ -22,7 +23,16 @@ class Dataset(BaseDataset):
 
 class CountedDataset(Dataset):
     def class_counts(self):
-        return ClassCounts(np.arange(3), np.arange(3), np.array(['r', 'f', 'f']))
+        return ClassCounts(np.array([1, 20, 30]), np.array([2, 40, 60]), np.array(['r', 'f', 'f']))
+
+
+class PlainDataset(Dataset):
+    """A detection dataset that does not count its classes."""
+
+    def load_data_list(self):
+        return [dict(instances=[dict(bbox_label=label, ignore_flag=ignore)
+                                for label, ignore in instances])
+                for instances in ([(0, 0), (2, 0), (2, 0)], [], [(2, 0), (1, 1)])]
 
 
 def runner(model, dataset):
@@ -37,9 +47,10 @@ def observed_loss():
     return loss
 
 
-def test_mean_by_frequency_leaves_out_empty_groups():
-    means = mean_by_frequency(np.array([1.0, 2.0, 4.0]), np.array(['r', 'f', 'f']))
-    assert means == dict(r=1.0, f=3.0)
+@pytest.mark.parametrize('group', [['r', 'f', 'f'], ['1', '4', '4']])
+def test_mean_by_group_has_one_entry_per_group_that_occurs(group):
+    means = mean_by_group(np.array([1.0, 2.0, 4.0]), np.array(group))
+    assert means == {group[0]: 1.0, group[1]: 3.0}
 
 
 def test_strength_of_the_groups_is_logged_at_the_interval():
@@ -57,6 +68,56 @@ def test_without_frequency_groups_there_is_one_mean():
     hook, run = LongTermIndicatorHook(), runner(observed_loss(), Dataset())
     hook.before_train(run)
     assert dict(hook.scalars()) == {'indicator/strength': pytest.approx(1.3 / 3)}
+
+
+def static_loss(**indicator):
+    return FCBL(3, indicator=indicator)
+
+
+@pytest.mark.parametrize(('indicator', 'expected'), [('ImageFrequency', [1, 20, 30]),
+                                                     ('InstanceFrequency', [2, 40, 60])])
+def test_static_indicators_get_the_counts_of_the_dataset_inside_wrappers(indicator, expected):
+    model = nn.ModuleList([static_loss(type=indicator), static_loss(type=indicator)])
+    hook, run = LongTermIndicatorHook(), runner(model, RepeatDataset(CountedDataset(), times=2))
+    hook.before_train(run)
+    for loss in model:
+        assert loss.indicator.value().tolist() == expected
+    assert dict(hook.scalars())['indicator1/strength_r'] == pytest.approx(
+        expected[0] / expected[2])
+
+
+@pytest.mark.parametrize(('indicator', 'expected'), [('ImageFrequency', [1, 0, 2]),
+                                                     ('InstanceFrequency', [1, 0, 3])])
+def test_instances_of_a_plain_dataset_are_counted(indicator, expected):
+    model = static_loss(type=indicator)
+    hook = LongTermIndicatorHook()
+    hook.before_train(runner(model, PlainDataset()))
+    assert model.indicator.value().tolist() == expected
+    assert [name for name, _ in hook.scalars()] == ['indicator/strength']
+
+
+def test_instances_of_a_coco_dataset_are_those_of_its_file(make_lvis):
+    root = make_lvis('v0.5')
+    ann_file = root / 'annotations' / 'lvis_v0.5_train.json'
+    dataset = CocoDataset(ann_file=str(ann_file), data_prefix=dict(img=''),
+                          metainfo=dict(classes=('yoke', 'acorn', 'zebra')))
+    counts = count_instances(dataset)
+    # Of class 1, one of five annotations is smaller than a pixel and left out.
+    assert counts.instance_count.tolist() == [2, 4, 1]
+    assert counts.image_count.tolist() == [2, 3, 1]
+
+
+def test_counts_of_the_config_win_over_those_of_the_dataset():
+    model = static_loss(type='ImageFrequency', counts=[3, 2, 1])
+    LongTermIndicatorHook().before_train(runner(model, CountedDataset()))
+    assert model.indicator.value().tolist() == [3, 2, 1]
+
+
+def test_counts_of_the_dataset_win_over_those_of_a_checkpoint():
+    model = static_loss(type='ImageFrequency')
+    model.load_state_dict(static_loss(type='ImageFrequency', counts=[3, 2, 1]).state_dict())
+    LongTermIndicatorHook().before_train(runner(model, CountedDataset()))
+    assert model.indicator.value().tolist() == [1, 20, 30]
 
 
 def test_several_indicators_are_numbered():

@@ -1,8 +1,18 @@
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.losses import FCBL, LongTailLoss, ObjectnessBCELoss
+from bacl.models.losses import (
+    FCBL,
+    EQLv2Loss,
+    LongTailLoss,
+    ObjectnessBCELoss,
+    SigmoidBCELoss,
+)
 from bacl.models.losses.base import one_hot_targets
+
+# Number of channels of a classifier of four classes, by loss.
+CHANNELS = {SigmoidBCELoss: 4, ObjectnessBCELoss: 5, FCBL: 5, EQLv2Loss: 5}
+every_loss = pytest.mark.parametrize('loss_type', CHANNELS)
 
 
 def test_an_incomplete_loss_cannot_be_built():
@@ -20,7 +30,7 @@ def test_an_incomplete_loss_cannot_be_built():
         NoActivation()
 
 
-@pytest.mark.parametrize('loss_type', [ObjectnessBCELoss, FCBL])
+@every_loss
 @pytest.mark.parametrize('kwargs, name', [
     (dict(num_classes=0), 'num_classes='), (dict(num_classes=3.0), 'num_classes='),
     (dict(num_classes=3, reduction='avg'), 'reduction='),
@@ -31,11 +41,11 @@ def test_arguments_out_of_range_are_named(loss_type, kwargs, name):
         loss_type(**kwargs)
 
 
-@pytest.mark.parametrize('loss_type', [ObjectnessBCELoss, FCBL])
+@every_loss
 def test_a_head_with_another_number_of_classes_is_refused(loss_type):
     with pytest.raises(ValueError, match='num_classes=4.*num_classes=5'):
         loss_type(num_classes=4).get_cls_channels(5)
-    assert loss_type(num_classes=4).get_cls_channels(4) == 5
+    assert loss_type(num_classes=4).get_cls_channels(4) == CHANNELS[loss_type]
 
 
 def test_unknown_reduction_override_is_refused():

@@ -122,6 +122,29 @@ def test_weight_keeps_what_confuses():
     assert balance_weight(logits, labels, prob_thr=0.2)[0].tolist() == [True] * 4
 
 
+@pytest.mark.parametrize('criteria, active_for_0', [
+    # True class 0 has p = 0.27, class 1 0.12, class 2 0.5, class 3 0.73.
+    (dict(prob_thr=0.6), [True, False, True, True, True]),
+    (dict(prob_thr=0.1), [True, True, True, True, True]),
+    (dict(prob_thr=None), [True, False, True, True, True]),
+    (dict(prob_thr=0.6, above_true=False), [True, False, False, True, True]),
+    (dict(prob_thr=None, above_true=False), [True, False, False, False, True])])
+def test_each_criterion_of_the_weight_works_alone(criteria, active_for_0):
+    logits = torch.tensor([[-1.0, -2.0, 0.0, 1.0, -30.0]]).repeat(2, 1)
+    active = balance_weight(logits, torch.tensor([0, 4]), **criteria)
+    assert active.tolist() == [active_for_0, [True] * 5]
+
+
+def test_loss_passes_its_criteria_on():
+    logits, labels = random_batch(8)
+    loss = trained_fcbl(prob_thr=0.4, above_true=False).eval()
+    margin = balance_margin(loss.indicator, labels, loss.alpha)
+    active = balance_weight(logits, labels, 0.4, above_true=False)
+    expected = fcbl_loss(logits, labels, margin, active).sum() / len(labels)
+    torch.testing.assert_close(loss(logits, labels), expected)
+    assert loss(logits, labels) != trained_fcbl(prob_thr=0.4).eval()(logits, labels)
+
+
 def test_a_tie_with_the_true_class_counts():
     active = balance_weight(torch.zeros(1, 3), torch.tensor([0]), prob_thr=0.9)
     assert active.tolist() == [[True, True, True]]

@@ -148,3 +148,15 @@ def test_a_loss_without_indicator_is_refused():
     cfg.bbox_head.loss_cls = dict(type='ObjectnessBCELoss', num_classes=C)
     with pytest.raises(TypeError, match='loss_cls with a long-term.*ObjectnessBCELoss'):
         MODELS.build(cfg)
+
+
+def test_without_a_hallucinator_the_head_is_its_host():
+    head = MODELS.build(roi_head_cfg(hallucinator=None))
+    host_cfg = roi_head_cfg(type='StandardRoIHead')
+    host_cfg.pop('hallucinator')
+    host = MODELS.build(host_cfg)
+    host.load_state_dict(head.state_dict())
+    results = []
+    for roi_head in (head, host):
+        results.append(roi_head.loss(*batch([[0, 1], [1]])))
+    assert results[0] == results[1]

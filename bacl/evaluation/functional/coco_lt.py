@@ -1,0 +1,72 @@
+"""Average precision by the rules of COCO, over groups of categories as in COCO-LT."""
+from collections.abc import Sequence
+from os import PathLike
+
+from bacl.annotations.coco import read_coco_annotations
+
+from .detections import Detections
+from .grouped_result import GroupedResult
+from .precision import precision_by_category
+
+
+def load_coco_annotations(ann_file: str | PathLike, with_masks: bool = False) -> dict:
+    """Read a COCO annotation file for evaluation and check that it is one.
+
+    Args:
+        ann_file: path of the JSON file.
+        with_masks: whether masks are needed. If so, every annotation must have a ``segmentation``
+            and every image its ``height`` and ``width``; if not, segmentations, the bulk of the
+            file, are left out.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is empty, not JSON or not COCO; see
+            :func:`bacl.annotations.coco.read_coco_annotations`.
+    """
+    sizes, masks = (('height', 'width'), ('segmentation', )) if with_masks else ((), ())
+    data = read_coco_annotations(ann_file, sizes, ('bbox', 'area', *masks))
+    if not with_masks:
+        for annotation in data['annotations']:
+            annotation.pop('segmentation', None)
+    return data
+
+
+def evaluate_coco_lt_detections(annotations: dict,
+                                detections: Detections,
+                                groups: Sequence[str],
+                                group_names: Sequence[str],
+                                iou_type: str = 'bbox',
+                                max_dets: int = 100,
+                                chunk_size: int = 16) -> GroupedResult:
+    """Evaluate detections as COCO does, with the precision of every category.
+
+    The numbers are those of pycocotools at ``max_dets``, except that an object whose annotation
+    has the id 0 can be found. Crowds are neither to be found nor errors to find.
+
+    Args:
+        annotations: what :func:`load_coco_annotations` returns, with masks for 'segm'. Not changed.
+        detections: those of all images.
+        groups: of each category, in the order of the annotations.
+        group_names: groups to report.
+        iou_type: 'bbox' or 'segm'; the kind of ``detections.region``.
+        max_dets: largest number of detections of one image and category, >= 1.
+        chunk_size: categories evaluated at once, >= 1; decides memory, not results.
+
+    Returns:
+        The precision of every category, from which AP, AP1 and so on are read.
+
+    Raises:
+        ValueError: if a detection belongs to an unknown image or category, or an argument is out
+            of range.
+    """
+    images = {image['id']: image for image in annotations['images']}
+    ranked = sorted(zip(annotations['categories'], groups, strict=True),
+                    key=lambda pair: pair[0]['id'])
+    categories = [category for category, _ in ranked]
+    detections.check_known(images, [category['id'] for category in categories])
+    precision = precision_by_category(images, categories, annotations['annotations'], detections,
+                                      iou_type, max_dets, chunk_size, lvis_style=False)
+    return GroupedResult(precision, categories, [group for _, group in ranked], group_names)

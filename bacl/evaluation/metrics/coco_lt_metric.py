@@ -1,0 +1,94 @@
+"""COCO average precision over the groups of COCO-LT, as a metric of MMEngine's evaluator."""
+import logging
+from collections.abc import Sequence
+
+from bacl.annotations.coco import count_coco_classes, read_coco_annotations
+from bacl.datasets.coco_lt import GROUP_THRESHOLDS, lt_groups
+from mmdet.registry import METRICS
+from mmengine.logging import print_log
+
+from ..functional import (
+    Detections,
+    GroupedResult,
+    evaluate_coco_lt_detections,
+    load_coco_annotations,
+)
+from .grouped_ap_metric import GroupedAPMetric
+
+
+@METRICS.register_module()
+class CocoLTMetric(GroupedAPMetric):
+    """AP of boxes and masks by the rules of COCO, over groups by number of training instances.
+
+    Reports ``coco_lt/bbox_AP``, ``AP50``, ``AP75``, ``APs``, ``APm``, ``APl`` and ``AP1``, of the
+    classes with the fewest training instances, to ``AP4``; the same with ``segm``; in [0, 1],
+    unrounded; NaN where no category has ground truth. All are taken at the same ``max_dets``, so
+    that AP is the mean of the groups, weighted by their number of categories. (mmdet's CocoMetric
+    has AP at 100 detections, but the AP of a class at 1000.)
+
+    Args:
+        *args: of :class:`.grouped_ap_metric.GroupedAPMetric`: ``ann_file``, ``metric``.
+        train_ann_file: path of the training annotations, whose instances are counted. It has the
+            same categories as ``ann_file``, in the same order.
+        group_thresholds: the smallest numbers of training instances in groups 2, 3, ...; see
+            :func:`bacl.datasets.coco_lt.lt_groups`.
+        max_dets: largest number of detections of one image and category.
+        **kwargs: of :class:`.grouped_ap_metric.GroupedAPMetric`.
+
+    Raises:
+        FileNotFoundError: if one of the files is missing.
+        ValueError: if one of the files is not COCO, if they differ in their categories, or if an
+            argument is out of range.
+
+    Reference:
+        Wang et al., "The Devil is in Classification: A Simple Framework for Long-tail Instance
+        Segmentation", arXiv:2007.11978.
+    """
+    default_prefix = 'coco_lt'
+    benchmark = 'COCO-LT'
+    cap_scope = 'an image and category'
+
+    def __init__(self, *args, train_ann_file: str,
+                 group_thresholds: Sequence[int] = GROUP_THRESHOLDS, max_dets: int = 100,
+                 **kwargs) -> None:
+        super().__init__(*args, max_dets=max_dets, **kwargs)
+        thresholds = list(group_thresholds)
+        if not thresholds or thresholds != sorted(set(thresholds)) or thresholds[0] < 1:
+            raise ValueError('CocoLTMetric(group_thresholds=) expects increasing numbers above 0, '
+                             f'got {group_thresholds}.')
+        train = read_coco_annotations(train_ann_file, backend_args=kwargs.get('backend_args'))
+        self._check_categories(train['categories'], train_ann_file)
+        groups = lt_groups(count_coco_classes(train).instance_count, thresholds)
+        self.groups = [str(group) for group in groups]
+        self.group_names = [str(group + 1) for group in range(len(thresholds) + 1)]
+        self._warn_of_empty_groups()
+
+    def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
+        """Read the COCO annotations."""
+        return load_coco_annotations(ann_file, with_masks)
+
+    def evaluate_detections(self, detections: Detections, iou_type: str) -> GroupedResult:
+        """Evaluate as COCO does."""
+        return evaluate_coco_lt_detections(self.annotations, detections, self.groups,
+                                           self.group_names, iou_type, self.max_dets)
+
+    def _check_categories(self, train_categories: Sequence[dict], train_ann_file: str) -> None:
+        ours, theirs = ([(category['id'], category['name']) for category in categories]
+                        for categories in (self.annotations['categories'], train_categories))
+        if ours == theirs:
+            return
+        missing = [name for _, name in sorted(set(ours) - set(theirs))]
+        found = f'none of {missing}' if missing else 'others or another order'
+        raise ValueError(f'CocoLTMetric(train_ann_file=) expects the {len(ours)} categories of '
+                         f'ann_file, in their order, got {found} in {train_ann_file}.')
+
+    def _warn_of_empty_groups(self) -> None:
+        with_objects = {annotation['category_id'] for annotation in self.annotations['annotations']
+                        if not annotation.get('iscrowd')}
+        evaluated = {group for group, category_id in zip(
+            self.groups, self.category_ids.tolist(), strict=True) if category_id in with_objects}
+        for group in self.group_names:
+            if group not in evaluated:
+                print_log(f'CocoLTMetric: AP{group} will be NaN, because no category of group '
+                          f'{group} has ground truth to evaluate.',
+                          logger='current', level=logging.WARNING)

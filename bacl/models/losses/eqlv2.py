@@ -1,0 +1,126 @@
+"""Equalization loss v2: classes weighted by the ratio of their collected gradients."""
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from .base import ObjectnessLoss, one_hot_targets
+from .objectness_bce import objectness_bce_loss
+
+# Ratio of a class without gradient so far: balanced, all its weights are 1.
+INITIAL_RATIO = 100.0
+
+
+def eqlv2_weights(labels: Tensor, ratio: Tensor, gamma: float, mu: float, alpha: float) -> Tensor:
+    """Weight of every channel of every sample, from the gradient ratios of the classes.
+
+    With g_j the ratio of positive to negative gradient of class j::
+
+        neg_j = sigmoid(gamma * (g_j - mu))    where j is not the label
+        pos_j = 1 + alpha * (1 - neg_j)        where j is the label
+
+    A class whose positives are drowned by its negatives (g_j small) gets few negatives and strong
+    positives. The background channel has weight 1.
+
+    Args:
+        labels: (N,), int64 in [0, C]; C is background.
+        ratio: (C,), >= 0.
+        gamma: steepness, > 0.
+        mu: ratio at which negatives count half.
+        alpha: largest additional weight of positives, >= 0.
+
+    Returns:
+        (N, C + 1).
+    """
+    neg_weight = torch.sigmoid(gamma * (ratio - mu))
+    pos_weight = F.pad(1 + alpha * (1 - neg_weight), (0, 1), value=1)
+    neg_weight = F.pad(neg_weight, (0, 1), value=1)
+    return neg_weight.repeat(len(labels), 1).scatter_(1, labels[:, None], pos_weight[labels, None])
+
+
+@MODELS.register_module()
+class EQLv2Loss(ObjectnessLoss):
+    """Equalization loss v2 on C sigmoid class channels plus a background channel.
+
+    The loss is that of :class:`ObjectnessBCELoss` times the weights of :func:`eqlv2_weights`,
+    divided by the number of samples. The ratio of class j is P_j / Q_j, where P and Q sum the
+    weighted gradient |sigmoid(z_j) - t_j| * weight over all positive and negative samples of the
+    training so far; without any, the weights are 1, so the first step is the plain sigmoid loss.
+
+    In training mode P and Q grow *after* the loss, so a step is weighted by what was known before
+    it. In ``eval()`` no buffer changes. They are summed over ranks: every rank must call the loss
+    in every step, as mmdet's heads do. Buffers ``pos_grad`` and ``neg_grad`` (C,) are float64 and
+    in the checkpoint.
+
+    mmdet's ``EQLV2Loss`` has the same formula, but predicts with a softmax, ignores sample weights
+    and divisor, and by default keeps the gradients of each rank apart. The classifier's bias has
+    to start at the prior probability 0.001 (``bias_prob=0.001`` in the head's ``init_cfg``): the
+    large gradients of other starts would never be forgotten.
+
+    Args:
+        num_classes: C, > 0; must equal the ``num_classes`` of the head.
+        gamma: steepness of the weights, > 0 (12 in the paper).
+        mu: ratio at which negatives count half, >= 0 (0.8 in the paper).
+        alpha: largest additional weight of positives, >= 0 (4 in the paper).
+        reduction: 'none', 'mean' or 'sum'.
+        loss_weight: factor of the loss, >= 0.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        Tan et al., "Equalization Loss v2: A New Gradient Balance Approach for Long-tailed Object
+        Detection", CVPR 2021.
+    """
+
+    def __init__(self, num_classes: int, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0,
+                 reduction: str = 'mean', loss_weight: float = 1.0) -> None:
+        super().__init__(num_classes, reduction, loss_weight)
+        self.gamma = self.check('gamma', gamma, 'a number > 0', lambda v: v > 0)
+        self.mu = self.check('mu', mu, 'a number >= 0', lambda v: v >= 0)
+        self.alpha = self.check('alpha', alpha, 'a number >= 0', lambda v: v >= 0)
+        self.register_buffer('pos_grad', torch.zeros(num_classes, dtype=torch.float64))
+        self.register_buffer('neg_grad', torch.zeros(num_classes, dtype=torch.float64))
+
+    def gradient_ratio(self) -> Tensor:
+        """(C,), float64: collected positive over negative gradient of every class."""
+        # The epsilon is the official code's; it bounds the ratio of a class without negatives.
+        ratio = self.pos_grad / (self.neg_grad + 1e-10)
+        return ratio.masked_fill(self.pos_grad + self.neg_grad == 0, INITIAL_RATIO)
+
+    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
+                avg_factor: float | None = None, reduction_override: str | None = None) -> Tensor:
+        """Loss of N samples; in training mode their gradients are then collected.
+
+        Args:
+            cls_score: (N, C + 1), logits.
+            labels: (N,), int64 in [0, C]; C is background.
+            weight: (N,), >= 0, weight of each sample's loss and gradient; None is 1.
+            avg_factor: divisor of the sum under reduction 'mean'; None is N (at least 1).
+            reduction_override: 'none', 'mean' or 'sum' instead of the configured reduction.
+
+        Returns:
+            A scalar, or (N, C + 1) for reduction 'none'. For N = 0 a differentiable zero.
+        """
+        avg_factor = max(labels.numel(), 1) if avg_factor is None else avg_factor
+        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        ratio = self.gradient_ratio().to(logits.dtype)
+        weights = eqlv2_weights(labels, ratio, self.gamma, self.mu, self.alpha)
+        loss = self.reduce(objectness_bce_loss(logits, labels) * weights, weight, avg_factor,
+                           reduction_override)
+        if self.training:
+            if weight is not None:
+                weights = weights * weight.to(logits.dtype)[:, None]
+            self._collect_gradients(logits, labels, weights)
+        return loss
+
+    @torch.no_grad()
+    def _collect_gradients(self, logits: Tensor, labels: Tensor, weights: Tensor) -> None:
+        targets = one_hot_targets(labels, logits)
+        grad = (logits.sigmoid() - targets).abs() * weights
+        pos_grad = grad * targets
+        sums = torch.stack([pos_grad, grad - pos_grad])[:, :, :-1].sum(1, dtype=torch.float64)
+        all_reduce(sums)
+        self.pos_grad += sums[0]
+        self.neg_grad += sums[1]

@@ -1,0 +1,4 @@
+# Mask R-CNN with softmax classifier. A config on top sets num_classes of bbox_head and mask_head.
+_base_ = ['./faster-rcnn_r50_fpn.py', './mask_branch.py']
+
+model = dict(_base_.mask_branch, type='MaskRCNN')

@@ -1,0 +1,70 @@
+import copy
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import bacl  # noqa: F401
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from torch import nn
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'bacl'
+
+
+@pytest.fixture(params=sorted(path.stem for path in CONFIGS.glob('*.py')))
+def config_name(request) -> str:
+    """Every config, one after the other."""
+    return request.param
+
+
+@pytest.fixture(scope='session')
+def load_config() -> Callable[[str], Config]:
+    """A function from the name of a config to a copy of it; each file is read once."""
+    read = cache(lambda name: Config.fromfile(CONFIGS / f'{name}.py'))
+    return lambda name: copy.deepcopy(read(name))
+
+
+@pytest.fixture
+def cfg(config_name, load_config) -> Config:
+    """The config called ``config_name``."""
+    return load_config(config_name)
+
+
+@pytest.fixture(scope='session')
+def build_shapes(load_config) -> Callable[[str], nn.Module]:
+    """A function from the name of a config to its whole model, of shapes without values."""
+
+    @cache
+    def build(name: str) -> nn.Module:
+        init_default_scope('mmdet')
+        model = load_config(name).model
+        # Swin's constructor reads values of a tensor.
+        is_swin = model.backbone.type == 'SwinTransformer'
+        with torch.device('cpu' if is_swin else 'meta'):
+            return MODELS.build(model)
+
+    return build
+
+
+@pytest.fixture(scope='session')
+def box_heads() -> Callable[[Config | nn.Module], list]:
+    """A function from a model, or the config of one, to its box heads: a list in a cascade."""
+
+    def find(model: Config | nn.Module) -> list:
+        heads = model.roi_head.bbox_head
+        return list(heads) if isinstance(heads, (list, nn.ModuleList)) else [heads]
+
+    return find
+
+
+@pytest.fixture(scope='session')
+def innermost() -> Callable[[dict], dict]:
+    """A function from the config of a dataset to that of the dataset inside its wrappers."""
+
+    def find(dataset: dict) -> dict:
+        return find(dataset.dataset) if 'dataset' in dataset else dataset
+
+    return find

@@ -1,0 +1,53 @@
+"""Every config as a file: it reads back, and what it names exists and fits together."""
+from mmcv.transforms import Compose
+from mmdet.registry import DATASETS, HOOKS, METRICS
+from mmengine.config import Config, config
+
+
+def test_dumped_config_reads_back(cfg, monkeypatch):
+    # Layout costs nearly all the time and changes no value.
+    monkeypatch.setattr(config, 'FormatCode', lambda text, **kwargs: (text, False))
+    assert Config.fromstring(cfg.pretty_text, '.py').to_dict() == cfg.to_dict()
+
+
+def test_components_are_registered_and_pipelines_and_hooks_build(cfg, innermost):
+    for split in ('train', 'val', 'test'):
+        outermost = cfg[f'{split}_dataloader'].dataset
+        for dataset in (outermost, innermost(outermost)):
+            assert DATASETS.get(dataset.type) is not None
+            Compose(dataset.pipeline)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        assert METRICS.get(evaluator.type) is not None
+    for hook in cfg.default_hooks.values():
+        assert HOOKS.get(hook.type) is not None
+    for hook in cfg.get('custom_hooks', []):
+        HOOKS.build(hook)
+
+
+def test_evaluator_and_dataset_read_one_file(cfg, innermost):
+    for split in ('val', 'test'):
+        dataset, evaluator = cfg[f'{split}_dataloader'].dataset, cfg[f'{split}_evaluator']
+        assert evaluator.ann_file == dataset.data_root + dataset.ann_file
+        if evaluator.type == 'CocoLTMetric':  # groups the classes by their training instances
+            train = innermost(cfg.train_dataloader.dataset)
+            assert evaluator.train_ann_file == train.data_root + train.ann_file
+
+
+def test_evaluator_counts_what_the_model_returns(cfg):
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        max_per_img = cfg.model.test_cfg.rcnn.max_per_img
+        if evaluator.type == 'CocoLTMetric':  # its cap holds for an image and category
+            assert evaluator.max_dets <= max_per_img
+            continue
+        assert evaluator.max_dets == max_per_img
+        has_masks = 'mask_head' in cfg.model.roi_head
+        assert evaluator.metric == (['bbox', 'segm'] if has_masks else 'bbox')
+
+
+def test_images_have_masks_where_something_needs_them(cfg, innermost):
+    outermost = cfg.train_dataloader.dataset
+    load, = [t for t in innermost(outermost).pipeline if t.type == 'LoadAnnotations']
+    pastes = any(t.type == 'CopyPaste' for t in outermost.pipeline)
+    has_mask_head = 'mask_head' in cfg.model.roi_head
+    assert load.with_bbox and load.get('with_mask', False) == (pastes or has_mask_head)
+    assert cfg.model.data_preprocessor.get('pad_mask', False) == has_mask_head

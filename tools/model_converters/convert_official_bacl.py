@@ -1,0 +1,48 @@
+"""Convert a checkpoint of the official BACL repository (MMDetection 2.x) for a config of ours."""
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from bacl.compat.checkpoints import load_weights
+from bacl.engine.build import build_model
+from bacl.engine.official_checkpoint import convert_official_checkpoint
+from mmengine.config import DictAction
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config of the same detector, classes and loss')
+    parser.add_argument('checkpoint', help='official checkpoint; no code in it is executed')
+    parser.add_argument('out', type=Path, help='file to write')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override settings of the config, e.g. model.backbone.depth=101')
+    return parser.parse_args()
+
+
+def save(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write the file as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'{path.name}.partial')
+    torch.save(checkpoint, partial)
+    partial.replace(path)
+
+
+def main() -> None:
+    """Convert and report; an error that the user can cure is one line."""
+    args = parse_args()
+    try:
+        model = build_model(args.config, args.cfg_options)
+        conversion = convert_official_checkpoint(load_weights(args.checkpoint), model)
+        save(conversion.checkpoint, args.out)
+    except (ValueError, TypeError, RuntimeError, OSError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    print(conversion)
+    print(f'written to {args.out}')
+
+
+if __name__ == '__main__':
+    main()
