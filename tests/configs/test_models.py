@@ -123,9 +123,12 @@ def test_model_learns_what_it_should_and_predicts(cfg, shrink, dataset):
         frozen = FROZEN_BY_BACKBONE[cfg.model.backbone.type]
         expected = {name for name in names if not name.startswith(frozen)}
         assert all(any(name.startswith(prefix) for name in names) for prefix in frozen)
-    learning = {name for name, value in model.named_parameters()
-                if value.grad is not None and value.grad.abs().sum() > 0}
-    assert learning == expected
+    gradients = {name: value.grad for name, value in model.named_parameters()
+                 if value.grad is not None}
+    assert set(gradients) == expected
+    # The upper levels may lack anchors inside of images as small as these.
+    assert all(gradient.any() or name.startswith('neck.fpn_convs.')
+               for name, gradient in gradients.items())
 
     model.eval()
     with torch.no_grad():
@@ -142,6 +145,7 @@ def test_model_learns_what_it_should_and_predicts(cfg, shrink, dataset):
 
 def test_box_head_starts_as_mmdets_except_for_the_prior_of_sigmoids(cfg, shrink, box_heads):
     for head in box_heads(shrink(cfg.model)):
+        head.in_channels = head.fc_out_channels = 8
         ours, mmdets = MODELS.build(head), MODELS.build({**head, 'init_cfg': None})
         for built in (ours, mmdets):
             torch.manual_seed(0)

@@ -53,6 +53,16 @@ def test_a_proposal_costs_its_four_linear_layers():
     assert many - few == 20 * (256 * 7 * 7 * 1024 + 1024 * 1024 + 1024 * (C + 1 + 4 * C))
 
 
+def test_the_rpn_is_counted_on_all_five_levels():
+    model = build_r50('sce-2x')
+    total = count_multiply_adds(model, 64, 64)
+    model.rpn_head.forward = lambda feats: None
+    positions = 16**2 + 8**2 + 4**2 + 2**2 + 1
+    # A 3 x 3 convolution, then one score and four offsets for each of three anchors.
+    per_position = 256 * 256 * 9 + 256 * 3 * (1 + 4)
+    assert total - count_multiply_adds(model, 64, 64) == positions * per_position
+
+
 def test_stage_two_costs_what_the_baseline_costs():
     baseline, stage2 = build_r50('sce-2x'), build_r50('bacl-classifier')
     assert stage2.roi_head.hallucinators[0].distribution.mean.numel() > 0

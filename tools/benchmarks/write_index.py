@@ -30,7 +30,7 @@ COLLECTION = {
     'README': str(README),
 }
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
-            'emoji-lt': EMOJI_DATASET}
+            'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke'}
 
 Results = dict[tuple[str, int], dict[str, float | None]]
 
@@ -86,7 +86,7 @@ def format_metafile(results: Results) -> str:
     """Return the metafile that mim reads: every config, with results where they were measured."""
     models = []
     for path in sorted(CONFIGS.glob('*.py')):
-        name = path.stem if path.suffix == '.py' else path.name
+        name = path.stem
         dataset = next(title for part, title in DATASETS.items() if part in name)
         model = {'Name': name, 'In Collection': COLLECTION['Name'], 'Config': str(path),
                  'Metadata': {'Training Data': dataset}}

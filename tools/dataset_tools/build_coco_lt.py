@@ -22,8 +22,8 @@ def parse_args() -> argparse.Namespace:
                      'annotations of each class; C: exponentially falling numbers, for any '
                      'dataset; default: %(default)s')
     how.add_argument('--official', type=Path, metavar='FILE',
-                     help='train_coco2017_LT_sampled.json of SimCal, to which counts and groups are '
-                     'added')
+                     help='train_coco2017_LT_sampled.json of SimCal, to which counts and groups '
+                     'are added')
     parser.add_argument('--simcal-index', type=Path, metavar='FILE',
                         help='for level A: class_to_imageid_and_inscount_coco_sampled.pt')
     parser.add_argument('--max-count', type=int, metavar='N',

@@ -64,8 +64,8 @@ def read_simcal_index(path: str | PathLike, class_names: Sequence[str]) -> dict[
 
 
 def _entry(value: Any, label: int, path: Path) -> IndexEntry:
-    count, image_ids = (value.get(_COUNT_KEY), value.get(_IMAGES_KEY)) \
-        if isinstance(value, dict) else (None, None)
+    value = value if isinstance(value, dict) else {}
+    count, image_ids = value.get(_COUNT_KEY), value.get(_IMAGES_KEY)
     if (type(count) is not int or type(image_ids) is not list
             or any(type(image_id) is not int for image_id in image_ids)
             or not len(set(image_ids)) == len(image_ids) <= count):

@@ -17,7 +17,7 @@ CLASSES = CocoDataset.METAINFO['classes']
 
 @pytest.fixture
 def data_root(tmp_path):
-    """COCO's layout: 3 images with polygons, the second with a crowd, too; class 80 occurs 25 times.
+    """COCO's layout: 3 images with polygons, the second with a crowd, too, and 25 of class 80.
 
     As in COCO, the ids of the categories are not contiguous, and their order is mmdet's.
     """

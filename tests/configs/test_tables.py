@@ -1,0 +1,237 @@
+"""The list of the paper's tables (tables.yml), and that a row changes what its title says."""
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+from mmengine.runner import Runner
+
+CONFIGS = Path(__file__).parents[2] / 'configs' / 'bacl'
+TABLES = yaml.safe_load((CONFIGS / 'tables.yml').read_text())
+ROWS = [row for table in TABLES for row in table['rows']]
+GONE = '(not set)'
+
+BACL = 'faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5'
+EMOJI_LT_BACL = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl'
+HALLUCINATOR = 'model.roi_head.hallucinator'
+BOX_HEAD = 'model.roi_head.bbox_head'
+LOSS = f'{BOX_HEAD}.loss_cls'
+INDICATOR = f'{LOSS}.indicator.type'
+# What the name of a variant of BACL changes.
+VARIANTS = {
+    # Table III.
+    'margin': {HALLUCINATOR: None, f'{LOSS}.with_weight': False},
+    'weight': {HALLUCINATOR: None, f'{LOSS}.with_margin': False},
+    'fhm': {f'{LOSS}.with_margin': False, f'{LOSS}.with_weight': False},
+    'fcbl': {HALLUCINATOR: None},
+    'margin-fhm': {f'{LOSS}.with_weight': False},
+    'weight-fhm': {f'{LOSS}.with_margin': False},
+    # Table IV.
+    **{f'alpha{alpha}': {f'{LOSS}.alpha': alpha} for alpha in (0.7, 0.8, 0.9, 1.0)},
+    # Table V.
+    **{f'prob-thr{value}': {f'{LOSS}.prob_thr': value} for value in (0.5, 0.6, 0.8, 0.9)},
+    # Table VI: beta weighs the old statistics, momentum the new ones.
+    'beta0.95': {f'{HALLUCINATOR}.momentum': 0.05},
+    'beta0.85': {f'{HALLUCINATOR}.momentum': 0.15},
+    # Table VII.
+    'c12-m12': {f'{HALLUCINATOR}.num_sampled_classes': 12},
+    'c4-m12': {f'{HALLUCINATOR}.num_sampled_classes': 4},
+    'c8-m16': {f'{HALLUCINATOR}.num_features_per_class': 16},
+    'c8-m8': {f'{HALLUCINATOR}.num_features_per_class': 8},
+    # Table VIII.
+    'hard-confusion-matrix': {f'{LOSS}.indicator.hard': True},
+    # Table IX.
+    'above-true-only': {f'{LOSS}.prob_thr': None},
+    'threshold-only': {f'{LOSS}.above_true': False},
+    # Fig. 4.
+    'image-frequency': {INDICATOR: 'ImageFrequency'},
+    'instance-frequency': {INDICATOR: 'InstanceFrequency'},
+    'cumulative-instance-number': {INDICATOR: 'CumulativeInstanceNumber'},
+    'mean-classification-score': {INDICATOR: 'MeanClassificationScore'},
+    'true-positive-rate': {INDICATOR: 'TruePositiveRate'},
+}
+# Number of classes in the validation set, in the order of the columns after AP.
+GROUP_SIZES = {'LVIS v0.5': (125, 392, 313), 'COCO-LT': (4, 24, 32, 20)}
+
+
+def differences(old, new, path: str = '') -> dict:
+    """New values of the settings in which two nested configs differ, by dotted path."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = {}
+        for key in old.keys() | new.keys():
+            found |= differences(old.get(key, GONE), new.get(key, GONE), f'{path}.{key}'.lstrip('.'))
+        return found
+    return {} if old == new else {path: new}
+
+
+@pytest.fixture
+def changes(load_config):
+    """A function from the names of two configs to what the second one changes in the first."""
+    # Variables that only other configs read are no settings.
+    settings = inspect.signature(Runner).parameters.keys() | {'stage1_config'}
+
+    def compare(old: str, new: str) -> dict:
+        return differences(*({key: value for key, value in load_config(name).to_dict().items()
+                              if key in settings} for name in (old, new)))
+
+    return compare
+
+
+# The list.
+
+
+def test_every_config_is_in_a_table_unless_another_one_needs_it(load_config):
+    names = {path.stem for path in CONFIGS.glob('*.py')}
+    in_tables = {row[key] for row in ROWS for key in ('config', 'emoji_lt') if key in row}
+    first_stages = {load_config(name).get('stage1_config') for name in names} - {None}
+    smoke = {name for name in names if 'emoji-lt-smoke' in name}
+    assert in_tables <= names and first_stages <= names
+    assert names - in_tables <= first_stages | smoke
+    assert not in_tables & smoke
+
+
+def test_rows_have_a_number_for_every_column():
+    for table in TABLES:
+        columns = table.get('columns', ['AP', 'APr', 'APc', 'APf'])
+        for row in table['rows']:
+            assert set(row) <= {'row', 'config', 'paper', 'emoji_lt'}
+            assert 'paper' not in row or len(row['paper']) == len(columns)
+    assert all('paper' in row for table in TABLES if table['table'] not in ('Fig. 4', '–')
+               for row in table['rows'])
+
+
+@pytest.mark.parametrize('data', GROUP_SIZES)
+def test_average_precision_is_the_mean_of_the_groups_weighted_by_their_size(data):
+    sizes = GROUP_SIZES[data]
+    rows = [(row['row'], row['paper']) for table in TABLES for row in table['rows']
+            if data in table['title'] + row['row'] and 'paper' in row]
+    assert len(rows) >= 8
+    for name, (total, *groups) in rows:
+        mean = sum(n * ap for n, ap in zip(sizes, groups, strict=True)) / sum(sizes)
+        assert total == pytest.approx(mean, abs=0.15), name
+
+
+def test_a_config_has_the_same_numbers_in_every_table():
+    seen = {}
+    for row in ROWS:
+        if 'paper' in row:
+            seen.setdefault(row['config'], set()).add(tuple(row['paper']))
+    # APc of BACL on LVIS v1 is 25.6 in Table XII and 25.7 in Table XIII of the paper.
+    assert {name for name, numbers in seen.items() if len(numbers) > 1} == {
+        'faster-rcnn_r50_fpn_bacl-classifier_lvis-v1'}
+
+
+# Ablations.
+
+
+def test_every_variant_of_bacl_is_known_below():
+    names = {row['config'] for row in ROWS if row['config'].startswith('faster-rcnn_r50')}
+    variants = {name.removeprefix('faster-rcnn_r50_fpn_bacl-classifier-').partition('_')[0]
+                for name in names if 'bacl-classifier-' in name}
+    assert variants == set(VARIANTS)
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_variant_changes_only_what_it_is_about(changes, variant):
+    assert changes(BACL, BACL.replace('_lvis', f'-{variant}_lvis')) == VARIANTS[variant]
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_row_with_the_number_of_a_variant_has_its_config(variant):
+    """The number in a row's text (alpha = 0.7; c = 8, m = 16) is the one in its config's name."""
+    rows = [row['row'] for row in ROWS if row['config'].endswith(f'classifier-{variant}_lvis-v0.5')]
+    assert rows
+    digits = [part for part in variant.replace('-m', ' ').replace('thr', ' ').replace(
+        'beta', ' ').replace('alpha', ' ').replace('c', ' ').split() if part[0].isdigit()]
+    for text in rows:
+        assert all(number in text for number in digits), text
+
+
+@pytest.mark.parametrize('row', [row for row in ROWS
+                                 if row.get('emoji_lt', '').startswith(f'{EMOJI_LT_BACL}-')],
+                         ids=lambda row: row['emoji_lt'])
+def test_variant_on_emoji_lt_changes_what_the_one_on_lvis_changes(changes, row):
+    assert changes(EMOJI_LT_BACL, row['emoji_lt']) == changes(BACL, row['config'])
+
+
+# Ladders: each row on top of another one.
+
+
+@pytest.mark.parametrize('old, new, expected', [
+    ('sce-1x', 'bce-1x', {
+        f'{LOSS}.type': 'SigmoidBCELoss', f'{LOSS}.use_sigmoid': GONE,
+        f'{LOSS}.num_classes': 1230, f'{BOX_HEAD}.init_cfg': ...}),
+    ('bce-1x', 'bce-obj-1x', {f'{LOSS}.type': 'ObjectnessBCELoss'}),
+    ('bce-obj-1x', 'bce-obj-2kprop-1x', {'model.train_cfg.rpn_proposal.max_per_img': 2000}),
+    ('bce-obj-2kprop-1x', 'bce-obj-2kprop-wd5e-5-1x', {
+        'optim_wrapper.optimizer.weight_decay': 5e-5}),
+    ('bce-obj-2kprop-wd5e-5-1x', 'bacl-representation', {
+        'train_dataloader.dataset.type': 'MultiImageMixDataset',
+        **{f'train_dataloader.dataset.{key}': GONE
+           for key in ('data_root', 'ann_file', 'data_prefix', 'filter_cfg')},
+        'train_dataloader.dataset.dataset': ..., 'train_dataloader.dataset.pipeline': ...}),
+    ('bacl-representation', 'bacl-classifier', {
+        'model.type': 'DecoupledTwoStageDetector', 'model.backbone.init_cfg': None,
+        'model.roi_head.type': 'FHMRoIHead', HALLUCINATOR: ...,
+        f'{LOSS}.type': 'FCBL', f'{LOSS}.alpha': 0.85, f'{LOSS}.prob_thr': 0.7,
+        f'{LOSS}.indicator': dict(type='ConfusionMatrix'),
+        'train_dataloader.dataset.type': 'LongTailLVISV05Dataset',
+        **{f'train_dataloader.dataset.{key}': ...
+           for key in ('data_root', 'ann_file', 'data_prefix', 'filter_cfg', 'pipeline')},
+        'train_dataloader.dataset.dataset': GONE,
+        'optim_wrapper.optimizer.weight_decay': 1e-4,
+        'custom_hooks': ..., 'stage1_config': ...}),
+    ('bacl-end-to-end', 'bacl-classifier', {
+        'model.type': 'DecoupledTwoStageDetector', 'model.backbone.init_cfg': None,
+        'train_dataloader.dataset.type': 'LongTailLVISV05Dataset',
+        **{f'train_dataloader.dataset.{key}': ...
+           for key in ('data_root', 'ann_file', 'data_prefix', 'filter_cfg', 'pipeline')},
+        'train_dataloader.dataset.dataset': GONE,
+        'optim_wrapper.optimizer.weight_decay': 1e-4,
+        'train_cfg.max_epochs': 12, 'train_cfg.val_interval': 12, 'param_scheduler': ...,
+        'stage1_config': ...})])
+def test_step_changes_only_what_it_is_about(changes, old, new, expected):
+    found = changes(*(f'faster-rcnn_r50_fpn_{name}_lvis-v0.5' for name in (old, new)))
+    assert found.keys() == expected.keys()
+    for path, value in expected.items():
+        assert value is ... or found[path] == value, path
+
+
+@pytest.mark.parametrize('method', ['sce', 'bce', 'bce-obj'])
+def test_longer_schedule_changes_nothing_else(changes, method):
+    names = (f'faster-rcnn_r50_fpn_{method}-{length}_lvis-v0.5' for length in ('1x', '2x'))
+    assert changes(*names).keys() == {
+        'train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler'}
+
+
+@pytest.mark.parametrize('name', sorted(
+    path.stem for path in CONFIGS.glob('*_r101_*.py')))
+def test_deeper_backbone_changes_nothing_else(changes, name):
+    found = changes(name.replace('_r101_', '_r50_'), name)
+    assert found == {'model.backbone.depth': 101, **(
+        {'stage1_config': name.replace('classifier', 'representation')} if 'classifier' in name
+        else {'model.backbone.init_cfg.checkpoint': 'torchvision://resnet101'})}
+
+
+def test_baseline_of_emoji_lt_differs_from_bacl_in_the_method(changes):
+    for preset in ('mini', 'smoke'):
+        prefix = f'faster-rcnn_effnet-lite0_emoji-lt-{preset}_stage2'
+        found = changes(f'{prefix}-bce', f'{prefix}-bacl')
+        assert found.keys() == {
+            'model.roi_head.type', HALLUCINATOR, f'{LOSS}.type', f'{LOSS}.alpha',
+            f'{LOSS}.prob_thr', f'{LOSS}.indicator', f'{LOSS}.loss_weight', 'custom_hooks'}
+
+
+def test_joint_training_on_emoji_lt_takes_as_long_as_both_stages(changes, load_config):
+    prefix = 'faster-rcnn_effnet-lite0_emoji-lt-mini'
+    end_to_end, sce, stage1, stage2 = (f'{prefix}_{name}' for name in (
+        'bacl-end-to-end', 'sce', 'stage1', 'stage2-bacl'))
+    schedule = {'train_cfg.max_epochs', 'param_scheduler'}
+    assert changes(stage1, sce).keys() == schedule | {
+        f'{LOSS}.type', f'{LOSS}.use_sigmoid', f'{LOSS}.num_classes', f'{LOSS}.loss_weight',
+        f'{BOX_HEAD}.init_cfg'}
+    assert changes(stage2, end_to_end).keys() == schedule | {
+        'model.type', 'model.backbone.init_cfg', 'stage1_config'}
+    epochs = {name: load_config(name).train_cfg.max_epochs
+              for name in (end_to_end, sce, stage1, stage2)}
+    assert epochs[end_to_end] == epochs[sce] == epochs[stage1] + epochs[stage2]
