@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[1] / 'bacl'
 ALLOWED = {
     'compat': set(),
     'annotations': set(),
+    'ops': set(),
     'datasets': {'annotations'},
     'evaluation': {'annotations', 'datasets'},
     'models/indicators': {'annotations'},
@@ -16,7 +17,8 @@ ALLOWED = {
     'models/feature_hallucination': set(),
     'models/backbones': set(),
     'models/detectors': set(),
-    'models/roi_heads': {'models/feature_hallucination', 'models/losses', 'models/indicators'},
+    'models/roi_heads': {'ops', 'models/feature_hallucination', 'models/losses',
+                         'models/indicators'},
     'engine': {'annotations', 'compat', 'datasets', 'evaluation', 'models'},
 }
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from bacl.datasets.lvis import LongTailLVISMixin
+from bacl.datasets.long_tail import LongTailMixin
 from bacl.engine.launch import LAUNCHERS, prepare_launch
 from bacl.engine.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
@@ -70,11 +70,11 @@ def skip_unreadable_images(dataset: ConfigDict) -> None:
     """
     for inner in unwrapped(dataset):
         dataset_class = DATASETS.get(inner.type)
-        if dataset_class is None or not issubclass(dataset_class, LongTailLVISMixin):
+        if dataset_class is None or not issubclass(dataset_class, LongTailMixin):
             raise ValueError(
-                '--skip-unreadable expects a LongTailLVISV1Dataset or LongTailLVISV05Dataset in '
-                f'the test_dataloader, got {inner.type!r}. Leave --skip-unreadable out, or change '
-                'the type of the dataset.')
+                '--skip-unreadable expects a LongTailLVISV1Dataset, LongTailLVISV05Dataset or '
+                f'CocoLTDataset in the test_dataloader, got {inner.type!r}. Leave '
+                '--skip-unreadable out, or change the type of the dataset.')
         inner.skip_unreadable = True
 
 

@@ -1,11 +1,10 @@
 """Annotation files in COCO format: reading one, and saying what is wrong with it."""
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from os import PathLike
-from typing import Any
 
 from .class_counts import ClassCounts, count_classes
-from .files import read_annotations, record_name
+from .files import RecordChecker, read_annotations
 
 CATEGORY_FIELDS = ('id', 'name')
 
@@ -35,11 +34,17 @@ def read_coco_annotations(ann_file: str | PathLike,
         ValueError: if it is empty, not JSON or not COCO; names the file, the field and one record.
     """
     data = read_annotations(ann_file, backend_args)
-    _raise_first(ann_file, _faults(data, {
+    checker = RecordChecker('COCO', ann_file)
+    checker.check_lists(data, {
         'images': ('id', *image_fields),
         'annotations': ('image_id', 'category_id', *annotation_fields),
         'categories': CATEGORY_FIELDS,
-    }))
+    })
+    check_coco_categories(data['categories'], ann_file)
+    checker.check_unique('images', data['images'], 'id')
+    if 'id' in annotation_fields:
+        checker.check_unique('annotations', data['annotations'], 'id')
+    checker.check_references(data)
     return data
 
 
@@ -53,47 +58,44 @@ def check_coco_categories(categories: Sequence[dict], ann_file: str | PathLike) 
     Raises:
         ValueError: if there is none, one lacks its id or name, or two have the same.
     """
-    _raise_first(ann_file, _record_faults(categories, 'categories', CATEGORY_FIELDS))
+    checker = RecordChecker('COCO', ann_file)
+    checker.check_categories(categories, CATEGORY_FIELDS)
+    for field in CATEGORY_FIELDS:
+        checker.check_unique('categories', categories, field)
 
 
-def count_coco_classes(data: dict) -> ClassCounts:
-    """Count the classes of what :func:`read_coco_annotations` returned, in label order."""
+def count_coco_classes(data: dict, ann_file: str | PathLike) -> ClassCounts:
+    """Count the classes of what :func:`read_coco_annotations` returned.
+
+    Args:
+        data: content of the annotation file.
+        ann_file: for the message.
+
+    Returns:
+        The counts, in label order.
+
+    Raises:
+        ValueError: if counts in the file contradict it; see :func:`.class_counts.count_classes`.
+    """
     images = defaultdict(list)
     for annotation in data['annotations']:
         images[annotation['category_id']].append(annotation['image_id'])
-    return count_classes(data['categories'], images)
+    return count_classes(data['categories'], images, ann_file)
 
 
-def _raise_first(ann_file: str | PathLike, faults: Iterator[str]) -> None:
-    for fault in faults:
-        raise ValueError(f'Annotation file {ann_file} is not COCO: {fault}.')
+def read_class_counts(ann_file: str | PathLike, backend_args: dict | None = None) -> ClassCounts:
+    """Count the classes of a COCO or LVIS file.
 
+    Args:
+        ann_file: path or URL of the annotation file.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
 
-def _faults(data: Any, fields: dict[str, Sequence[str]]) -> Iterator[str]:
-    for section, names in fields.items():
-        records = data.get(section) if isinstance(data, dict) else None
-        if not isinstance(records, list):
-            yield f'it has no list {section!r}'
-            return
-        yield from _record_faults(records, section, names)
-    for field, section in (('image_id', 'images'), ('category_id', 'categories')):
-        known = {record['id'] for record in data[section]}
-        for position, annotation in enumerate(data['annotations']):
-            if annotation[field] not in known:
-                yield (f"{record_name(annotation, position)} of its 'annotations' has the "
-                       f'{field!r} {annotation[field]!r}, which it does not list')
+    Returns:
+        The counts, in the order of the file's categories, which is that of the labels.
 
-
-def _record_faults(records: Sequence[dict], section: str, names: Sequence[str]) -> Iterator[str]:
-    if not records and section == 'categories':
-        yield f'its list {section!r} is empty'
-    for position, record in enumerate(records):
-        for name in names:
-            if not isinstance(record, dict) or name not in record:
-                yield f'{record_name(record, position)} of its {section!r} has no {name!r}'
-    for name in set(names) & {'id', 'name'}:
-        seen = set()
-        for record in records:
-            if record[name] in seen:
-                yield f'its {section!r} have the {name} {record[name]!r} twice'
-            seen.add(record[name])
+    Raises:
+        FileNotFoundError: if the file does not exist.
+        ValueError: see :func:`read_coco_annotations` and :func:`count_coco_classes`.
+    """
+    data = read_coco_annotations(ann_file, backend_args=backend_args)
+    return count_coco_classes(data, ann_file)

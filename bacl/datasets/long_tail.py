@@ -59,7 +59,7 @@ class LongTailMixin(ABC):
             raise ValueError(f"{type(self).__name__}(metainfo=) expects the {len(classes)} classes "
                              f"of {self.ann_file} in their order, got {len(expected)} others. "
                              "Leave 'classes' out.")
-        self._class_counts = count_classes(categories, index.cat_img_map)
+        self._class_counts = count_classes(categories, index.cat_img_map, self.ann_file)
 
     def load_data_list(self) -> list[dict]:
         """The host's samples; a failure is explained by the annotation file, if that is why."""

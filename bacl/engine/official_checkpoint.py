@@ -75,9 +75,13 @@ def convert_official_checkpoint(checkpoint: dict[str, Any], model: nn.Module) ->
         The converted checkpoint, whose tensors may share memory with the original's.
 
     Raises:
+        TypeError: if it is no dict.
         ValueError: if it is no checkpoint of mmdet 2.x, if a tensor that inference needs is missing
             or of another shape, or if it has a tensor that the model has no place for.
     """
+    if not isinstance(checkpoint, dict):
+        raise TypeError('convert_official_checkpoint(checkpoint=) expects a dict as torch.load '
+                        f'returns it, got {type(checkpoint).__name__}.')
     meta = checkpoint.get('meta') or {}
     weights = _weights(checkpoint, meta)
     state = model.state_dict()

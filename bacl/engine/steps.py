@@ -1,7 +1,7 @@
 """Commands that are run once: their inputs are remembered, and interrupted trainings resumed.
 
 For programs that chain the public tools, each a process of its own, and have to go on where an
-earlier run of them stopped.
+earlier run of them stopped. They run in the root of a checkout, which has the tools.
 """
 import hashlib
 import json

@@ -31,15 +31,19 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(border, tmp
     whole = worker.observe(slice(None))
     assert len({name.split('.')[0] for name in whole if '.' in name}) == len(worker.INDICATORS)
     assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
+    assert whole['pos_grad'].sum() > 0
     for name, expected in whole.items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], expected, rtol=1e-6, atol=1e-7)
 
 
-def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(tmp_path):
-    first, second = run_two_ranks('train', tmp_path)
-    known = 'roi_head.hallucinators.0.distribution.is_known'
-    assert first[known].any()
-    assert first['roi_head.bbox_head.loss_cls.indicator.num_samples'].sum() > 0
+@pytest.mark.parametrize(('detector', 'heads'), [
+    ('faster', ['bbox_head']), ('cascade', [f'bbox_head.{stage}' for stage in range(3)])])
+def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
+        detector, heads, tmp_path):
+    first, second = run_two_ranks(detector, tmp_path)
+    for number, head in enumerate(heads):
+        assert first[f'roi_head.hallucinators.{number}.distribution.is_known'].any()
+        assert first[f'roi_head.{head}.loss_cls.indicator.num_samples'].sum() > 0
     for name, value in first.items():
         assert torch.equal(value, second[name]), name

@@ -6,6 +6,7 @@ import bacl  # noqa: F401
 import torch
 import torch.distributed as dist
 from bacl.models.feature_hallucination import ClassFeatureDistribution
+from bacl.models.losses import EQLv2Loss
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -13,8 +14,11 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import init_default_scope
 from torch import nn
 
-CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
+CONFIGS = dict(
+    faster='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-classifier_lvis-v1.py')
 C, D, STEPS = 5, 4, 3
+NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
               dict(type='InstanceFrequency', counts=[9, 7, 5, 3, 0]),
               dict(type='CumulativeInstanceNumber'), dict(type='MeanClassificationScore'),
@@ -33,26 +37,41 @@ def observe(split):
     """Feed `split` (a slice per step) of the common stream; return the states."""
     indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
                                for indicator in INDICATORS)
-    distribution = ClassFeatureDistribution(C, D)
+    distribution, eqlv2 = ClassFeatureDistribution(C, D), EQLv2Loss(C)
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:
             indicator.observe(logits, labels)
+        eqlv2(logits, labels)
         distribution.observe(feats[labels < C], labels[labels < C])
-    return {**indicators.state_dict(), **distribution.state_dict()}
+    return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict()}
 
 
-def train_with_an_empty_rank():
+def detector_config(name):
+    """Model of a config; a cascade of 1,203 classes and ResNet-50 on few classes and ResNet-18."""
+    cfg = Config.fromfile(CONFIGS[name]).model
+    if name == 'cascade':
+        cfg.backbone.depth = 18
+        cfg.neck.in_channels = [64, 128, 256, 512]
+        for head in cfg.roi_head.bbox_head:
+            head.update(num_classes=NUM_CLASSES, fc_out_channels=32)
+            head.loss_cls.num_classes = NUM_CLASSES
+        cfg.train_cfg.rpn_proposal.max_per_img = 50
+    return cfg
+
+
+def train_with_an_empty_rank(name):
     """Steps of DDP in which one rank, then the other, then both have no ground truth."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(CONFIG).model).train()
+    model = MODELS.build(detector_config(name)).train()
     model = MMDistributedDataParallel(model, broadcast_buffers=False, device_ids=None)
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
     rank = dist.get_rank()
     torch.manual_seed(rank)
     for _step, has_objects in enumerate([(3, 3), (3, 0), (0, 3), (0, 0)]):
-        data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[has_objects[rank]], num_classes=120)
+        data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[has_objects[rank]],
+                              num_classes=NUM_CLASSES)
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v
                     for k, v in losses.items() if 'loss' in k)
@@ -67,8 +86,8 @@ if __name__ == '__main__':
     case, out_dir = sys.argv[1], Path(sys.argv[2])
     dist.init_process_group('gloo')
     rank = dist.get_rank()
-    if case == 'train':
-        state = train_with_an_empty_rank()
+    if case in CONFIGS:
+        state = train_with_an_empty_rank(case)
     else:
         border = int(case)
         state = observe(slice(0, border) if rank == 0 else slice(border, None))

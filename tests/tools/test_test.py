@@ -30,7 +30,7 @@ def test_unreadable_images_are_skipped_by_the_datasets_inside_wrappers(load_conf
         "_base_ = './stage1.py'\n"
         "part = dict(type='LongTailLVISV1Dataset', ann_file='a.json')\n"
         "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[\n"
-        "    dict(type='LongTailLVISV05Dataset'),\n"
+        "    dict(type='CocoLTDataset'),\n"
         "    dict(type='RepeatDataset', times=2, dataset=part)]))\n")
     cfg = load_config('wrapped.py', 'model.pth', '--skip-unreadable')
     plain, repeated = cfg.test_dataloader.dataset.datasets
@@ -40,8 +40,8 @@ def test_unreadable_images_are_skipped_by_the_datasets_inside_wrappers(load_conf
 
 @pytest.mark.parametrize('dataset', ['ToyDataset', 'LVISV1Dataset', 'Unknown'])
 def test_unreadable_images_are_skipped_by_our_datasets_only(load_config, dataset):
-    with pytest.raises(ValueError, match='--skip-unreadable expects a LongTailLVISV1Dataset or '
-                       f"LongTailLVISV05Dataset .*got '{dataset}'"):
+    with pytest.raises(ValueError, match='--skip-unreadable expects a LongTailLVISV1Dataset, '
+                       f".* or CocoLTDataset .*got '{dataset}'"):
         load_config('stage1.py', 'model.pth', '--skip-unreadable', '--cfg-options',
                     f'test_dataloader.dataset.type={dataset}')
 

@@ -36,6 +36,7 @@ CONFIGS = Path('configs/bacl')
 BASELINE = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bce'
 
 Result = dict[str, float | None]  # AP, APr, APc, APf in [0, 1]; None for an empty group
+Results = dict[tuple[str, int], Result]  # by config and seed
 
 
 def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
@@ -54,6 +55,15 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def all_tables() -> list[dict]:
+    """Return the tables of the paper.
+
+    Raises:
+        FileNotFoundError: if the current folder is not the root of the project.
+    """
+    return yaml.safe_load((CONFIGS / 'tables.yml').read_text())
+
+
 def load_tables(names: Iterable[str] | None = None) -> list[dict]:
     """Return the tables that have rows on Emoji-LT, with these rows only.
 
@@ -64,7 +74,7 @@ def load_tables(names: Iterable[str] | None = None) -> list[dict]:
         ValueError: if there is no such table.
     """
     tables = []
-    for table in yaml.safe_load((CONFIGS / 'tables.yml').read_text()):
+    for table in all_tables():
         rows = [row for row in table['rows'] if 'emoji_lt' in row]
         # A single row, such as the baseline in a table of other methods, makes no comparison.
         if len(rows) > 1:
@@ -99,7 +109,7 @@ class Benchmark:
         self.report = report
         self.state = State(work_dir / 'state.json')
 
-    def run(self, names: list[str], seeds: list[int], advance) -> dict[tuple[str, int], Result]:
+    def run(self, names: list[str], seeds: list[int], advance) -> Results:
         """Return the result of every config and seed; ``advance()`` is called after each run.
 
         Raises:
@@ -153,18 +163,22 @@ def spread(values: list[float | None], sign: str = '') -> str:
     return text if len(values) == 1 else f'{text} ± {100 * stdev(values):.1f}'
 
 
-def format_table(table: dict, results: dict[tuple[str, int], Result], seeds: list[int]) -> str:
+def format_table(table: dict, results: Results) -> str:
     """Return a Markdown table: mean and spread over the seeds, and the paper's numbers.
 
-    The last two columns are the gain over the baseline of the same seed, that is, of the same
-    stage-1 checkpoint.
+    The gain is that over the baseline of the same seed, that is, of the same stage-1 checkpoint.
+    Rows of which nothing was measured are left out; one that lacks a seed says which it has.
     """
     lines = [
         f'**{name_of(table)}**: {table["title"]}', '',
         '| row | AP | APr | APc | APf | AP - BCE* | APr - BCE* '
         '| paper, LVIS: AP / APr / APc / APf |',
         '|---|---|---|---|---|---|---|---|']
+    all_seeds = seeds_of(BASELINE, results)
     for row in table['rows']:
+        seeds = [seed for seed in seeds_of(row['emoji_lt'], results) if seed in all_seeds]
+        if not seeds:
+            continue
         runs = [results[row['emoji_lt'], seed] for seed in seeds]
         base = [results[BASELINE, seed] for seed in seeds]
         cells = [spread([run[metric] for run in runs]) for metric in METRICS]
@@ -173,8 +187,14 @@ def format_table(table: dict, results: dict[tuple[str, int], Result], seeds: lis
             cells.append(spread([None if None in pair else pair[0] - pair[1] for pair in pairs],
                                 sign='+'))
         cells.append(' / '.join(map(str, row['paper'])) if 'paper' in row else '–')
-        lines.append(f'| {row["row"]} | ' + ' | '.join(cells) + ' |')
+        name = row['row'] if seeds == all_seeds else f'{row["row"]} (seeds {seeds})'
+        lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def seeds_of(config: str, results: Results) -> list[int]:
+    """Return the seeds with which a config was run."""
+    return sorted(seed for name, seed in results if name == config)
 
 
 def name_of(table: dict) -> str:
@@ -182,16 +202,26 @@ def name_of(table: dict) -> str:
     return table['table'] if table['table'].startswith('Fig') else f'Table {table["table"]}'
 
 
-def format_report(tables: list[dict], results: dict, seeds: list[int]) -> str:
-    """Return all tables, the baseline and what the noise of single runs is, as Markdown."""
-    baseline = dict(row='stage 2 with the loss of stage 1 (BCE*)', emoji_lt=BASELINE,
-                    paper=[23.9, 6.7, 23.8, 31.0])
-    head = dict(table='XIII', title='the baseline of all rows', rows=[baseline])
-    return '\n\n'.join(format_table(table, results, seeds) for table in (head, *tables)) + '\n'
+def format_report(tables: list[dict], results: Results) -> str:
+    """Return the baseline of all rows and all tables, as Markdown."""
+    baseline = next(dict(table, title='the baseline of all rows', rows=[row])
+                    for table in all_tables() for row in table['rows']
+                    if row.get('emoji_lt') == BASELINE)
+    return '\n\n'.join(format_table(table, results) for table in (baseline, *tables)) + '\n'
 
 
-def write_csv(path: Path, results: dict[tuple[str, int], Result]) -> None:
-    """Write one line per run, in percent, unrounded to 4 digits; an empty group stays empty."""
+def read_csv(path: Path) -> Results:
+    """Return what :func:`write_csv` wrote; nothing if there is no file."""
+    if not path.is_file():
+        return {}
+    with path.open(newline='') as file:
+        return {(row['config'], int(row['seed'])): {
+            m: float(row[m]) / 100 if row[m] else None for m in METRICS}
+            for row in csv.DictReader(file)}
+
+
+def write_csv(path: Path, results: Results) -> None:
+    """Write one line per run, in percent with four digits; an empty group stays empty."""
     with path.open('w', newline='') as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(['config', 'seed', *METRICS])
@@ -215,17 +245,19 @@ def main() -> None:
         benchmark = Benchmark(args.work_dir, args.jobs, inputs, report)
         task = progress.add_task('runs', total=(len(names) + 1) * len(args.seeds))
         results = benchmark.run(names, args.seeds, lambda: progress.advance(task))
+    # Other tables and seeds, run earlier, stay.
+    results = {**read_csv(args.work_dir / 'results.csv'), **results}
     write_csv(args.work_dir / 'results.csv', results)
-    text = format_report(tables, results, args.seeds)
+    text = format_report(tables, results)
     (args.work_dir / 'tables.md').write_text(text)
-    print(f'\nEmoji-LT mini, seeds {args.seeds}, box AP in percent\n\n{text}\n'
+    print(f'\nEmoji-LT mini, seeds {seeds_of(BASELINE, results)}, box AP in percent\n\n{text}\n'
           f'{args.work_dir}/results.csv, tables.md, logs/')
 
 
 if __name__ == '__main__':
     try:
         main()
-    except (StepFailedError, ValueError) as error:
+    except (StepFailedError, ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit('\nInterrupted. Run the same command again to go on from here.')

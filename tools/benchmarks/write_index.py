@@ -5,13 +5,21 @@ emoji_lt_ablation.csv (measured by emoji_lt_ablation.py).
 """
 
 import argparse
-import csv
 import re
 import sys
-from pathlib import Path
 
 import yaml
-from emoji_lt_ablation import CONFIGS, METRICS, format_report, load_tables, name_of, spread
+from emoji_lt_ablation import (
+    CONFIGS,
+    METRICS,
+    Results,
+    all_tables,
+    format_report,
+    load_tables,
+    name_of,
+    read_csv,
+    spread,
+)
 
 README, METAFILE = CONFIGS / 'README.md', CONFIGS / 'metafile.yml'
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
@@ -21,7 +29,8 @@ COLLECTION = {
     'Metadata': {
         'Training Data': ['LVIS v0.5', 'LVIS v1', 'COCO-LT', EMOJI_DATASET],
         'Training Techniques': ['SGD with Momentum', 'AdamW', 'Weight Decay'],
-        'Architecture': ['Faster R-CNN', 'Cascade R-CNN', 'Mask R-CNN', 'ResNet', 'FPN'],
+        'Architecture': ['Faster R-CNN', 'Cascade R-CNN', 'Mask R-CNN', 'ResNet',
+                         'Swin Transformer', 'EfficientNet-Lite', 'FPN'],
     },
     'Paper': {
         'URL': 'https://arxiv.org/abs/2308.02213',
@@ -31,19 +40,6 @@ COLLECTION = {
 }
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
             'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke'}
-
-Results = dict[tuple[str, int], dict[str, float | None]]
-
-
-def read_results(path: Path = RESULTS) -> Results:
-    """Return AP, APr, APc, APf in [0, 1] of every config and seed; none if there is no file."""
-    if not path.is_file():
-        return {}
-    with path.open(newline='') as file:
-        return {(row['config'], int(row['seed'])): {
-            m: float(row[m]) / 100 if row[m] else None for m in METRICS}
-            for row in csv.DictReader(file)}
-
 
 def mean_result(config: str | None, results: Results) -> list[str] | None:
     """Return the means over the seeds, in percent as text; None if nothing was measured."""
@@ -71,8 +67,9 @@ def format_index(tables: list[dict], results: Results) -> str:
             else table['title'].capitalize()
         lines = [f'### {title}', '', '| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
         for row in table['rows']:
-            paper = ' / '.join(f'{value:.1f}' for value in row.get('paper', ())) or '–'
-            cells = [row['row'], link(row['config']), paper, '–']
+            paper, measured = (' / '.join(f'{value:.1f}' for value in row.get(key, ())) or '–'
+                               for key in ('paper', 'measured'))
+            cells = [row['row'], link(row['config']), paper, measured]
             if has_twin:
                 twin, means = row.get('emoji_lt'), mean_result(row.get('emoji_lt'), results)
                 values = '–' if means is None else ' / '.join(means)
@@ -92,7 +89,8 @@ def format_metafile(results: Results) -> str:
                  'Metadata': {'Training Data': dataset}}
         means = mean_result(name, results)
         if means:
-            values = {f'box {m}': float(v) for m, v in zip(METRICS, means, strict=True)}
+            values = {f'box {m}': float(v) for m, v in zip(METRICS, means, strict=True)
+                      if v != 'n/a'}
             model['Results'] = [{'Task': 'Object Detection', 'Dataset': dataset, 'Metrics': values}]
         models.append(model)
     text = yaml.safe_dump({'Collections': [COLLECTION], 'Models': models}, sort_keys=False,
@@ -119,16 +117,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
     args = parser.parse_args()
-    results = read_results()
-    tables = yaml.safe_load((CONFIGS / 'tables.yml').read_text())
-    readme = fill(README.read_text(), 'index', format_index(tables, results))
-    if results:
-        seeds = sorted({seed for _, seed in results})
-        measured = {name for name, _ in results}
-        shown = [dict(t, rows=[r for r in t['rows'] if r['emoji_lt'] in measured])
-                 for t in load_tables()]
-        report = format_report([t for t in shown if t['rows']], results, seeds)
-        readme = fill(readme, 'results', report)
+    results = read_csv(RESULTS)
+    readme = fill(README.read_text(), 'index', format_index(all_tables(), results))
+    readme = fill(readme, 'results', format_report(load_tables(), results))
     contents = {README: readme, METAFILE: format_metafile(results)}
     stale = [path for path, text in contents.items()
              if not path.is_file() or path.read_text() != text]

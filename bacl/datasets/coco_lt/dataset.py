@@ -7,18 +7,34 @@ from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from ..long_tail import LongTailMixin, index_property
-from .groups import lt_groups
+from .groups import GROUP_THRESHOLDS, check_group_thresholds, lt_groups
 
 
 @DATASETS.register_module()
 class CocoLTDataset(LongTailMixin, CocoDataset):
     """COCO-LT, or another dataset in COCO format; see :class:`..long_tail.LongTailMixin`.
 
-    The classes of COCO-LT are COCO's 80, in mmdet's order, which is that of the file. The groups
-    of :meth:`class_counts` are '1' (fewer than 20 annotations) to '4' (8000 or more).
+    The classes of COCO-LT are COCO's 80, in mmdet's order, which is that of the file.
+
+    Args:
+        *args: of mmdet's CocoDataset.
+        group_thresholds: the smallest numbers of annotations in groups 2, 3, ...; see
+            :func:`.groups.lt_groups`. With other ones than those of COCO-LT give them to
+            CocoLTMetric, too.
+        **kwargs: of :class:`..long_tail.LongTailMixin` and mmdet's CocoDataset.
+
+    Raises:
+        FileNotFoundError: if the annotation file does not exist.
+        ValueError: as :class:`..long_tail.LongTailMixin`, or if counts in the annotation file
+            contradict it, or ``group_thresholds`` are not increasing numbers above 0.
     """
 
     coco = index_property()
+
+    def __init__(self, *args, group_thresholds: Sequence[int] = GROUP_THRESHOLDS,
+                 **kwargs) -> None:
+        self.group_thresholds = check_group_thresholds(group_thresholds, 'CocoLTDataset')
+        super().__init__(*args, **kwargs)
 
     def check_categories(self, categories: Sequence[dict]) -> None:
         """Raise an error if there is no category, or one without a name."""
@@ -30,6 +46,7 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
                               ('id', 'bbox', 'area'), self.backend_args)
 
     def class_counts(self) -> ClassCounts:
-        """Counts of the classes; the groups follow from them, whatever the file says."""
+        """Counts of the classes; the groups, from '1', follow from them, not from the file."""
         counts = super().class_counts()
-        return counts._replace(group=lt_groups(counts.instance_count).astype(str))
+        groups = lt_groups(counts.instance_count, self.group_thresholds)
+        return counts._replace(group=groups.astype(str))

@@ -30,3 +30,23 @@ def lt_groups(instance_count: Sequence[int],
         [1, 2, 2, 3, 4]
     """
     return np.searchsorted(thresholds, instance_count, side='right').astype(np.int64) + 1
+
+
+def check_group_thresholds(thresholds: Sequence[int], owner: str) -> tuple[int, ...]:
+    """Refuse thresholds that do not separate groups.
+
+    Args:
+        thresholds: the smallest numbers of training instances in groups 2, 3, ...
+        owner: name of the class that has the argument ``group_thresholds``, for the message.
+
+    Returns:
+        The thresholds.
+
+    Raises:
+        ValueError: if there is none, or they are not increasing numbers above 0.
+    """
+    checked = tuple(thresholds)
+    if not checked or list(checked) != sorted(set(checked)) or checked[0] < 1:
+        raise ValueError(f'{owner}(group_thresholds=) expects increasing numbers above 0, '
+                         f'got {thresholds}.')
+    return checked

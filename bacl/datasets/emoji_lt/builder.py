@@ -5,8 +5,8 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..json_files import digest_files, write_json
 from .contact_sheet import draw_contact_sheet
-from .lvis_json import digest_files, write_json
 from .plan import SPLIT_STREAMS, plan_dataset
 from .presets import get_preset
 from .render import Progress, render_dataset

@@ -1,8 +1,5 @@
 """Annotations in the format of LVIS v1."""
-import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -76,16 +73,3 @@ def category_records(emoji: Sequence[Emoji], annotations: Sequence[dict]) -> lis
              **{'def': each.character}, frequency=frequency_group(len(images[index])),
              image_count=len(images[index]), instance_count=int(instance_count[index]))
         for index, each in enumerate(emoji)]
-
-
-def write_json(file: Path, content: dict) -> None:
-    """Write canonical JSON: sorted keys, no spaces, ASCII. Equal content gives equal bytes."""
-    file.write_text(json.dumps(content, sort_keys=True, separators=(',', ':')), encoding='ascii')
-
-
-def digest_files(files: Sequence[Path]) -> str:
-    """SHA-256 of the bytes of files, one after the other, as hexadecimal digits."""
-    sha256 = hashlib.sha256()
-    for file in files:
-        sha256.update(file.read_bytes())
-    return sha256.hexdigest()

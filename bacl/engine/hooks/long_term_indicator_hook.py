@@ -51,8 +51,8 @@ class LongTermIndicatorHook(ScalarLogHook):
     """Tells the indicators of the dataset before training and logs them during it.
 
     Static indicators whose config has no counts
-    (:class:`~bacl.models.indicators.ClassFrequency`) get those of the training dataset: of its
-    ``class_counts()``, or if it has none, of the instances in its samples.
+    (:class:`~bacl.models.indicators.ClassFrequency`) get those of their ``ann_file`` or else of the
+    training dataset: of its ``class_counts()``, or if it has none, of the instances in its samples.
 
     Logged every ``interval`` iterations, as ``indicator/strength_<group>``: the mean strength (of
     the confusion matrix: the mean of its diagonal) of each group of classes, in [0, 1]: r, c and f
@@ -81,11 +81,13 @@ class LongTermIndicatorHook(ScalarLogHook):
         dataset = innermost_dataset(dataset)
         counts = dataset.class_counts() if hasattr(dataset, 'class_counts') else None
         self.group = None if counts is None else counts.group
-        static = [m for m in self.indicators
-                  if isinstance(m, ClassFrequency) and not m.is_configured]
-        if static and counts is None:
-            counts = count_instances(dataset)
-        for indicator in static:
+        for indicator in self.indicators:
+            if not isinstance(indicator, ClassFrequency) or indicator.is_configured:
+                continue
+            if indicator.ann_file is not None:
+                indicator.read_counts()
+                continue
+            counts = counts or count_instances(dataset)
             indicator.set_counts(getattr(counts, indicator.count_name))
 
     def scalars(self) -> Iterator[tuple[str, float]]:

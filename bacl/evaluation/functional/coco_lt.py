@@ -59,9 +59,12 @@ def evaluate_coco_lt_detections(annotations: dict,
         The precision of every category, from which AP, AP1 and so on are read.
 
     Raises:
-        ValueError: if a detection belongs to an unknown image or category, or an argument is out
-            of range.
+        ValueError: if a detection belongs to an unknown image or category, ``groups`` are not one
+            for each category, or another argument is out of range.
     """
+    if len(groups) != len(annotations['categories']):
+        raise ValueError('evaluate_coco_lt_detections(groups=) expects one group for each of the '
+                         f'{len(annotations["categories"])} categories, got {len(groups)}.')
     images = {image['id']: image for image in annotations['images']}
     ranked = sorted(zip(annotations['categories'], groups, strict=True),
                     key=lambda pair: pair[0]['id'])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from faster_coco_eval import mask as mask_utils
 
-IOU_TYPES = ('bbox', 'segm')
+from .arguments import check_iou_type, check_positive_int
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,7 @@ class Detections:
             ValueError: if ``iou_type`` is unknown, a record lacks a field, a score is not finite,
                 or a segmentation is not a compressed run-length encoding.
         """
-        if iou_type not in IOU_TYPES:
-            raise ValueError(
-                f'Detections.from_records(iou_type=) expects one of {IOU_TYPES}, got {iou_type}.')
+        check_iou_type(iou_type, 'Detections.from_records(iou_type=)')
         with_box = iou_type == 'bbox' or (len(records) > 0 and 'bbox' in records[0])
         boxes = _column(records, 'bbox', float).reshape(-1, 4) if with_box else None
         if iou_type == 'segm':
@@ -114,9 +112,7 @@ class Detections:
         Raises:
             ValueError: if ``max_dets`` is not a positive integer.
         """
-        if not isinstance(max_dets, int) or isinstance(max_dets, bool) or max_dets < 1:
-            raise ValueError(f'top_scoring_per_image(max_dets=) expects a positive int, '
-                             f'got {max_dets}.')
+        check_positive_int(max_dets, 'top_scoring_per_image(max_dets=)')
         # lexsort is stable, so that equal scores keep their order, as in lvis-api.
         order = np.lexsort((-self.score, self.image_id))
         image_id = self.image_id[order]

@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from bacl.annotations.files import FREQUENCIES
+from bacl.annotations.lvis import FREQUENCIES
 
 
 def group_mean(values: Sequence[float],

@@ -1,12 +1,8 @@
 """Reading of LVIS annotation files, strict about the fields that federated evaluation needs."""
 from os import PathLike
 
-from bacl.annotations.files import (
-    check_structure,
-    not_lvis,
-    read_annotations,
-    record_name,
-)
+from bacl.annotations.files import RecordChecker, read_annotations
+from bacl.annotations.lvis import check_frequencies
 
 # Without them an evaluation would still run, but detections of categories that were never looked
 # for would count as right or wrong. COCO annotations lack them.
@@ -37,33 +33,24 @@ def load_lvis_annotations(ann_file: str | PathLike, with_masks: bool = False) ->
     """
     data = read_annotations(ann_file)
     sizes, masks = (('height', 'width'), ('segmentation', )) if with_masks else ((), ())
-    check_structure(data, {
+    checker = RecordChecker('LVIS', ann_file)
+    checker.check_lists(data, {
         'images': ('id', *_FEDERATED_FIELDS, *sizes),
         'annotations': ('image_id', 'category_id', 'bbox', 'area', *masks),
         'categories': ('id', 'frequency'),
-    }, ann_file)
-    image_ids = _unique_ids(data, 'images', ann_file)
-    category_ids = _unique_ids(data, 'categories', ann_file)
+    })
+    check_frequencies(data['categories'], ann_file)
+    for section in ('images', 'categories'):
+        for index, record in enumerate(data[section]):
+            if not isinstance(record['id'], int):
+                raise checker.error(f"'id' of number {index} of its {section!r} is no integer")
+        checker.check_unique(section, data[section], 'id')
     for image in data['images']:
         for field in _FEDERATED_FIELDS:
             if not isinstance(image[field], list):
-                raise not_lvis(ann_file, f'{field!r} of image {image["id"]} is no list')
-    for index, annotation in enumerate(data['annotations']):
-        for field, known in (('image_id', image_ids), ('category_id', category_ids)):
-            if annotation[field] not in known:
-                raise not_lvis(ann_file, f"{record_name(annotation, index)} of its 'annotations' "
-                               f'has the {field!r} {annotation[field]!r}, which it does not list')
-        if not with_masks:
+                raise checker.error(f'{field!r} of image {image["id"]} is no list')
+    checker.check_references(data)
+    if not with_masks:
+        for annotation in data['annotations']:
             annotation.pop('segmentation', None)
     return data
-
-
-def _unique_ids(data: dict, section: str, ann_file: str | PathLike) -> set[int]:
-    ids = set()
-    for index, record in enumerate(data[section]):
-        if not isinstance(record['id'], int):
-            raise not_lvis(ann_file, f"'id' of number {index} of its {section!r} is no integer")
-        if record['id'] in ids:
-            raise not_lvis(ann_file, f'its {section!r} have the id {record["id"]} twice')
-        ids.add(record['id'])
-    return ids

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
+from .arguments import check_iou_type, check_positive_int
 from .detections import Detections
 from .grouped_result import AREAS, IOU_THRS
 
@@ -38,11 +39,11 @@ def precision_by_category(images: Mapping[int, dict],
         (10, 101, C, 4); see :class:`.grouped_result.GroupedResult`.
 
     Raises:
-        ValueError: if ``chunk_size`` is out of range.
+        ValueError: if ``iou_type`` is unknown, or ``max_dets`` or ``chunk_size`` out of range.
     """
-    if not isinstance(chunk_size, int) or chunk_size < 1:
-        raise ValueError(f'precision_by_category(chunk_size=) expects a positive int, '
-                         f'got {chunk_size}.')
+    check_iou_type(iou_type, 'precision_by_category(iou_type=)')
+    check_positive_int(max_dets, 'precision_by_category(max_dets=)')
+    check_positive_int(chunk_size, 'precision_by_category(chunk_size=)')
     category_ids = np.array([category['id'] for category in categories], dtype=np.int64)
     by_category = {}
     for gt in ground_truth:

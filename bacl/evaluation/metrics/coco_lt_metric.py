@@ -3,7 +3,7 @@ import logging
 from collections.abc import Sequence
 
 from bacl.annotations.coco import count_coco_classes, read_coco_annotations
-from bacl.datasets.coco_lt import GROUP_THRESHOLDS, lt_groups
+from bacl.datasets.coco_lt import GROUP_THRESHOLDS, check_group_thresholds, lt_groups
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
@@ -26,10 +26,15 @@ class CocoLTMetric(GroupedAPMetric):
     that AP is the mean of the groups, weighted by their number of categories. (mmdet's CocoMetric
     has AP at 100 detections, but the AP of a class at 1000.)
 
+    Each rank parses ``train_ann_file`` when it is built, which for that time takes about five times
+    the file's size in memory.
+
     Args:
         *args: of :class:`.grouped_ap_metric.GroupedAPMetric`: ``ann_file``, ``metric``.
-        train_ann_file: path of the training annotations, whose instances are counted. It has the
-            same categories as ``ann_file``, in the same order.
+        train_ann_file: path of the training annotations. The groups follow from their number, which
+            a stored 'instance_count' must not contradict; see
+            :func:`bacl.annotations.count_classes`. The file has the same categories as
+            ``ann_file``, in the same order.
         group_thresholds: the smallest numbers of training instances in groups 2, 3, ...; see
             :func:`bacl.datasets.coco_lt.lt_groups`.
         max_dets: largest number of detections of one image and category.
@@ -37,8 +42,8 @@ class CocoLTMetric(GroupedAPMetric):
 
     Raises:
         FileNotFoundError: if one of the files is missing.
-        ValueError: if one of the files is not COCO, if they differ in their categories, or if an
-            argument is out of range.
+        ValueError: if one of the files is not COCO, if they differ in their categories, if
+            counts in ``train_ann_file`` contradict it, or if an argument is out of range.
 
     Reference:
         Wang et al., "The Devil is in Classification: A Simple Framework for Long-tail Instance
@@ -52,13 +57,11 @@ class CocoLTMetric(GroupedAPMetric):
                  group_thresholds: Sequence[int] = GROUP_THRESHOLDS, max_dets: int = 100,
                  **kwargs) -> None:
         super().__init__(*args, max_dets=max_dets, **kwargs)
-        thresholds = list(group_thresholds)
-        if not thresholds or thresholds != sorted(set(thresholds)) or thresholds[0] < 1:
-            raise ValueError('CocoLTMetric(group_thresholds=) expects increasing numbers above 0, '
-                             f'got {group_thresholds}.')
+        thresholds = check_group_thresholds(group_thresholds, 'CocoLTMetric')
         train = read_coco_annotations(train_ann_file, backend_args=kwargs.get('backend_args'))
         self._check_categories(train['categories'], train_ann_file)
-        groups = lt_groups(count_coco_classes(train).instance_count, thresholds)
+        groups = lt_groups(count_coco_classes(train, train_ann_file).instance_count,
+                           thresholds)
         self.groups = [str(group) for group in groups]
         self.group_names = [str(group + 1) for group in range(len(thresholds) + 1)]
         self._warn_of_empty_groups()

@@ -11,7 +11,8 @@ from mmengine.fileio import dump, get_local_path
 from mmengine.logging import print_log
 
 from ..functional import Detections, GroupedResult
-from ..functional.detections import IOU_TYPES, as_mask_array, mask_areas
+from ..functional.arguments import IOU_TYPES, check_positive_int
+from ..functional.detections import as_mask_array, mask_areas
 
 
 class GroupedAPMetric(BaseMetric):
@@ -60,9 +61,7 @@ class GroupedAPMetric(BaseMetric):
         if not self.metrics or not set(self.metrics) <= set(IOU_TYPES):
             raise ValueError(f'{type(self).__name__}(metric=) expects some of {IOU_TYPES}, '
                              f'got {metric}.')
-        if not isinstance(max_dets, int) or max_dets < 1:
-            raise ValueError(
-                f'{type(self).__name__}(max_dets=) expects a positive int, got {max_dets}.')
+        check_positive_int(max_dets, f'{type(self).__name__}(max_dets=)')
         self.max_dets = max_dets
         self.classwise = classwise
         self.outfile_prefix = outfile_prefix

@@ -15,14 +15,16 @@ class ClassFrequency(PerClassCount):
 
     The counts come from, in this order:
 
-    1. the config: ``counts`` or ``ann_file``;
-    2. the training dataset:
-       :class:`~bacl.engine.hooks.LongTermIndicatorHook` sets them before training;
-    3. the checkpoint: a trained model needs no dataset.
+    1. ``counts`` of the config; they stay also where dataset or checkpoint contradict them;
+    2. ``ann_file`` of the config, read by :class:`~bacl.engine.hooks.LongTermIndicatorHook` before
+       training, or on first use if nothing else gave counts;
+    3. the training dataset, through the same hook. Its ``class_counts()`` are those of its
+       annotation file; a dataset without is counted by its samples, without crowds and without
+       what its filters leave out;
+    4. the checkpoint: a trained model needs neither file nor dataset.
 
-    Counts of the config stay also where dataset or checkpoint contradict them; those of the dataset
-    replace a checkpoint's. Nothing is observed, so :meth:`observe` is no collective operation here,
-    and :meth:`reset` keeps the counts.
+    Nothing is observed, so :meth:`observe` is no collective operation here, and :meth:`reset` keeps
+    the counts.
 
     Log-ratio (Eq. 7) of counts clamped at 1 from below; strength (Eq. 12) is the count divided by
     the largest one. A class that the dataset lacks has count 0 and strength 0.
@@ -34,8 +36,8 @@ class ClassFrequency(PerClassCount):
             label order. LVIS files bring their counts; otherwise annotations are counted.
 
     Attributes:
-        is_configured: whether the config gave the counts.
-        has_counts: False until one of the three gave them.
+        is_configured: whether the config has the counts themselves.
+        has_counts: False until one of the four gave them.
 
     Raises:
         ValueError: if ``counts`` and ``ann_file`` are both given, or the counts are not C whole
@@ -54,8 +56,7 @@ class ClassFrequency(PerClassCount):
         if counts is not None and ann_file is not None:
             raise ValueError(f'{type(self).__name__}(counts=, ann_file=) expects one of them, got '
                              'both. Leave one out.')
-        if ann_file is not None:
-            counts = getattr(read_class_counts(ann_file), self.count_name)
+        self.ann_file = ann_file
         self.is_configured = counts is not None
         # In Python, not a buffer: asking a device in every step would be a host synchronisation.
         self.has_counts = False
@@ -82,6 +83,15 @@ class ClassFrequency(PerClassCount):
         self.counts.copy_(counts)
         self.has_counts = True
 
+    def read_counts(self) -> None:
+        """Take the counts from ``ann_file``.
+
+        Raises:
+            FileNotFoundError: if it does not exist.
+            ValueError: if it is no annotation file, or has another number of categories.
+        """
+        self.set_counts(getattr(read_class_counts(self.ann_file), self.count_name))
+
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         # Checkpoints of stage 1 have no counts, others may have those of another dataset.
         if self.is_configured:
@@ -94,6 +104,8 @@ class ClassFrequency(PerClassCount):
 
     def value(self) -> Tensor:
         """(C,), the counts."""
+        if not self.has_counts and self.ann_file is not None:
+            self.read_counts()
         if not self.has_counts:
             raise RuntimeError(
                 f'{type(self).__name__} has no counts. Set counts=[...] or ann_file=... in its '

@@ -138,6 +138,9 @@ class FCBL(ObjectnessLoss):
         self.prob_thr = self.check('prob_thr', prob_thr, 'a number in [0, 1] or None',
                                    lambda v: v is None or 0 <= v <= 1)
         self.above_true = above_true
+        if with_weight and prob_thr is None and not above_true:
+            raise ValueError('FCBL(prob_thr=None, above_true=False) leaves no criterion for the '
+                             'weights of Eq. (9). Set one of them, or with_weight=False.')
         self.with_margin = with_margin
         self.with_weight = with_weight
         self.reweighting = with_weight

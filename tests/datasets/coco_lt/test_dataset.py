@@ -96,6 +96,24 @@ def test_counts_and_groups_that_the_file_lacks_follow_from_its_annotations(data_
     assert counts.group[[0, 79]].tolist() == ['1', '2']
 
 
+def test_groups_follow_other_thresholds(ann_file):
+    counts = build(ann_file, group_thresholds=(1, 2, 20, 21, 22)).class_counts()
+    assert counts.group[[0, 1, 3, 79]].tolist() == ['3', '2', '1', '4']
+
+
+def test_thresholds_that_do_not_increase_are_refused(ann_file):
+    with pytest.raises(ValueError, match=r'CocoLTDataset\(group_thresholds=\) expects increasing'):
+        build(ann_file, group_thresholds=(400, 20))
+
+
+def test_counts_left_over_from_a_larger_file_are_refused(ann_file):
+    def drop_last(data):
+        assert data['annotations'].pop()['image_id'] in (2, 3)
+
+    with pytest.raises(ValueError, match=r"coco_lt_train2017\.json has the '\w+_count' \d+ of '"):
+        build(changed(ann_file, drop_last))
+
+
 def test_contradicting_classes_are_refused(ann_file):
     with pytest.raises(ValueError, match=r'CocoLTDataset\(metainfo=\) expects the 80 classes of'):
         build(ann_file, metainfo=dict(classes=CLASSES[::-1]))

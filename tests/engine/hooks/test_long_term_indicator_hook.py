@@ -113,6 +113,14 @@ def test_counts_of_the_config_win_over_those_of_the_dataset():
     assert model.indicator.value().tolist() == [3, 2, 1]
 
 
+def test_counts_of_the_annotation_file_win_over_dataset_and_checkpoint(make_lvis):
+    ann_file = make_lvis('v1') / 'annotations' / 'lvis_v1_train.json'
+    model = static_loss(type='ImageFrequency', ann_file=str(ann_file))
+    model.load_state_dict(static_loss(type='ImageFrequency', counts=[3, 2, 1]).state_dict())
+    LongTermIndicatorHook().before_train(runner(model, CountedDataset()))
+    assert model.indicator.value().tolist() == [2, 4, 1]
+
+
 def test_counts_of_the_dataset_win_over_those_of_a_checkpoint():
     model = static_loss(type='ImageFrequency')
     model.load_state_dict(static_loss(type='ImageFrequency', counts=[3, 2, 1]).state_dict())

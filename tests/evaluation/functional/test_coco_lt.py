@@ -121,6 +121,22 @@ def test_impossible_detections_are_named(changed, text):
         evaluate(ONE_IMAGE, DETECTIONS + [{**DETECTIONS[0], **changed}])
 
 
+@pytest.mark.parametrize('argument, value, text', [
+    ('max_dets', 0, 'positive int, got 0'), ('max_dets', True, 'positive int, got True'),
+    ('max_dets', 1.5, r'positive int, got 1\.5'), ('chunk_size', 0, 'positive int, got 0'),
+    ('groups', ['1', '2'], 'one group for each of the 3 categories, got 2'),
+])
+def test_arguments_out_of_range_are_refused(argument, value, text):
+    with pytest.raises(ValueError, match=rf'\({argument}=\) expects (a )?{text}'):
+        evaluate(ONE_IMAGE, DETECTIONS, **{argument: value})
+
+
+def test_unknown_kind_of_region_is_refused():
+    detections = Detections.from_records(DETECTIONS)
+    with pytest.raises(ValueError, match=r"\(iou_type=\) expects one of .*, got keypoints"):
+        evaluate_coco_lt_detections(ONE_IMAGE, detections, ['1'] * 3, ('1', ), 'keypoints')
+
+
 def test_masks_are_read_only_if_needed(make_coco, write_json):
     data, _ = make_coco(0)
     path = write_json(data)

@@ -33,10 +33,11 @@ def data_set(make_coco, write_json):
 
 
 def train_of(data):
-    """Training annotations of the same categories, which say how many instances there are."""
-    categories = [{**category, 'instance_count': count}
-                  for category, count in zip(data['categories'], TRAIN_INSTANCES, strict=True)]
-    return {'images': [], 'annotations': [], 'categories': categories}
+    """Training annotations of the same categories, as many as :data:`TRAIN_INSTANCES` says."""
+    annotations = [{'image_id': 1, 'category_id': category['id']}
+                   for category, count in zip(data['categories'], TRAIN_INSTANCES, strict=True)
+                   for _ in range(count)]
+    return {'images': [{'id': 1}], 'annotations': annotations, 'categories': data['categories']}
 
 
 def to_samples(data, records):
@@ -115,21 +116,26 @@ def test_ap_is_the_mean_of_the_groups_weighted_by_their_categories(data_set, cap
     assert f'mean of AP1, AP2, AP3, AP4 over their 2 + 2 + 2 + 1 categories: {weighted:.4f}' in text
 
 
-def test_instances_are_counted_where_the_training_file_does_not_say_how_many(data_set, write_json):
-    _, _, data, _ = data_set
-    train = train_of(data)
-    for category in train['categories']:
-        del category['instance_count']
-    train['images'] = [{'id': 1}]
-    # 0, 1, ..., 6 instances
-    train['annotations'] = [{'image_id': 1, 'category_id': category['id']}
-                            for number, category in enumerate(data['categories'])
-                            for _ in range(number)]
+def test_groups_follow_the_number_of_training_annotations(data_set):
     metric = METRICS.build(dict(type='CocoLTMetric', ann_file=str(data_set[0]),
-                                train_ann_file=str(write_json(train, 'counted.json')),
-                                group_thresholds=(1, 5)))
-    assert metric.groups == ['1', '2', '2', '2', '2', '3', '3']
+                                train_ann_file=str(data_set[1]), group_thresholds=(20, 8000)))
+    assert metric.groups == ['1', '2', '2', '2', '2', '3', '1']
     assert metric.group_names == ['1', '2', '3']
+
+
+def test_stored_count_that_contradicts_the_training_annotations_is_refused(data_set, write_json):
+    path, _, data, _ = data_set
+    train = copy.deepcopy(train_of(data))
+    for category, count in zip(train['categories'], TRAIN_INSTANCES, strict=True):
+        category['instance_count'] = count
+    right, wrong = write_json(train, 'right.json'), copy.deepcopy(train)
+    wrong['annotations'].pop(0)
+    config = dict(type='CocoLTMetric', ann_file=str(path))
+    assert METRICS.build(dict(config, train_ann_file=str(right))).groups == GROUPS.astype(str).tolist()
+    name = train['categories'][0]['name']
+    with pytest.raises(ValueError, match=rf"wrong\.json has the 'instance_count' 19 of '{name}', "
+                       'but its annotations make it 18'):
+        METRICS.build(dict(config, train_ann_file=str(write_json(wrong, 'wrong.json'))))
 
 
 def test_group_without_classes_is_nan_and_warned_of(data_set, caplog):
@@ -181,7 +187,8 @@ def test_classwise_names_category_and_group(data_set, caplog):
 ])
 def test_training_file_with_other_categories_is_refused(data_set, write_json, change, found):
     path, _, data, _ = data_set
-    train = train_of(data)
+    train = {**train_of(data), 'images': [], 'annotations': []}
+    train['categories'] = copy.deepcopy(train['categories'])
     change(train['categories'])
     with pytest.raises(ValueError, match=rf'\(train_ann_file=\) expects the 7 .*({found}).*other'):
         METRICS.build(dict(type='CocoLTMetric', ann_file=str(path),

@@ -31,7 +31,7 @@ def test_annotations_are_counted_where_the_file_has_no_counts(ann_file):
 
 def test_annotation_file_of_another_number_of_classes_is_refused(ann_file):
     with pytest.raises(ValueError, match='expects 4 whole numbers'):
-        ImageFrequency(4, ann_file=ann_file)
+        ImageFrequency(4, ann_file=ann_file).value()
 
 
 @both
@@ -84,6 +84,15 @@ def test_counts_of_the_config_win_over_those_of_a_checkpoint(indicator_type):
     indicator = indicator_type(3, counts=COUNTS)
     indicator.load_state_dict(indicator_type(3, counts=[7, 8, 9]).state_dict())
     assert indicator.value().tolist() == COUNTS
+
+
+@both
+def test_a_trained_model_does_not_need_its_annotation_file(indicator_type):
+    indicator = indicator_type(3, ann_file='gone.json')
+    indicator.load_state_dict(indicator_type(3, counts=COUNTS).state_dict())
+    assert indicator.value().tolist() == COUNTS
+    with pytest.raises(FileNotFoundError, match='gone.json'):
+        indicator_type(3, ann_file='gone.json').value()
 
 
 def test_larger_counts_are_larger_strengths_and_all_zero_is_no_strength():

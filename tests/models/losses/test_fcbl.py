@@ -243,6 +243,12 @@ def test_half_precision_keeps_indicator_in_float64_and_loss_finite(dtype):
     assert loss.indicator.score_sum.isfinite().all()
 
 
+def test_weights_without_a_criterion_are_refused():
+    with pytest.raises(ValueError, match=r'FCBL\(prob_thr=None, above_true=False\)'):
+        FCBL(3, prob_thr=None, above_true=False)
+    FCBL(3, prob_thr=None, above_true=False, with_weight=False)
+
+
 @pytest.mark.parametrize('kwargs, name', [
     (dict(alpha=-0.1), 'alpha='), (dict(prob_thr=1.5), 'prob_thr=')])
 def test_arguments_out_of_range_are_named(kwargs, name):

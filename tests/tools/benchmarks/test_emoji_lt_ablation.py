@@ -114,10 +114,25 @@ def test_table_shows_mean_spread_and_the_gain_of_paired_seeds(ablation):
     table = dict(table='III', title='t', rows=[dict(row='MG', emoji_lt='m', paper=[1.0, 2.0])])
     results = {(ablation.BASELINE, 0): result(0.10), (ablation.BASELINE, 1): result(0.20),
                ('m', 0): result(0.12, APf=None), ('m', 1): result(0.22)}
-    row = ablation.format_table(table, results, [0, 1]).splitlines()[-1]
+    row = ablation.format_table(table, results).splitlines()[-1]
     # The seeds differ by 10 points, but the gain is 2 in both.
     assert row == ('| MG | 17.0 ± 7.1 | 8.5 ± 3.5 | 17.0 ± 7.1 | n/a | +2.0 ± 0.0 | +1.0 ± 0.0 '
                    '| 1.0 / 2.0 |')
+
+
+def test_incomplete_rows_say_so_and_unmeasured_ones_are_left_out(ablation):
+    table = dict(table='III', title='t', rows=[dict(row='MG', emoji_lt='m'),
+                                               dict(row='WT', emoji_lt='w')])
+    results = {(ablation.BASELINE, 0): result(0.1), (ablation.BASELINE, 1): result(0.2),
+               ('m', 1): result(0.22), ('m', 7): result(0.9)}
+    (row,) = ablation.format_table(table, results).splitlines()[4:]
+    assert row.startswith('| MG (seeds [1]) | 22.0 | 11.0 |') and '| +2.0 | +1.0 | – |' in row
+    assert ablation.format_table(table, {}).count('|---') > 0
+
+
+def test_report_begins_with_the_baseline_and_its_numbers_of_the_paper(ablation):
+    text = ablation.format_report([], {(ablation.BASELINE, 0): result(0.1)})
+    assert '| 10.0 | 5.0 | 10.0 | 10.0 | +0.0 | +0.0 | 23.9 / 6.7 / 23.8 / 31.0 |' in text
 
 
 def test_csv_has_one_line_per_run(ablation, tmp_path):
@@ -127,6 +142,9 @@ def test_csv_has_one_line_per_run(ablation, tmp_path):
     assert rows[0] == dict(config='a', seed='0', AP='12.3457', APr='', APc='12.3457',
                            APf='12.3457')
     assert [(row['config'], row['seed']) for row in rows] == [('a', '0'), ('b', '1')]
+    assert ablation.read_csv(path)['b', 1] == result(0.5)
+    assert ablation.read_csv(path)['a', 0]['APr'] is None
+    assert ablation.read_csv(tmp_path / 'none.csv') == {}
 
 
 def test_number_of_jobs_is_checked(ablation, capsys):
