@@ -42,7 +42,7 @@ def test_contradicting_count_of_a_coco_file_is_refused(tmp_path, field, counted,
     categories = [{**CATEGORIES[0], **groups}, {**CATEGORIES[1], **groups, field: 8}]
     path = write(tmp_path / 'a.json', categories=categories, annotations=ANNOTATIONS)
     with pytest.raises(ValueError, match=rf"a\.json has the '{field}' 8 of 'acorn', but its "
-                       rf"annotations make it {counted}\. Build the file again or remove '{field}'"):
+                       rf"annotations make it {counted}\. Build .* again or remove '{field}'"):
         read_class_counts(path)
 
 

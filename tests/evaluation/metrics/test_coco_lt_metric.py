@@ -131,7 +131,8 @@ def test_stored_count_that_contradicts_the_training_annotations_is_refused(data_
     right, wrong = write_json(train, 'right.json'), copy.deepcopy(train)
     wrong['annotations'].pop(0)
     config = dict(type='CocoLTMetric', ann_file=str(path))
-    assert METRICS.build(dict(config, train_ann_file=str(right))).groups == GROUPS.astype(str).tolist()
+    metric = METRICS.build(dict(config, train_ann_file=str(right)))
+    assert metric.groups == GROUPS.astype(str).tolist()
     name = train['categories'][0]['name']
     with pytest.raises(ValueError, match=rf"wrong\.json has the 'instance_count' 19 of '{name}', "
                        'but its annotations make it 18'):
