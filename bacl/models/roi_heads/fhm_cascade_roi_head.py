@@ -4,11 +4,12 @@ from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
 from torch import Tensor
 
+from .early_stop_nms import EarlyStopNMSMixin
 from .fhm_roi_head import FeatureHallucinationMixin
 
 
 @MODELS.register_module()
-class FHMCascadeRoIHead(FeatureHallucinationMixin, CascadeRoIHead):
+class FHMCascadeRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, CascadeRoIHead):
     """mmdet's ``CascadeRoIHead`` with a feature hallucination module per stage.
 
     The paper reports Cascade R-CNN without saying how the method extends to three classifiers, and
@@ -29,7 +30,8 @@ class FHMCascadeRoIHead(FeatureHallucinationMixin, CascadeRoIHead):
     has not a single RoI; see :class:`~bacl.models.losses.FCBL`.
 
     Refinement between stages, the mean of the stages' logits at test time and masks are the
-    host's; see :class:`FeatureHallucinationMixin` for a step.
+    host's; see :class:`FeatureHallucinationMixin` for a step. The NMS at test time stops early; see
+    :class:`EarlyStopNMSMixin`.
 
     Args:
         hallucinator: config of the :class:`FeatureHallucinator`, the same for every stage; None

@@ -12,6 +12,7 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
 from .classifier_taps import classifier_inputs, extra_loss_samples
+from .early_stop_nms import EarlyStopNMSMixin
 
 
 @contextmanager
@@ -127,8 +128,10 @@ class FeatureHallucinationMixin(ABC):
 
 
 @MODELS.register_module()
-class FHMRoIHead(FeatureHallucinationMixin, StandardRoIHead):
+class FHMRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, StandardRoIHead):
     """mmdet's ``StandardRoIHead`` with the feature hallucination module.
+
+    At test time its NMS stops early; see :class:`EarlyStopNMSMixin`.
 
     Works with any box head that has ``fc_cls`` and a loss with a long-term indicator, such as
     ``Shared2FCBBoxHead`` with ``FCBL``; see :class:`FeatureHallucinationMixin`.
