@@ -27,8 +27,8 @@ def multiclass_nms(boxes: Tensor, scores: Tensor, score_thr: float, iou_threshol
     Candidates with the score of the K-th are all taken, so that ties are not cut.
 
     Boxes of different classes are told apart by their class, not by an offset to their
-    coordinates, which would cost precision. The overlap is intersection over union in the precision
-    of the boxes, that of two boxes without area is undefined and suppresses nothing.
+    coordinates, which would cost precision. The overlap is intersection over union, computed in
+    float32 at least; that of two boxes without area is undefined and suppresses nothing.
 
     Args:
         boxes: (R, 4) of all classes, or (R, C * 4) with one box per class: x1, y1, x2, y2, pixels.
@@ -91,6 +91,8 @@ def suppress(boxes: Tensor, labels: Tensor, iou_threshold: float) -> Tensor:
     Returns:
         Positions of the kept boxes, rising.
     """
+    # The area of a box of 256 x 256 pixels is beyond half precision.
+    boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
     by_class = labels.argsort(stable=True)
     count = labels.bincount()
     if int(count.square().sum()) <= MAX_PAIRS:

@@ -53,9 +53,9 @@ def assert_same(actual, expected):
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**16), num_rois=st.integers(0, 12), num_classes=st.integers(1, 5),
        per_class=st.booleans(), levels=st.sampled_from([None, 1, 3]),
-       score_thr=st.sampled_from([0.0, 1e-4, 0.05, 0.5]),
+       score_thr=st.sampled_from([-1.0, 0.0, 1e-4, 0.05, 0.5]),
        iou_threshold=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
-       max_per_img=st.sampled_from([-1, 1, 3, 1000]), class_agnostic=st.booleans())
+       max_per_img=st.sampled_from([-1, 0, 1, 3, 1000]), class_agnostic=st.booleans())
 def test_equals_the_definition(seed, num_rois, num_classes, per_class, levels, score_thr,
                                iou_threshold, max_per_img, class_agnostic):
     boxes, scores = random_input(seed, num_rois, num_classes, per_class, levels)
@@ -115,3 +115,13 @@ def test_not_a_number_is_no_candidate():
     scores = torch.tensor([[math.nan, 0.5], [0.4, math.nan]])
     boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]] * 2)
     assert multiclass_nms(boxes, scores, 0.0, 0.5)[1].tolist() == [0.5, pytest.approx(0.4)]
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('max_pairs', [0, 2**22])
+def test_large_boxes_in_half_precision_suppress_each_other(dtype, max_pairs, monkeypatch):
+    monkeypatch.setattr(module, 'MAX_PAIRS', max_pairs)
+    boxes = torch.tensor([[0, 0, 400, 304], [0, 0, 400, 304], [2, 0, 402, 304]], dtype=dtype)
+    scores = torch.tensor([[0.5], [0.75], [0.25]], dtype=dtype)
+    kept, kept_scores, _, rows = multiclass_nms(boxes, scores, 0.0, 0.5)
+    assert rows.tolist() == [1] and kept.dtype == kept_scores.dtype == dtype

@@ -41,6 +41,7 @@ COLLECTION = {
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
             'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke'}
 
+
 def mean_result(config: str | None, results: Results) -> list[str] | None:
     """Return the means over the seeds, in percent as text; None if nothing was measured."""
     runs = [result for (name, _), result in results.items() if name == config]

@@ -18,9 +18,11 @@ class EarlyStopNMSMixin:
     """Predicts boxes as the host RoI head does, with :func:`bacl.ops.multiclass_nms`.
 
     The host decodes boxes and scores; only the last step, mmdet's ``multiclass_nms``, is replaced,
-    by the settings of the host's ``test_cfg``. The detections are the same, but for the order of
-    candidates of equal score, which mmdet leaves open. Another NMS than ``type='nms'``, such as
-    ``soft_nms``, changes scores, so all candidates matter: the host does it, and the log says so.
+    by the settings of the host's ``test_cfg``. The detections are the same, except among candidates
+    of equal score, whose order mmdet leaves open, and for overlaps within a rounding error of the
+    threshold: mmdet tells classes apart by an offset to the coordinates, which with 1,203 classes
+    rounds them to an eighth of a pixel. Another NMS than ``type='nms'``, such as ``soft_nms``,
+    changes scores, so all candidates matter: the host does it, and the log says so.
     """
 
     def predict_bbox(self, x: tuple[Tensor], batch_img_metas: list[dict],
@@ -35,11 +37,11 @@ class EarlyStopNMSMixin:
         return [detect(image, rcnn_test_cfg) for image in candidates]
 
 
-def can_stop_early(nms_cfg: ConfigType) -> bool:
+def can_stop_early(nms_cfg: ConfigType | None) -> bool:
     """Whether an NMS is plain greedy NMS; if not, the log says once that mmdet's is used."""
-    if nms_cfg.get('type', 'nms') == 'nms' and set(nms_cfg) <= KNOWN_NMS_KEYS:
+    if nms_cfg and nms_cfg.get('type', 'nms') == 'nms' and set(nms_cfg) <= KNOWN_NMS_KEYS:
         return True
-    warn_once(f'NMS does not stop early with {dict(nms_cfg)}: mmdet computes it.')
+    warn_once(f'NMS does not stop early with nms={nms_cfg}: mmdet computes it.')
     return False
 
 

@@ -1,6 +1,6 @@
-# What Cascade R-CNN changes in Faster R-CNN (mmdet's settings; the number of training proposals stays
-# that of the paper's Faster R-CNN: 1,000 for the baseline, 2,000 for BACL). To be used with a config
-# of Faster R-CNN: its box head, once per stage, with the differences in cascade_box_heads.
+# What Cascade R-CNN changes in Faster R-CNN (mmdet's settings; the number of training proposals
+# stays that of the paper's Faster R-CNN: 1,000 for the baseline, 2,000 for BACL). To be used with a
+# config of Faster R-CNN: its box head, once per stage, with the differences in cascade_box_heads.
 cascade = dict(
     rpn_head=dict(loss_bbox=dict(type='SmoothL1Loss', beta=1.0 / 9.0)),
     roi_head=dict(num_stages=3, stage_loss_weights=[1, 0.5, 0.25]),

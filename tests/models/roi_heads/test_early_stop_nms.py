@@ -63,8 +63,11 @@ def test_detections_are_those_of_mmdet(name, test_cfg):
     assert_same(predict(own), expected)
 
 
-def test_another_nms_is_left_to_mmdet_and_said_once(monkeypatch):
-    host, own = roi_heads('faster-rcnn_r50_fpn', nms=dict(type='soft_nms', iou_threshold=0.5))
+@pytest.mark.parametrize(('nms', 'name'), [
+    (dict(type='soft_nms', iou_threshold=0.5), 'soft_nms'), (None, 'None'),
+    (dict(type='nms', iou_threshold=0.5, offset=1), 'offset')])
+def test_another_nms_is_left_to_mmdet_and_said_once(nms, name, monkeypatch):
+    host, own = roi_heads('faster-rcnn_r50_fpn', nms=nms)
     messages = []
     monkeypatch.setattr(early_stop_nms, 'print_log',
                         lambda message, logger, level: messages.append((message, level)))
@@ -73,4 +76,4 @@ def test_another_nms_is_left_to_mmdet_and_said_once(monkeypatch):
     for _ in range(2):
         assert own.predict_bbox((), [], [], own.test_cfg) == ['of mmdet']
     ((message, level),) = messages
-    assert 'soft_nms' in message and level == logging.WARNING
+    assert name in message and level == logging.WARNING
