@@ -86,11 +86,6 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def log_interval(preset: str) -> str:
-    """Return the config option that sets how often progress is shown."""
-    return f'default_hooks.logger.interval={LOG_INTERVAL[preset]}'
-
-
 def draw(preset: str, predictions: dict[str, Path], out: Path, state: State, digest: str,
          log_dir: Path) -> None:
     """Draw a handful of validation images with ground truth and detections side by side."""
