@@ -1,6 +1,8 @@
 """Long-tailed datasets and their transforms."""
 from .coco_lt import CocoLTDataset
 from .lvis import LongTailLVISV05Dataset, LongTailLVISV1Dataset
-from .transforms import DropEmptyGT
+from .transforms import ContiguousRandomFlip, CroppedCopyPaste, DropEmptyGT, LoadCroppedMasks
 
-__all__ = ['CocoLTDataset', 'DropEmptyGT', 'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset']
+__all__ = [
+    'CocoLTDataset', 'ContiguousRandomFlip', 'CroppedCopyPaste', 'DropEmptyGT', 'LoadCroppedMasks',
+    'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset']

@@ -1,6 +1,6 @@
 """Every config as a file: it reads back, and what it names exists and fits together."""
 from mmcv.transforms import Compose
-from mmdet.registry import DATASETS, HOOKS, METRICS
+from mmdet.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
 from mmengine.config import Config, config
 
 
@@ -46,8 +46,9 @@ def test_evaluator_counts_what_the_model_returns(cfg):
 
 def test_images_have_masks_where_something_needs_them(cfg, innermost):
     outermost = cfg.train_dataloader.dataset
-    load, = [t for t in innermost(outermost).pipeline if t.type == 'LoadAnnotations']
-    pastes = any(t.type == 'CopyPaste' for t in outermost.pipeline)
+    load, = [TRANSFORMS.build(t) for t in innermost(outermost).pipeline
+             if t.type in ('LoadAnnotations', 'LoadCroppedMasks')]
+    pastes = any(t.type == 'CroppedCopyPaste' for t in outermost.pipeline)
     has_mask_head = 'mask_head' in cfg.model.roi_head
-    assert load.with_bbox and load.get('with_mask', False) == (pastes or has_mask_head)
+    assert load.with_bbox and load.with_mask == (pastes or has_mask_head)
     assert cfg.model.data_preprocessor.get('pad_mask', False) == has_mask_head

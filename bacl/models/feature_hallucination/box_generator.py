@@ -30,8 +30,8 @@ def jitter_boxes(gt_bboxes: Tensor, offsets: Tensor, img_shape: tuple[int, int])
     size = gt_bboxes[:, 2:] - gt_bboxes[:, :2]  # (G, 2)
     boxes = gt_bboxes[:, None] + offsets * size.repeat(1, 2)[:, None] / 6  # (G, K, 4)
     height, width = img_shape
-    upper = boxes.new_tensor([width - 1, height - 1, width - 1, height - 1])
-    return boxes.clamp(min=0).minimum(upper).flatten(0, 1)
+    x, y = boxes[..., 0::2].clamp(0, width - 1), boxes[..., 1::2].clamp(0, height - 1)
+    return torch.stack([x, y], dim=-1).view_as(boxes).flatten(0, 1)
 
 
 @MODELS.register_module()

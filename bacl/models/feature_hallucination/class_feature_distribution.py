@@ -1,36 +1,71 @@
 """Running mean and variance of the classifier's input features, per class (Eq. 11)."""
 import torch
-from mmengine.dist import all_reduce
+from bacl.ops import gather_rows, group_by_class, sum_groups
 from torch import Tensor, nn
 
 
 def batch_moments(feats: Tensor, labels: Tensor,
-                  num_classes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Per-class mean and unbiased variance of the features of one step, over all ranks.
+                  num_classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean and unbiased variance of the features of one step, per present class, over all ranks.
 
-    A collective operation (two sums): every rank calls it, also without features. The variance is
-    summed around the common mean, since the difference of two large sums would cancel.
+    A collective operation: every rank calls it, also without features. The variance is summed
+    around the mean, since the difference of two large sums would cancel.
 
     Args:
-        feats: (N, D).
+        feats: (N, D), floating point.
         labels: (N,), int64 in [0, C).
         num_classes: C.
 
     Returns:
-        count (C,), mean (C, D) and variance (C, D). The variance of a class with one sample is 0;
-        absent classes have zeros throughout.
+        Classes (K,), number of samples (K,), mean (K, D) and variance (K, D). The variance of a
+        class with one sample is 0. With several ranks or on a GPU there may be groups without
+        samples, of any class, with zeros throughout.
     """
-    num_feats = feats.size(1)
-    sums = feats.new_zeros(num_classes, num_feats + 1)
-    sums[:, :-1].index_add_(0, labels, feats)
-    sums[:, -1].index_add_(0, labels, torch.ones_like(labels, dtype=feats.dtype))
-    all_reduce(sums)
-    count = sums[:, -1]
-    mean = sums[:, :-1] / count.clamp(min=1)[:, None]
-    squares = feats.new_zeros(num_classes, num_feats)
-    squares.index_add_(0, labels, (feats - mean[labels]).square())
-    all_reduce(squares)
-    return count, mean, squares / (count - 1).clamp(min=1)[:, None]
+    classes, group = group_by_class(labels, num_classes)
+    classes = classes.clamp(max=num_classes - 1)  # of void groups
+    count = sum_groups(feats.new_ones(len(feats), 1), group, len(classes))
+    mean = sum_groups(feats, group, len(classes)).div_(count.clamp(min=1))
+    # index_select takes half the time of an index in brackets.
+    deviation = mean.index_select(0, group).sub_(feats)
+    squares = sum_groups(deviation.square_(), group, len(classes))
+    parts = gather_rows(classes, torch.cat([mean, squares, count], dim=1))
+    if len(parts) > 1:
+        classes, count, mean, squares = merge_moments(parts, num_classes)
+    return classes, count[:, 0], mean, squares.div_((count - 1).clamp(min=1))
+
+
+def merge_moments(parts: list[tuple[Tensor, Tensor]],
+                  num_classes: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Moments of samples of which those of several parts are known.
+
+    Args:
+        parts: classes (K_r,) of each part, each once, and rows (K_r, 2 D + 1): mean, squared
+            deviations from it, number of samples.
+        num_classes: C.
+
+    Returns:
+        Classes (K,), number of samples (K, 1), mean (K, D) and squared deviations from it (K, D).
+
+    Reference:
+        Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+        Variances", 1979.
+    """
+    classes, group = group_by_class(torch.cat([classes for classes, _ in parts]), num_classes)
+    groups = group.split([len(classes) for classes, _ in parts])
+    rows = [rows.split([(rows.size(1) - 1) // 2, (rows.size(1) - 1) // 2, 1], dim=1)
+            for _, rows in parts]
+    # Part after part, in which a class has one row each: the order of the additions, and with it
+    # the last bit, is the same on all ranks.
+    count = rows[0][2].new_zeros(len(classes), 1)
+    mean, squares = rows[0][0].new_zeros(2, len(classes), rows[0][0].size(1))
+    for group, (part_mean, _, part_count) in zip(groups, rows, strict=True):
+        count.index_add_(0, group, part_count)
+        mean.index_add_(0, group, part_mean * part_count)
+    mean.div_(count.clamp(min=1))
+    for group, (part_mean, part_squares, part_count) in zip(groups, rows, strict=True):
+        shift = part_mean - mean[group]
+        squares.index_add_(0, group, part_squares + part_count * shift.square())
+    return classes.clamp(max=num_classes - 1), count, mean, squares
 
 
 class ClassFeatureDistribution(nn.Module):
@@ -76,25 +111,29 @@ class ClassFeatureDistribution(nn.Module):
             feats: (N, D), inputs of the classifier; N may be 0.
             labels: (N,), int64 in [0, C).
         """
-        count, mean, var = batch_moments(feats.to(self.mean.dtype), labels, self.num_classes)
-        is_present = count > 0
+        classes, count, mean, var = batch_moments(feats.to(self.mean.dtype), labels,
+                                                  self.num_classes)
         # 0 leaves a class alone, 1 copies the moments of its first sight.
-        rate = torch.full_like(count, self.momentum).masked_fill(~self.is_known, 1) * is_present
-        self.mean.lerp_(mean, rate[:, None])
-        self.var.lerp_(var, rate[:, None])
-        self.is_known |= is_present
+        rate = torch.full_like(count, self.momentum).masked_fill_(~self.is_known[classes], 1)
+        rate.mul_(count > 0)
+        for state, new in ((self.mean, mean), (self.var, var)):
+            change = new.sub_(state.index_select(0, classes)).mul_(rate[:, None])
+            # Added, not copied: a class may have void groups besides its own.
+            state.index_add_(0, classes, change)
+        self.is_known |= torch.zeros_like(self.mean[:, 0]).index_add_(0, classes, count) > 0
 
-    def sample(self, labels: Tensor, noise: Tensor) -> Tensor:
+    def sample(self, classes: Tensor, noise: Tensor) -> Tensor:
         """Features drawn by the reparametrisation trick: ``mean + sqrt(var) * noise`` (Eq. 13).
 
         The paper multiplies by the symbol it calls variance; a draw from the distribution takes
         its root. Features may be negative although they follow a ReLU in the detector.
 
         Args:
-            labels: (P,), int64 in [0, C): classes with known moments.
-            noise: (P, D), standard normal.
+            classes: (K,), int64 in [0, C): with known moments.
+            noise: (K, m, D), standard normal.
 
         Returns:
-            (P, D).
+            (K, m, D), m features of each class.
         """
-        return self.mean[labels] + self.var[labels].sqrt() * noise
+        deviation = self.var.index_select(0, classes).sqrt_()
+        return torch.addcmul(self.mean.index_select(0, classes)[:, None], deviation[:, None], noise)

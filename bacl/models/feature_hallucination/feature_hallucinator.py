@@ -57,21 +57,25 @@ class FeatureHallucinator(nn.Module):
 
     @torch.no_grad()
     def hallucinate(self, strength: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw features of weak classes. A drawn class without statistics yields none.
+        """Draw features of weak classes. A drawn class without statistics yields void ones.
+
+        How many there are depends on no value, so no host waits for a GPU to count them.
 
         Args:
             strength: (C,), in [0, 1], of a long-term indicator.
 
         Returns:
-            Features (P, D) and labels (P,), P <= c * m. Ranks draw differently if their random
-            streams differ: mmengine's default seeds all ranks alike, this package's configs set
+            Features (P, D) and labels (P,), P = c * m; features with the label C are void and
+            must not count in a loss. Ranks draw differently if their random streams differ:
+            mmengine's default seeds all ranks alike, this package's configs set
             ``randomness=dict(seed=None, diff_rank_seed=True)``.
         """
         device = strength.device
         uniform = torch.rand(self.num_sampled_classes, dtype=strength.dtype, device=device)
         classes = sample_classes(class_probability(strength), uniform)
-        classes = classes[self.distribution.is_known[classes]]
-        labels = classes.repeat_interleave(self.num_features_per_class)
         mean = self.distribution.mean
-        noise = torch.randn(labels.numel(), mean.size(1), dtype=mean.dtype, device=device)
-        return self.distribution.sample(labels, noise), labels
+        noise = torch.randn(self.num_sampled_classes, self.num_features_per_class, mean.size(1),
+                            dtype=mean.dtype, device=device)
+        feats = self.distribution.sample(classes, noise)
+        labels = classes.masked_fill(~self.distribution.is_known[classes], self.num_classes)
+        return feats.flatten(0, 1), labels.repeat_interleave(self.num_features_per_class)

@@ -1,11 +1,11 @@
 """The confusion matrix as long-term indicator (Table II, last row)."""
 import torch
-import torch.nn.functional as F
+from bacl.ops import foreground_rows
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from .base import MIN_SCORE, LongTermIndicator
-from .class_sums import class_sums
+from .class_sums import add_class_sums
 
 
 @MODELS.register_module()
@@ -26,9 +26,19 @@ class ConfusionMatrix(LongTermIndicator):
     Nothing is forgotten: there is no decay. Order of the samples and their split into steps do not
     matter.
 
+    The sums take 8 C**2 bytes: 12 MB for LVIS v1, 1.4 GB for the 13,204 classes of V3Det.
+    ``dtype='float32'`` halves that. Every pair of classes is kept; what is lost are digits: an
+    entry is rounded to 24 bits in every step, and no longer grows once it is 2**24 times what a
+    step adds. The numbers of samples stay float64. An indicator with one number per class, such as
+    :class:`TruePositiveRate`, takes 8 C bytes and knows no pairs.
+
     Args:
         num_classes: C, > 0.
         hard: count predicted classes instead of summing scores.
+        dtype: of the sums, 'float64' or 'float32'.
+
+    Raises:
+        ValueError: if ``dtype`` is another.
 
     Reference:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Table II, Eq. (7), (12) and (14).
@@ -42,30 +52,35 @@ class ConfusionMatrix(LongTermIndicator):
         [[0.75, 0.25], [0.0, 0.0]]
     """
 
-    def __init__(self, num_classes: int, hard: bool = False) -> None:
+    def __init__(self, num_classes: int, hard: bool = False, dtype: str = 'float64') -> None:
         super().__init__(num_classes)
         self.hard = hard
-        self.register_buffer('score_sum',
-                             torch.zeros(num_classes, num_classes, dtype=torch.float64))
+        if dtype not in ('float64', 'float32'):
+            raise ValueError("ConfusionMatrix(dtype=) expects 'float64' or 'float32', "
+                             f'got {dtype!r}.')
+        self.register_buffer('score_sum', torch.zeros(num_classes, num_classes,
+                                                      dtype=getattr(torch, dtype)))
         self.register_buffer('num_samples', torch.zeros(num_classes, dtype=torch.float64))
 
     @torch.no_grad()
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
+        rows = foreground_rows(labels, self.num_classes)
+        if len(rows) < len(labels):
+            logits, labels = logits.index_select(0, rows), labels.index_select(0, rows)
         logits = logits[:, :self.num_classes]
+        # float32 at least: a softmax over 1,203 classes in half precision loses the tail.
+        dtype = torch.promote_types(logits.dtype, torch.float32)
         if self.hard:
-            scores = F.one_hot(logits.argmax(dim=1), self.num_classes)
+            scores = torch.zeros_like(logits, dtype=dtype)
+            scores.scatter_(1, logits.argmax(dim=1, keepdim=True), 1)
         else:
-            # float32 at least: a softmax over 1,203 classes in half precision loses the tail.
-            dtype = torch.promote_types(logits.dtype, torch.float32)
             scores = logits.softmax(dim=1, dtype=dtype)
-        score_sum, num_samples = class_sums(scores, labels, self.num_classes)
-        self.score_sum += score_sum
-        self.num_samples += num_samples
+        add_class_sums(self.score_sum, self.num_samples, scores, labels)
 
     def value(self) -> Tensor:
         """(C, C), row = true class, column = predicted class; rows sum to 1 or are 0."""
-        return self.score_sum / self.num_samples.clamp(min=1)[:, None]
+        return self.score_sum / self.num_samples.clamp(min=1)[:, None].to(self.score_sum.dtype)
 
     @torch.no_grad()
     def log_ratio(self, labels: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .class_sums import class_sums
+from .class_sums import add_class_sums
 from .per_class import PerClassCount
 
 
@@ -33,8 +33,9 @@ class CumulativeInstanceNumber(PerClassCount):
     @torch.no_grad()
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
-        no_values = logits[:, :0]
-        self.num_samples += class_sums(no_values, labels, self.num_classes)[1]
+        no_sums = self.num_samples.new_zeros(self.num_classes, 0)
+        no_values = self.num_samples.new_zeros(len(labels), 0)
+        add_class_sums(no_sums, self.num_samples, no_values, labels)
 
     def value(self) -> Tensor:
         """(C,), N."""

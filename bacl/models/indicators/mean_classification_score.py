@@ -3,7 +3,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .class_sums import class_sums
+from .class_sums import add_class_sums
 from .per_class import PerClassScore
 
 # The paper names no initial value; this is that of LOCE, which the indicator comes from. Equal
@@ -52,8 +52,9 @@ class MeanClassificationScore(PerClassScore):
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
         true_score = logits.gather(1, labels[:, None]).to(self.mean_score.dtype).sigmoid()
-        score_sum, num_samples = class_sums(true_score, labels, self.num_classes)
-        step_score = score_sum[:, 0] / num_samples.clamp(min=1)
+        score_sum, num_samples = self.mean_score.new_zeros(2, self.num_classes)
+        add_class_sums(score_sum[:, None], num_samples, true_score, labels)
+        step_score = score_sum / num_samples.clamp(min=1)
         moved = self.gamma * self.mean_score + (1 - self.gamma) * step_score
         self.mean_score.copy_(torch.where(num_samples > 0, moved, self.mean_score))
 

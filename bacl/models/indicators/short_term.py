@@ -23,8 +23,7 @@ def objectness_scores(cls_score: Tensor) -> Tensor:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Eq. (4) and (5).
     """
     prob = cls_score.sigmoid()
-    background = prob[:, -1:]
-    return torch.cat([prob[:, :-1] * (1 - background), background], dim=1)
+    return torch.cat([_foreground_scores(prob), prob[:, -1:]], dim=1)
 
 
 def short_term_indicator(cls_score: Tensor) -> Tensor:
@@ -41,4 +40,8 @@ def short_term_indicator(cls_score: Tensor) -> Tensor:
     Reference:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Section III-C.
     """
-    return objectness_scores(cls_score.detach())[:, :-1]
+    return _foreground_scores(cls_score.detach().sigmoid())
+
+
+def _foreground_scores(prob: Tensor) -> Tensor:
+    return prob[:, :-1] * (1 - prob[:, -1:])

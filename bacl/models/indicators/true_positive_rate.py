@@ -3,7 +3,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .class_sums import class_sums
+from .class_sums import add_class_sums
 from .per_class import PerClassScore
 
 
@@ -38,9 +38,8 @@ class TruePositiveRate(PerClassScore):
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
         is_correct = logits[:, :self.num_classes].argmax(dim=1) == labels
-        num_correct, num_samples = class_sums(is_correct[:, None], labels, self.num_classes)
-        self.num_correct += num_correct[:, 0]
-        self.num_samples += num_samples
+        add_class_sums(self.num_correct[:, None], self.num_samples,
+                       is_correct[:, None].to(self.num_correct.dtype), labels)
 
     def value(self) -> Tensor:
         """(C,), TPR, in [0, 1]."""

@@ -52,7 +52,7 @@ class LongTailLoss(nn.Module, ABC):
         return self.check('reduction', reduction, "'none', 'mean' or 'sum'",
                           lambda v: v in ('none', 'mean', 'sum'))
 
-    def reduce(self, loss: Tensor, weight: Tensor | None, avg_factor: float | None,
+    def reduce(self, loss: Tensor, weight: Tensor | None, avg_factor: float | Tensor | None,
                reduction_override: str | None) -> Tensor:
         """Weigh the samples, reduce, and scale by ``loss_weight``.
 
@@ -69,13 +69,15 @@ class LongTailLoss(nn.Module, ABC):
             ValueError: if the reduction is unknown.
         """
         reduction = self.check_reduction(reduction_override or self.reduction)
-        if weight is not None:
-            loss = loss * weight.to(loss.dtype)[:, None]
+        weight = None if weight is None else weight.to(loss.dtype)
+        if reduction == 'none':
+            return self.loss_weight * (loss if weight is None else loss * weight[:, None])
+        num_elements = loss.numel()
+        # Channels before samples: weighing the sums spares a pass over all elements.
+        loss = loss.sum() if weight is None else loss.sum(dim=1) @ weight
         if reduction == 'mean':
             # Not mmdet's helper: it adds an epsilon to the divisor, visible in the 8th digit.
-            loss = loss.sum() / (loss.numel() if avg_factor is None else avg_factor)
-        elif reduction == 'sum':
-            loss = loss.sum()
+            loss = loss / (num_elements if avg_factor is None else avg_factor)
         return self.loss_weight * loss
 
     def get_cls_channels(self, num_classes: int) -> int:

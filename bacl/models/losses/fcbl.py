@@ -5,6 +5,7 @@ the label C.
 """
 import torch
 import torch.nn.functional as F
+from bacl.ops import foreground_rows, group_by_class
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
 from torch import Tensor
@@ -12,8 +13,13 @@ from torch import Tensor
 from ..indicators import LongTermIndicator, short_term_indicator
 from .base import ObjectnessLoss, one_hot_targets
 
+# A logit at which sigmoid and loss of a negative, and so its gradient, are 0 in any precision, and
+# which no margin changes.
+NO_LOGIT = -1e30
 
-def balance_margin(indicator: LongTermIndicator, labels: Tensor, alpha: float) -> Tensor:
+
+def balance_margin(indicator: LongTermIndicator, labels: Tensor, alpha: float,
+                   dtype: torch.dtype | None = None) -> Tensor:
     """Margins added to the logits of the competing classes (Eq. 7).
 
     ``margin[n, j] = alpha * log(l_j / l_i)`` for a foreground sample of class i = labels[n] and a
@@ -24,14 +30,17 @@ def balance_margin(indicator: LongTermIndicator, labels: Tensor, alpha: float) -
         indicator: gives log(l_j / l_i).
         labels: (N,), int64 in [0, C].
         alpha: range of the margin, >= 0.
+        dtype: of the result; None is the indicator's.
 
     Returns:
-        (N, C + 1), without gradient, in the indicator's precision.
+        (N, C + 1), without gradient.
     """
-    is_background = labels == indicator.num_classes
-    margin = alpha * indicator.log_ratio(labels.clamp(max=indicator.num_classes - 1))
-    margin = margin.masked_fill(is_background[:, None], 0)
-    return F.pad(margin, (0, 1))
+    # A margin depends on the class alone, and there are fewer classes than samples.
+    classes, group = group_by_class(labels, indicator.num_classes)
+    is_background = classes == indicator.num_classes
+    margin = alpha * indicator.log_ratio(classes.clamp(max=indicator.num_classes - 1)).to(dtype)
+    margin = margin.masked_fill_(is_background[:, None], 0)
+    return F.pad(margin, (0, 1)).index_select(0, group)
 
 
 def balance_weight(cls_score: Tensor, labels: Tensor, prob_thr: float | None,
@@ -52,28 +61,33 @@ def balance_weight(cls_score: Tensor, labels: Tensor, prob_thr: float | None,
         (N, C + 1), bool.
     """
     prob = short_term_indicator(cls_score)  # (N, C)
-    num_classes = prob.size(1)
     labels = labels[:, None]
-    true_label = labels.clamp(max=num_classes - 1)
-    confusing = (labels == num_classes).expand_as(prob)
-    if above_true:
-        confusing = confusing | (prob >= prob.gather(1, true_label))
+    is_background = labels == prob.size(1)
+    true_label = labels.clamp(max=prob.size(1) - 1)
+    # One comparison: a class counts from the lower of the two thresholds on.
+    threshold = prob.gather(1, true_label) if above_true else torch.full_like(prob[:, :1], 2)
     if prob_thr is not None:
-        confusing = confusing | (prob >= prob_thr)
+        threshold = threshold.clamp(max=prob_thr)
+    confusing = prob >= threshold.masked_fill(is_background, -1)
     if not above_true:  # p_i >= p_i says it of the true class otherwise
-        confusing = confusing.scatter(1, true_label, True)
+        confusing.scatter_(1, true_label, True)
     return F.pad(confusing, (0, 1), value=True)
 
 
 def fcbl_loss(cls_score: Tensor, labels: Tensor, margin: Tensor | None = None,
-              active: Tensor | None = None) -> Tensor:
+              active: Tensor | None = None, rows: Tensor | None = None) -> Tensor:
     """Margin-adjusted, selectively counted binary cross entropy of every channel (Eq. 6 and 8).
+
+    Only foreground samples have margins and weights, a quarter of the RoIs; ``rows`` spares them
+    for the others. A negative that does not count has its logit replaced by one so low that its
+    loss and gradient are 0.
 
     Args:
         cls_score: (N, C + 1), logits, float32 or float64.
         labels: (N,), int64 in [0, C].
-        margin: (N, C + 1), see :func:`balance_margin`; None is 0.
-        active: (N, C + 1), bool, see :func:`balance_weight`; None counts every channel.
+        margin: (R, C + 1), of the type of the logits, see :func:`balance_margin`; None is 0.
+        active: (R, C + 1), bool, see :func:`balance_weight`; None counts every channel.
+        rows: (R,), the samples that ``margin`` and ``active`` belong to; None are all, R = N.
 
     Returns:
         (N, C + 1), unreduced loss.
@@ -81,10 +95,16 @@ def fcbl_loss(cls_score: Tensor, labels: Tensor, margin: Tensor | None = None,
     Reference:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Section III-D.
     """
-    logits = cls_score if margin is None else cls_score + margin.to(cls_score.dtype)
-    loss = F.binary_cross_entropy_with_logits(
+    logits = cls_score
+    if margin is not None or active is not None:
+        rows = torch.arange(len(labels), device=labels.device) if rows is None else rows
+        offset = cls_score.new_zeros(len(rows), cls_score.size(1)) if margin is None \
+            else margin
+        if active is not None:
+            offset = offset.masked_fill(~active, NO_LOGIT)
+        logits = cls_score.index_add(0, rows, offset)
+    return F.binary_cross_entropy_with_logits(
         logits, one_hot_targets(labels, logits), reduction='none')
-    return loss if active is None else loss * active
 
 
 @MODELS.register_module()
@@ -170,15 +190,18 @@ class FCBL(ObjectnessLoss):
         avg_factor = max(labels.numel(), 1) if avg_factor is None else avg_factor
         # Exponentials of logits and margins overflow or vanish in half precision.
         logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
-        margin = balance_margin(self.indicator, labels, self.alpha) if self.with_margin else None
-        active = None
+        rows = foreground_rows(labels, self.num_classes)
+        foreground, true_class = logits.detach().index_select(0, rows), labels.index_select(0, rows)
+        margin = active = None
+        if self.with_margin:
+            margin = balance_margin(self.indicator, true_class, self.alpha, logits.dtype)
         if self.with_weight and self.reweighting:
-            active = balance_weight(logits, labels, self.prob_thr, self.above_true)
-        loss = fcbl_loss(logits, labels, margin, active)
+            active = balance_weight(foreground, true_class, self.prob_thr, self.above_true)
+        loss = fcbl_loss(logits, labels, margin, active, rows)
         loss = self.reduce(loss, weight, avg_factor, reduction_override)
         if self.training:
-            self._count_active_negatives(labels, active)
-            self.indicator.observe(logits.detach(), labels)
+            self._count_active_negatives(true_class, active)
+            self.indicator.observe(foreground, true_class)
         return loss
 
     def _count_active_negatives(self, labels: Tensor, active: Tensor | None) -> None:

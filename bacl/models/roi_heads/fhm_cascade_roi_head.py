@@ -1,4 +1,6 @@
 """Cascade R-CNN's RoI head with hallucinated features in the loss of every stage."""
+from functools import partial
+
 from mmdet.models.roi_heads import CascadeRoIHead
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
@@ -25,9 +27,8 @@ class FHMCascadeRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, CascadeRoI
     - Each stage draws its own classes and features. They are part of its classification loss, so
       the stage's loss weight applies to them as to the RoIs.
 
-    All stages observe and draw before the first loss, so every rank takes part in every sum over
-    ranks of the hallucination. mmdet leaves out the losses of the remaining stages only if a rank
-    has not a single RoI; see :class:`~bacl.models.losses.FCBL`.
+    A stage observes and draws when its RoIs are classified. mmdet leaves out the remaining stages
+    only if a rank has not a single RoI; see :class:`~bacl.models.losses.FCBL`.
 
     Refinement between stages, the mean of the stages' logits at test time and masks are the
     host's; see :class:`FeatureHallucinationMixin` for a step. The NMS at test time stops early; see
@@ -43,6 +44,5 @@ class FHMCascadeRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, CascadeRoI
         super().__init__(**kwargs)
         self.init_hallucinators(hallucinator)
 
-    def forward_bbox_head(self, index: int, x: tuple[Tensor], rois: Tensor) -> dict:
-        """See :meth:`FeatureHallucinationMixin.forward_bbox_head`."""
-        return self._bbox_forward(index, x, rois)
+    def _bbox_forward(self, stage: int, x: tuple[Tensor], rois: Tensor) -> dict:
+        return self.forward_with_gt(stage, rois, partial(super()._bbox_forward, stage, x))

@@ -1,7 +1,7 @@
 """RoI heads whose classification loss also sees hallucinated features."""
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 
 import torch
 from mmdet.models.roi_heads import StandardRoIHead
@@ -11,35 +11,23 @@ from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
-from .classifier_taps import classifier_inputs, extra_loss_samples
+from .classifier_taps import ClassifierTap
 from .early_stop_nms import EarlyStopNMSMixin
 
 
-@contextmanager
-def uncached_autocast() -> Iterator[None]:
-    """Keep the half-precision copies of weights that are made without gradient out of the cache.
-
-    Before torch 2.10, autocast reuses a copy made under ``no_grad`` in the forward pass with
-    gradient that follows, and the weight never learns.
-    """
-    was_enabled = torch.is_autocast_cache_enabled()
-    torch.set_autocast_cache_enabled(False)
-    try:
-        yield
-    finally:
-        torch.set_autocast_cache_enabled(was_enabled)
-
-
-class FeatureHallucinationMixin(ABC):
+class FeatureHallucinationMixin:
     """Adds the feature hallucination module to a RoI head of mmdet, one per box head.
 
-    In a training step, before the host computes its losses: (1) boxes are jittered around the
-    ground truth and their classifier inputs, computed without gradient, update the class feature
-    distribution; (2) classes are drawn by the strength that the loss's long-term indicator gives
-    them, and features are generated; (3) the classification loss of the host gets them as
-    additional samples. The box and mask losses and prediction are the host's, unchanged.
+    In a training step: (1) boxes are jittered around the ground truth and go through RoI extractor
+    and box head together with the sampled RoIs, in one pass; (2) the inputs of the classifier that
+    belong to them update the class feature distribution; (3) classes are drawn by the strength that
+    the loss's long-term indicator gives them, and features are generated; (4) the classification
+    loss of the host gets them as additional samples. The box and mask losses and prediction are the
+    host's, unchanged.
 
-    ``hallucinating`` switches steps 2 and 3 off until their start epoch
+    A subclass routes the host's ``_bbox_forward`` through :meth:`forward_with_gt`.
+
+    ``hallucinating`` switches steps 3 and 4 off until their start epoch
     (:class:`~bacl.engine.hooks.ShortTermIndicatorHook`).
     """
 
@@ -57,6 +45,7 @@ class FeatureHallucinationMixin(ABC):
             TypeError: if the classification loss of a box head has no long-term indicator.
         """
         self.hallucinators = nn.ModuleList()
+        self._taps = []  # of each box head, with its jittered RoIs, during a training step
         if hallucinator is None:
             return
         for head in self.bbox_heads:
@@ -73,10 +62,6 @@ class FeatureHallucinationMixin(ABC):
         return list(self.bbox_head) if isinstance(self.bbox_head, nn.ModuleList) \
             else [self.bbox_head]
 
-    @abstractmethod
-    def forward_bbox_head(self, index: int, x: tuple[Tensor], rois: Tensor) -> dict:
-        """Run box head number ``index`` on ``rois`` (N, 5) as the host does."""
-
     def loss(self, x: tuple[Tensor], rpn_results_list: InstanceList,
              batch_data_samples: SampleList) -> dict:
         """The host's losses, the classification loss with hallucinated samples.
@@ -89,42 +74,71 @@ class FeatureHallucinationMixin(ABC):
         Returns:
             The host's dictionary of losses.
         """
-        with ExitStack() as samples:
+        with ExitStack() as stack:
+            stack.callback(self._taps.clear)
             for index, hallucinator in enumerate(self.hallucinators):
-                head = self.bbox_heads[index]
-                hallucinator.observe(*self.gt_features(index, x, batch_data_samples))
-                if self.hallucinating:
-                    strength = head.loss_cls.indicator.strength()
-                    samples.enter_context(
-                        extra_loss_samples(head, *hallucinator.hallucinate(strength)))
+                gt_rois, gt_labels = self.jittered_rois(hallucinator, batch_data_samples)
+                tap = ClassifierTap(self.bbox_heads[index],
+                                    partial(self.exchange, index, gt_labels))
+                self._taps.append((stack.enter_context(tap), gt_rois))
             return super().loss(x, rpn_results_list, batch_data_samples)
 
-    @torch.no_grad()
-    def gt_features(self, index: int, x: tuple[Tensor],
-                    batch_data_samples: SampleList) -> tuple[Tensor, Tensor]:
-        """Classifier inputs of jittered ground-truth boxes.
+    def forward_with_gt(self, index: int, rois: Tensor,
+                        forward: Callable[[Tensor], dict]) -> dict:
+        """Run a box head on RoIs; in a training step, on jittered ground truth in the same pass.
 
         Args:
             index: number of the box head.
-            x: feature maps of all levels.
+            rois: (N, 5), image and x1, y1, x2, y2 in pixels.
+            forward: the host's forward pass of RoIs.
+
+        Returns:
+            The host's results for the N RoIs.
+        """
+        if not self._taps:
+            return forward(rois)
+        tap, gt_rois = self._taps[index]
+        tap.num_rois = len(rois)
+        results = forward(torch.cat([rois, gt_rois.to(rois.dtype)]))
+        results['bbox_feats'] = results['bbox_feats'][:len(rois)]
+        return results
+
+    def exchange(self, index: int, gt_labels: Tensor, gt_feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Learn from the features around the ground truth and give hallucinated ones.
+
+        Args:
+            index: number of the box head.
+            gt_labels: (S,), int64 in [0, C), of the jittered boxes.
+            gt_feats: (S, D), their classifier inputs.
+
+        Returns:
+            Features (P, D) and labels (P,); P is 0 before hallucination starts.
+        """
+        hallucinator = self.hallucinators[index]
+        hallucinator.observe(gt_feats, gt_labels)
+        if not self.hallucinating:
+            return gt_feats[:0], gt_labels[:0]
+        return hallucinator.hallucinate(self.bbox_heads[index].loss_cls.indicator.strength())
+
+    @staticmethod
+    def jittered_rois(hallucinator: nn.Module,
+                      batch_data_samples: SampleList) -> tuple[Tensor, Tensor]:
+        """Boxes around the ground truth of a batch (Eq. 10).
+
+        Args:
+            hallucinator: whose box generator jitters.
             batch_data_samples: images with ``gt_instances`` and ``img_shape``.
 
         Returns:
-            Features (S, D) and labels (S,); S is 0 if the batch has no ground truth.
+            RoIs (S, 5) and labels (S,); S is 0 if the batch has no ground truth.
         """
-        head = self.bbox_heads[index]
-        generator = self.hallucinators[index].box_generator
+        generator = hallucinator.box_generator
         boxes, labels = [], []
         for sample in batch_data_samples:
             gt = sample.gt_instances
             boxes.append(generator(get_box_tensor(gt.bboxes), sample.img_shape[:2]))
             labels.append(gt.labels.repeat_interleave(generator.num_boxes))
-        labels = torch.cat(labels)
-        if not len(labels):
-            return x[0].new_zeros(0, head.fc_cls.in_features), labels
-        with classifier_inputs(head) as feats, uncached_autocast():
-            self.forward_bbox_head(index, x, bbox2roi(boxes))
-        return feats[0], labels
+        return bbox2roi(boxes), torch.cat(labels)
 
 
 @MODELS.register_module()
@@ -145,6 +159,5 @@ class FHMRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, StandardRoIHead):
         super().__init__(**kwargs)
         self.init_hallucinators(hallucinator)
 
-    def forward_bbox_head(self, index: int, x: tuple[Tensor], rois: Tensor) -> dict:
-        """See :meth:`FeatureHallucinationMixin.forward_bbox_head`."""
-        return self._bbox_forward(x, rois)
+    def _bbox_forward(self, x: tuple[Tensor], rois: Tensor) -> dict:
+        return self.forward_with_gt(0, rois, partial(super()._bbox_forward, x))

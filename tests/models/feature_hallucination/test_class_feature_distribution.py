@@ -4,7 +4,9 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from bacl.models.feature_hallucination import ClassFeatureDistribution, batch_moments
+from bacl.models.feature_hallucination.class_feature_distribution import merge_moments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,8 +35,8 @@ def test_equals_official_hallucinated_features():
         distribution.mean.copy_(torch.from_numpy(official['prototype_after_2']))
         distribution.var.copy_(torch.from_numpy(official['variance_after_2']))
         feats = distribution.sample(torch.from_numpy(official['hallucinated_labels']),
-                                    torch.from_numpy(official['noise']))
-        torch.testing.assert_close(feats, torch.from_numpy(official['hallucinated_features']),
+                                    torch.from_numpy(official['noise'])[:, None])
+        torch.testing.assert_close(feats[:, 0], torch.from_numpy(official['hallucinated_features']),
                                    rtol=1e-9, atol=1e-14)
 
 
@@ -45,14 +47,39 @@ def test_moments_equal_torchs_class_by_class(seed, num_samples):
     # A mean of 1000 makes sums of squares cancel if they are not centred.
     feats = 1000 + torch.randn(num_samples, 3, generator=generator, dtype=torch.float64)
     labels = torch.randint(4, (num_samples,), generator=generator)
-    count, mean, var = batch_moments(feats, labels, 4)
-    for c in range(4):
+    classes, count, mean, var = batch_moments(feats, labels, 4)
+    assert classes.tolist() == sorted(set(labels.tolist()))
+    assert_moments_are_torchs(feats, labels, classes, count, mean, var)
+
+
+def assert_moments_are_torchs(feats, labels, classes, count, mean, var):
+    for k, c in enumerate(classes):
         own = feats[labels == c]
-        assert count[c] == len(own)
-        expected_mean = own.mean(0) if len(own) else torch.zeros(3).double()
+        assert count[k] == len(own) > 0
         expected_var = own.var(0) if len(own) > 1 else torch.zeros(3).double()
-        torch.testing.assert_close(mean[c], expected_mean, rtol=1e-12, atol=0)
-        torch.testing.assert_close(var[c], expected_var, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(mean[k], own.mean(0), rtol=1e-12, atol=0)
+        torch.testing.assert_close(var[k], expected_var, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), sizes=st.lists(st.integers(0, 8), min_size=2, max_size=4))
+def test_merged_moments_are_those_of_all_samples(seed, sizes):
+    generator = torch.Generator().manual_seed(seed)
+    feats, labels, parts = [], [], []
+    for size in sizes:
+        feats.append(1000 + torch.randn(size, 3, generator=generator, dtype=torch.float64))
+        labels.append(torch.randint(4, (size,), generator=generator))
+        classes, count, mean, var = batch_moments(feats[-1], labels[-1], 4)
+        squares = var * (count - 1)[:, None]
+        # As from another rank, with a void row behind.
+        parts.append((torch.cat([classes, torch.zeros(1, dtype=torch.long)]),
+                      F.pad(torch.cat([mean, squares, count[:, None]], dim=1), (0, 0, 0, 1))))
+    classes, count, mean, squares = merge_moments(parts, 4)
+    feats, labels, is_present = torch.cat(feats), torch.cat(labels), count[:, 0] > 0
+    assert classes[is_present].tolist() == sorted(set(labels.tolist()))
+    var = squares / (count - 1).clamp(min=1)
+    assert_moments_are_torchs(feats, labels, classes[is_present], count[is_present],
+                              mean[is_present], var[is_present])
 
 
 def test_first_sight_copies_later_sights_mix_and_absent_classes_rest():
@@ -78,8 +105,8 @@ def test_drawn_features_have_the_moments_of_the_distribution():
     distribution = ClassFeatureDistribution(2, 2)
     distribution.mean.copy_(torch.tensor([[0., 0.], [5., -5.]]))
     distribution.var.copy_(torch.tensor([[1., 1.], [4., 9.]]))
-    noise = torch.randn(20000, 2, generator=torch.Generator().manual_seed(0))
-    feats = distribution.sample(torch.ones(20000, dtype=torch.long), noise)
+    noise = torch.randn(2, 10000, 2, generator=torch.Generator().manual_seed(0))
+    feats = distribution.sample(torch.ones(2, dtype=torch.long), noise).flatten(0, 1)
     # Standard errors: sigma / sqrt(n) = 0.02; four of them leave a chance of 1e-4.
     assert feats.mean(0).tolist() == pytest.approx([5, -5], abs=0.09)
     assert feats.std(0).tolist() == pytest.approx([2, 3], rel=0.03)

@@ -4,17 +4,17 @@ import torch
 from bacl.models.feature_hallucination import FeatureHallucinator
 
 
-def test_known_weak_classes_get_features_and_unknown_ones_none():
+def test_known_weak_classes_get_features_and_unknown_ones_void_ones():
     torch.manual_seed(0)
     hallucinator = FeatureHallucinator(4, 2, num_sampled_classes=50, num_features_per_class=3)
     hallucinator.observe(torch.tensor([[9., 9.], [-9., -9.]]), torch.tensor([1, 2]))
     # Class 0 is weak but unknown; class 1 is strong; class 3 is weak and unknown.
     feats, labels = hallucinator.hallucinate(torch.tensor([0.0, 1.0, 0.5, 0.0]))
-    assert set(labels.tolist()) == {2} and len(labels) % 3 == 0 and 0 < len(labels) < 150
-    assert torch.equal(feats, torch.full((len(labels), 2), -9.))
+    assert set(labels.tolist()) == {2, 4} and len(feats) == len(labels) == 150
+    assert torch.equal(feats[labels == 2], torch.full(((labels == 2).sum(), 2), -9.))
 
 
-def test_number_of_features_is_bounded_and_labels_come_in_blocks():
+def test_number_of_features_is_constant_and_labels_come_in_blocks():
     hallucinator = FeatureHallucinator(3, 2, num_sampled_classes=8, num_features_per_class=12)
     hallucinator.observe(torch.randn(9, 2), torch.arange(3).repeat(3))
     feats, labels = hallucinator.hallucinate(torch.zeros(3))
@@ -22,9 +22,10 @@ def test_number_of_features_is_bounded_and_labels_come_in_blocks():
     assert (labels.view(8, 12) == labels.view(8, 12)[:, :1]).all()
 
 
-def test_without_statistics_nothing_is_hallucinated():
+def test_without_statistics_all_features_are_void():
     feats, labels = FeatureHallucinator(3, 2).hallucinate(torch.zeros(3))
-    assert feats.shape == (0, 2) and labels.shape == (0,)
+    assert feats.shape == (96, 2) and feats.isfinite().all()
+    assert labels.tolist() == [3] * 96
 
 
 @pytest.mark.parametrize('name', ['num_sampled_classes', 'num_features_per_class'])

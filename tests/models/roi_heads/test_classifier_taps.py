@@ -10,15 +10,19 @@ from bacl.models.feature_hallucination import (
     sample_classes,
 )
 from bacl.models.losses import FCBL
-from bacl.models.roi_heads.classifier_taps import classifier_inputs, extra_loss_samples
+from bacl.models.roi_heads.classifier_taps import ClassifierTap
 from torch import nn
 
 DATA = Path(__file__).parents[2] / 'data'
 
 
 class Head(nn.Module):
+    with_reg = True
+
     def __init__(self, num_feats, num_classes, **kwargs):
         super().__init__()
+        self.num_classes = num_classes
+        self.fc_reg = nn.Linear(num_feats, 4)
         self.fc_cls = nn.Linear(num_feats, num_classes + 1)
         self.loss_cls = FCBL(num_classes, **kwargs)
 
@@ -45,16 +49,24 @@ def test_equals_the_official_classification_step():
     torch.testing.assert_close(distribution.mean, full['prototype_after'])
     torch.testing.assert_close(distribution.var, full['variance_after'])
     classes = sample_classes(class_probability(indicator.strength()), full['sampling_uniform'])
+    # The official step leaves out what is drawn of unknown classes.
     classes = classes[distribution.is_known[classes]]
-    labels = classes.repeat_interleave(int(official['sampled_num_features']))
+    num_per_class = int(official['sampled_num_features'])
+    labels = classes.repeat_interleave(num_per_class)
     assert torch.equal(labels, full['hallucinated_labels'])
-    feats = distribution.sample(labels, full['noise'])
+    feats = distribution.sample(
+        classes, full['noise'].unflatten(0, (len(classes), num_per_class))).flatten(0, 1)
     torch.testing.assert_close(feats, full['hallucinated_features'])
 
     logits = full['logits'].clone().requires_grad_()
     weights = torch.ones(len(logits), dtype=torch.float64)
-    with extra_loss_samples(head, feats, labels):
-        loss = head.loss_cls(logits, full['labels'], weights, avg_factor=float(len(logits)))
+    # The official run has logits, not features, of the RoIs.
+    head.fc_cls.register_forward_hook(
+        lambda module, args, out: torch.cat([logits, out[len(logits):]]))
+    with ClassifierTap(head, lambda box_feats: (feats, labels)) as tap:
+        tap.num_rois = len(logits)
+        cls_score = head.fc_cls(torch.zeros(len(logits) + 3, num_feats).double())
+        loss = head.loss_cls(cls_score, full['labels'], weights, avg_factor=float(len(logits)))
     loss.backward()
     for ours, theirs in ((loss.detach(), 'loss'), (logits.grad, 'grad_logits'),
                          (head.fc_cls.weight.grad, 'grad_fc_weight'),
@@ -64,19 +76,42 @@ def test_equals_the_official_classification_step():
         torch.testing.assert_close(ours, full[theirs], rtol=1e-9, atol=1e-14)
 
 
-def test_the_seams_close_behind_the_block_also_after_an_error():
+def test_boxes_and_additional_samples_are_seen_by_those_who_should():
+    head, seen = Head(3, 2), {}
+    feats = torch.randn(6, 3, requires_grad=True)
+    extra, extra_labels = torch.randn(5, 3), torch.tensor([0, 0, 1, 2, 1])  # 2: void
+
+    def exchange(box_feats):
+        seen['boxes'] = box_feats
+        return extra, extra_labels
+
+    with ClassifierTap(head, exchange) as tap:
+        tap.num_rois = 4
+        cls_score, bbox_pred = head.fc_cls(feats), head.fc_reg(feats)
+        labels = torch.tensor([0, 1, 2, 2])
+        loss = head.loss_cls(cls_score, labels, torch.ones(4), avg_factor=4)
+    assert torch.equal(seen['boxes'], feats[4:]) and not seen['boxes'].requires_grad
+    torch.testing.assert_close(cls_score, head.fc_cls(feats[:4]))
+    torch.testing.assert_close(bbox_pred, head.fc_reg(feats[:4]))
+    twin = FCBL(2)
+    expected = twin(head.fc_cls(torch.cat([feats[:4], extra[[0, 1, 2, 4]]])),
+                    torch.cat([labels, extra_labels[[0, 1, 2, 4]]]), avg_factor=8)
+    torch.testing.assert_close(loss, expected)
+    grads = [torch.autograd.grad(value, [head.fc_cls.weight, feats]) for value in (loss, expected)]
+    torch.testing.assert_close(*grads)
+    assert torch.equal(head.loss_cls.indicator.num_samples, twin.indicator.num_samples)
+    torch.testing.assert_close(head.loss_cls.indicator.score_sum, twin.indicator.score_sum)
+
+
+def test_the_seam_closes_behind_the_block_also_after_an_error():
     head = Head(3, 2)
-    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 2])
-    expected = head.eval().loss_cls(logits, labels, torch.ones(4), avg_factor=4)
-    with pytest.raises(ZeroDivisionError), classifier_inputs(head), extra_loss_samples(
-            head, torch.randn(5, 3), torch.ones(5, dtype=torch.long)):
+    feats, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 2])
+
+    def run():
+        logits = head.fc_cls(feats)
+        return head.loss_cls(logits, labels, torch.ones(4), avg_factor=4), head.fc_reg(feats)
+
+    expected = [value.detach() for value in head.eval() and run()]
+    with pytest.raises(ZeroDivisionError), ClassifierTap(head, lambda boxes: None):
         raise ZeroDivisionError
-    assert head.loss_cls(logits, labels, torch.ones(4), avg_factor=4) == expected
-
-
-def test_classifier_inputs_are_collected():
-    head = Head(3, 2)
-    x = torch.randn(4, 3)
-    with classifier_inputs(head) as collected:
-        head.fc_cls(x)
-    assert len(collected) == 1 and collected[0] is x
+    assert all(torch.equal(*pair) for pair in zip(run(), expected, strict=True))

@@ -80,13 +80,15 @@ def test_every_stage_has_a_state_of_its_own():
         assert hallucinator.distribution.is_known.tolist() == [True, True, False]
 
 
-def test_statistics_of_a_stage_are_its_own_classifiers_inputs():
-    head = MODELS.build(cascade_cfg())
-    x, _, samples = batch([[2]])
-    for stage in range(STAGES):
-        torch.manual_seed(3)
-        feats, labels = head.gt_features(stage, x, samples)
-        torch.manual_seed(3)
+def test_statistics_of_a_stage_are_its_own_classifiers_inputs(monkeypatch):
+    head, seen = MODELS.build(cascade_cfg()), []
+    for hallucinator in head.hallucinators:
+        monkeypatch.setattr(hallucinator, 'observe', lambda *args: seen.append(args))
+    x, proposals, samples = batch([[2]])
+    torch.manual_seed(3)
+    head.loss(x, proposals, samples)
+    torch.manual_seed(3)
+    for stage, (feats, labels) in enumerate(seen):
         boxes = head.hallucinators[stage].box_generator(samples[0].gt_instances.bboxes, (64, 64))
         rois = torch.cat([torch.zeros(16, 1), boxes], dim=1)
         expected = head.bbox_roi_extractor[stage](x, rois).flatten(1)
@@ -94,6 +96,7 @@ def test_statistics_of_a_stage_are_its_own_classifiers_inputs():
             expected = fc(expected).relu()
         torch.testing.assert_close(feats, expected)
         assert labels.tolist() == [2] * 16 and not feats.requires_grad
+    assert len(seen) == STAGES
 
 
 def test_hallucinated_samples_of_a_stage_have_its_loss_weight():
@@ -166,8 +169,8 @@ def test_every_stage_takes_part_in_every_sum_over_ranks(monkeypatch, labels, num
         spy(head.bbox_head[stage].loss_cls.indicator, f'indicator {stage}')
     losses = head.loss(*batch(labels, num_proposals))
     assert all(losses[f's{stage}.loss_cls'].isfinite() for stage in range(STAGES))
-    assert calls == [f'{state} {stage}' for state in ('distribution', 'indicator')
-                     for stage in range(STAGES)]
+    assert calls == [f'{state} {stage}' for stage in range(STAGES)
+                     for state in ('distribution', 'indicator')]
 
 
 def test_a_batch_without_ground_truth_changes_no_statistics():

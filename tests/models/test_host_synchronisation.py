@@ -1,0 +1,131 @@
+"""No part of a training step asks a GPU for a value; shown without a GPU.
+
+Fake tensors have a device and a shape but no data: who asks them for a value fails. They have no
+backward pass without a GPU, so that operators which would wait are also counted on real tensors.
+"""
+import bacl  # noqa: F401
+import pytest
+import torch
+from bacl.models.feature_hallucination import FeatureHallucinator
+from bacl.models.losses import FCBL
+from bacl.models.roi_heads.classifier_taps import ClassifierTap
+from mmdet.registry import MODELS
+from torch import nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+C, D, N, S = 7, 4, 12, 5
+DYNAMIC_INDICATORS = [
+    dict(type='ConfusionMatrix'), dict(type='ConfusionMatrix', hard=True),
+    dict(type='ConfusionMatrix', dtype='float32'), dict(type='TruePositiveRate'),
+    dict(type='MeanClassificationScore'), dict(type='CumulativeInstanceNumber'),
+]
+
+
+@pytest.fixture
+def fake_gpu():
+    """New tensors are fake ones on a GPU."""
+    with FakeTensorMode(allow_non_fake_inputs=False), torch.device('cuda'):
+        yield
+
+
+def fake_labels(size=N):
+    return torch.zeros(size, dtype=torch.long)
+
+
+class WaitingOperators(TorchDispatchMode):
+    """Counts the operators for which the host would wait for a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name().split('.')[0]
+        self.count += any(part in name for part in ('_local_scalar_dense', 'nonzero', 'unique',
+                                                    'masked_select', 'bincount'))
+        return function(*args, **(kwargs or {}))
+
+
+class Head(nn.Module):
+    with_reg, num_classes = False, C
+
+    def __init__(self, loss_cls):
+        super().__init__()
+        self.fc_cls = nn.Linear(D, C + 1)
+        self.loss_cls = loss_cls
+
+
+def step(loss_cls, hallucinator):
+    """What an FHM RoI head does with its classifier, RoIs and jittered boxes in a step."""
+    head = Head(loss_cls)
+
+    def exchange(feats):
+        boxes = hallucinator.box_generator(torch.rand(S, 4), (480, 640))
+        assert boxes.shape == (16 * S, 4)
+        hallucinator.observe(feats, fake_labels(S))
+        return hallucinator.hallucinate(loss_cls.indicator.strength())
+
+    with ClassifierTap(head, exchange) as tap:
+        tap.num_rois = N
+        cls_score = head.fc_cls(torch.rand(N + S, D))
+        return loss_cls(cls_score, fake_labels(), torch.ones(N), avg_factor=N)
+
+
+every_setting = pytest.mark.parametrize('prob_thr, above_true', [
+    (0.7, True), (None, True), (0.7, False)])
+
+
+@pytest.mark.usefixtures('fake_gpu')
+@pytest.mark.parametrize('indicator', DYNAMIC_INDICATORS, ids=str)
+@every_setting
+def test_a_step_of_fcbl_and_hallucination_waits_for_nothing(indicator, prob_thr, above_true):
+    loss_cls = FCBL(C, prob_thr=prob_thr, above_true=above_true, indicator=indicator)
+    loss = step(loss_cls, FeatureHallucinator(C, D))
+    assert loss.device.type == 'cuda' and loss.requires_grad
+
+
+@pytest.mark.parametrize('indicator', DYNAMIC_INDICATORS, ids=str)
+@every_setting
+def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch):
+    loss_cls = FCBL(C, prob_thr=prob_thr, above_true=above_true, indicator=indicator)
+    hallucinator = FeatureHallucinator(C, D)
+    with WaitingOperators() as operators:
+        step(loss_cls, hallucinator).backward()
+    assert operators.count > 0  # as on a CPU
+    monkeypatch.setattr('bacl.ops.class_groups.is_read_for_free', lambda tensor: False)
+    with WaitingOperators() as operators:
+        step(loss_cls, hallucinator).backward()
+    assert operators.count == 0
+
+
+@pytest.mark.usefixtures('fake_gpu')
+@pytest.mark.parametrize('loss_type', ['EQLv2Loss', 'ObjectnessBCELoss', 'SigmoidBCELoss'])
+def test_other_losses_wait_for_nothing(loss_type):
+    loss = MODELS.build(dict(type=loss_type, num_classes=C))
+    logits = torch.rand(N, loss.get_cls_channels(C), requires_grad=True)
+    assert loss(logits, fake_labels(), torch.ones(N), avg_factor=N).requires_grad
+
+
+@pytest.mark.usefixtures('fake_gpu')
+@pytest.mark.parametrize('ask', [
+    lambda x: x.sum().item(), lambda x: x.nonzero(), lambda x: x[x > 0], lambda x: x.unique(),
+    lambda x: bool((x > 0).any())])
+def test_fake_tensors_notice_whoever_waits(ask):
+    with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
+        ask(torch.zeros(3))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_cuda_itself_sees_no_synchronisation():
+    with torch.device('cuda'):
+        loss_cls, hallucinator = FCBL(C), FeatureHallucinator(C, D)
+        step(loss_cls, hallucinator).backward()  # what is allocated or compiled once
+        torch.cuda.set_sync_debug_mode('error')
+        try:
+            step(loss_cls, hallucinator).backward()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
