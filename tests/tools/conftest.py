@@ -81,7 +81,13 @@ def load_tool():
         spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
+        # As for a script that is run, its folder is where it imports from.
+        folder = str((ROOT / 'tools' / path).parent)
+        sys.path.insert(0, folder)
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            sys.path.remove(folder)
         return module
 
     return load

@@ -10,7 +10,9 @@ import json
 import pickle
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +23,7 @@ import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from torch.utils.benchmark import Timer
+from reporting import add_arguments, row, run, time_in_turn
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/lvis_v1_copy-paste.py'
 MMDET_TRANSFORMS = {
@@ -39,14 +41,13 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--instances', type=int, nargs='+', default=[5, 13, 40],
                         help='objects in an image')
-    parser.add_argument('--images', type=int, default=8, help='images of a dataset')
-    parser.add_argument('--rounds', type=int, default=7,
+    parser.add_argument('--images', type=int, default=4, help='images of a dataset')
+    parser.add_argument('--rounds', type=int, default=5,
                         help='timings of each side; the median counts')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--profile', action='store_true',
                         help='print milliseconds by transform instead')
-    parser.add_argument('--quick', action='store_true',
-                        help='two images of three objects, one round: to see that it runs')
+    add_arguments(parser)
     args = parser.parse_args(argv)
     if args.quick:
         args.instances, args.images, args.rounds = [3], 2, 1
@@ -158,22 +159,25 @@ def measure_instances(args: argparse.Namespace, num_instances: int) -> list[dict
         del samples
         sides = {'mmdet': ('mmdet', False), 'bacl': ('bacl', False),
                  'bacl, masks made full': ('bacl', True)}
-        seconds = {side: [] for side in sides}
-        for round_ in range(args.rounds):
-            for side, (name, full_bitmaps) in sides.items():
-                timer = Timer('load(dataset, seed, full_bitmaps)', globals=dict(
-                    load=load, dataset=datasets[name], seed=round_, full_bitmaps=full_bitmaps))
-                seconds[side].append(timer.timeit(1).median)
+        seconds = time_in_turn({
+            side: partial(load_next, datasets[name], count(args.seed), full_bitmaps)
+            for side, (name, full_bitmaps) in sides.items()}, args.rounds)
     rows = []
     for side, times in seconds.items():
-        rows.append(dict(name=f'{num_instances} instances: {side}', unit='images/s', target=None,
-                         value=args.images / median(times)))
+        rows.append(row(f'{num_instances} instances: {side}', args.images / median(times),
+                        'images/s'))
         if side != 'mmdet':
             ratio = median(t / s for t, s in zip(seconds['mmdet'], times, strict=True))
-            rows.append(dict(name=f'{num_instances} instances: {side} / mmdet', unit='ratio',
-                             target=f'>= {TARGET}', value=ratio))
-    return rows + [dict(name=f'{num_instances} instances: sent to the training process, {side}',
-                        value=value, unit='MB/image', target=None) for side, value in sent.items()]
+            rows.append(row(f'{num_instances} instances: {side} / mmdet', ratio, 'x speed',
+                            f'>= {TARGET}'))
+    return rows + [row(f'{num_instances} instances: sent to the training process, {side}', value,
+                       'MB/image') for side, value in sent.items()]
+
+
+def load_next(dataset: torch.utils.data.Dataset, seeds: Iterator[int],
+              full_bitmaps: bool) -> None:
+    """Load a dataset with the next seed: in every round, all sides draw the same."""
+    load(dataset, next(seeds), full_bitmaps)
 
 
 def measure(args: argparse.Namespace) -> list[dict]:
@@ -182,7 +186,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
     num_threads = cv2.getNumThreads()
     cv2.setNumThreads(0)  # as in the workers of the configs
     try:
-        return [row for n in args.instances for row in measure_instances(args, n)]
+        return [entry for n in args.instances for entry in measure_instances(args, n)]
     finally:
         cv2.setNumThreads(num_threads)
 
@@ -237,16 +241,14 @@ def profile(args: argparse.Namespace, num_instances: int) -> dict[str, dict[str,
 def main(argv: Iterable[str] | None = None) -> None:
     """Measure or profile, and print."""
     args = parse_args(argv)
-    if args.profile:
-        for num_instances in args.instances:
-            table = profile(args, num_instances)
-            print(f'{num_instances} instances, ms a sample:'.ljust(36) + '    mmdet      bacl')
-            for name, milliseconds in table['mmdet'].items():
-                print(f'{name:34} {milliseconds:10.2f}{table["bacl"][name]:10.2f}')
+    if not args.profile:
+        run(args, measure)
         return
-    for row in measure(args):
-        target = f'  (target {row["target"]})' if row['target'] else ''
-        print(f'{row["name"]:60} {row["value"]:8.2f} {row["unit"]}{target}')
+    for num_instances in args.instances:
+        table = profile(args, num_instances)
+        print(f'{num_instances} instances, ms a sample:'.ljust(36) + '    mmdet      bacl')
+        for name, milliseconds in table['mmdet'].items():
+            print(f'{name:34} {milliseconds:10.2f}{table["bacl"][name]:10.2f}')
 
 
 if __name__ == '__main__':

@@ -29,7 +29,7 @@ def test_quick_run_reports_both_sides_and_a_ratio_with_a_target(tool):
     values = {row['name']: row['value'] for row in rows}
     ours, theirs = values['3 instances: bacl'], values['3 instances: mmdet']
     assert values['3 instances: bacl / mmdet'] == pytest.approx(ours / theirs)  # of one round
-    assert [row['unit'] for row in rows if row['target']] == ['ratio', 'ratio']
+    assert [row['unit'] for row in rows if row['target']] == ['x speed', 'x speed']
     assert cv2.getNumThreads() == num_threads
 
 

@@ -1,0 +1,54 @@
+"""The benchmarks of the training step run, as scripts, and report what they should."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[3] / 'tools/benchmarks'
+
+
+def rows_of(script, tmp_path, *arguments):
+    environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1')
+    path = tmp_path / 'rows.json'
+    process = subprocess.run(
+        [sys.executable, BENCHMARKS / script, '--quick', '--json', path, *arguments],
+        env=environment, cwd=BENCHMARKS.parents[1], capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr[-3000:]
+    return {row['name']: row for row in json.loads(path.read_text())['rows']}
+
+
+def test_classifier_step(tmp_path):
+    rows = rows_of('classifier_step.py', tmp_path)
+    ratio = rows['classifier step, C = 50, BACL / plain BCE']
+    assert ratio['target'] == '<= 1.25' and ratio['value'] > 0
+    assert rows['FHM, all parts, 384 boxes, C = 50']['target'] == '<= 1'
+
+
+def test_the_steps_compared_are_those_of_the_losses(load_tool):
+    tool = load_tool('benchmarks/classifier_step.py')
+    step = tool.Step(num_classes=30, num_objects=6)
+    assert len(step.gt_labels) == 6 * 16 and (step.labels < 30).sum() == 256
+    before = step.hallucinator.distribution.mean.clone()
+    step.run_plain()
+    assert step.plain.fc_cls.weight.grad.any()
+    assert (step.hallucinator.distribution.mean == before).all()
+    num_samples = step.bacl.loss_cls.indicator.num_samples.sum()
+    step.run_bacl()
+    assert step.bacl.fc_cls.weight.grad.any()
+    assert step.bacl.loss_cls.indicator.num_samples.sum() == num_samples + 256 + 96
+    assert (step.hallucinator.distribution.mean != before).any(dim=1).sum() == 6
+
+
+@pytest.mark.dist
+def test_few_bytes_travel(tmp_path):
+    # 24 objects of 1,203 classes on each rank, and no class twice: more than LVIS has.
+    rows = rows_of('communication.py', tmp_path, '--num-classes', '1203')
+    gradients = rows['sent in a step, C = 1203, gradients']['value']
+    sent = rows['sent in a step, C = 1203, BACL, the most of the ranks']['value']
+    share = rows['sent in a step, C = 1203, BACL / gradients']
+    assert share['value'] == pytest.approx(100 * sent / gradients) and share['target'] == '<= 5'
+    # Statistics of 24 classes, and rows of at least those 24 of the confusion matrix.
+    assert 4e-6 * 24 * (2 * 1024 + 1203) < sent and share['value'] <= 5
