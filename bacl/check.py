@@ -1,9 +1,15 @@
-"""Report whether bacl can work in this environment: ``python -m bacl.check``.
+"""Report what is wrong before a training finds out.
 
-Runs where ``import bacl`` is refused, and names the command that repairs what is wrong. The exit
-status is 0 if bacl is usable, else 1.
+- ``python -m bacl.check``: whether bacl can work in this environment. Runs where ``import bacl`` is
+  refused, and names the command that repairs what is wrong.
+- ``python -m bacl.check config CONFIG``: the arguments of our components in a config.
+- ``python -m bacl.check data CONFIG``: the same, and the annotations and images of its datasets.
+
+The exit status is 0 if nothing is wrong, else 1.
 """
 
+import argparse
+import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -120,11 +126,68 @@ def format_report(findings: list[Finding]) -> str:
     return '\n'.join(lines)
 
 
-def main() -> int:
-    """Print the report and return the exit status."""
+def check_environment() -> int:
+    """Print the report on the environment and return the exit status."""
     findings = inspect_environment()
     print(format_report(findings))
     return 0 if is_usable(findings) else 1
+
+
+def check_config_or_data(args: argparse.Namespace) -> int:
+    """Print the report on a config, and on its data if asked to; return the exit status."""
+    import bacl
+
+    try:
+        bacl.register_components()
+        from bacl.engine.config_check import check_config
+        from bacl.engine.data_check import check_data
+        from bacl.engine.work_dir import require_file
+        from mmengine.config import Config, DictAction
+
+        require_file(args.config, 'CONFIG')
+        cfg = Config.fromfile(args.config)
+        # Only now: parse_args() has to work without mmengine.
+        options = argparse.ArgumentParser()
+        options.add_argument('options', nargs='*', action=DictAction)
+        cfg.merge_from_dict(options.parse_args(args.cfg_options).options or {})
+        check_config(cfg)
+        print(f'{args.config}: the arguments of bacl components are fine.')
+        if args.command == 'config':
+            return 0
+        reports = check_data(cfg, not args.no_images, args.workers)
+    except (ImportError, OSError, ValueError) as error:
+        print(error)
+        return 1
+    print(*reports, sep='\n')
+    num_refused = sum(report.is_refused for report in reports)
+    print(f'{num_refused} of {len(reports)} datasets are refused. '
+          'What the rules are: bacl/datasets/README.md')
+    return 1 if num_refused else 0
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog='python -m bacl.check', description='Report on the environment, a config or its data.')
+    commands = parser.add_subparsers(dest='command', metavar='{config,data}')
+    config = commands.add_parser('config', help='the arguments of our components in a config')
+    data = commands.add_parser('data', help='annotations and images of the datasets of a config')
+    for command in (config, data):
+        command.add_argument('config', metavar='CONFIG', help='config file')
+        command.add_argument(
+            '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+            help='override settings of the config')
+    data.add_argument('--no-images', action='store_true', help='do not open the images')
+    data.add_argument(
+        '--workers', type=int, default=min(8, os.cpu_count() or 1), metavar='N',
+        help='processes that open images; 0 opens them in this one (default: %(default)s)')
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Print the report that the command line asks for and return the exit status."""
+    args = parse_args()
+    return check_environment() if args.command is None else check_config_or_data(args)
 
 
 def _import_cure(error: Exception) -> str:

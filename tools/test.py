@@ -3,10 +3,11 @@
 import argparse
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
 from bacl.datasets.long_tail import LongTailMixin
+from bacl.engine.config_check import check_config
+from bacl.engine.dataset_configs import unwrapped_datasets
 from bacl.engine.launch import LAUNCHERS, prepare_launch
 from bacl.engine.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
@@ -51,6 +52,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise ValueError(f'--out expects a file named *.pkl or *.pickle, got {args.out!r}.')
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
+    check_config(cfg)
     cfg.resume = False
     cfg.load_from = args.checkpoint
     if args.skip_unreadable:
@@ -68,7 +70,7 @@ def skip_unreadable_images(dataset: ConfigDict) -> None:
     Raises:
         ValueError: if one of them has no such argument.
     """
-    for inner in unwrapped(dataset):
+    for inner in unwrapped_datasets(dataset):
         dataset_class = DATASETS.get(inner.type)
         if dataset_class is None or not issubclass(dataset_class, LongTailMixin):
             raise ValueError(
@@ -76,16 +78,6 @@ def skip_unreadable_images(dataset: ConfigDict) -> None:
                 f'CocoLTDataset in the test_dataloader, got {inner.type!r}. Leave '
                 '--skip-unreadable out, or change the type of the dataset.')
         inner.skip_unreadable = True
-
-
-def unwrapped(dataset: ConfigDict) -> Iterator[ConfigDict]:
-    """Iterate over the datasets inside wrappers such as RepeatDataset and ConcatDataset."""
-    parts = [dataset.dataset] if 'dataset' in dataset else dataset.get('datasets')
-    if parts is None:
-        yield dataset
-    else:
-        for part in parts:
-            yield from unwrapped(part)
 
 
 def write_metrics(metrics: dict[str, float], path: Path) -> None:

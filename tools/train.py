@@ -1,12 +1,20 @@
 """Train a detector: one process on the CPU or a GPU, or as one of many under a launcher."""
 
 import argparse
+import contextlib
+import sys
 
-from bacl.engine.launch import LAUNCHERS, prepare_launch
+from bacl.engine.amp import DTYPES, prepare_amp
+from bacl.engine.launch import LAUNCHERS, is_main_rank, prepare_launch
+from bacl.engine.run_lock import lock_work_dir
 from bacl.engine.stage1 import prepare_stage1
-from bacl.engine.work_dir import prepare_resume, require_file, resolve_work_dir
+from bacl.engine.work_dir import (
+    find_checkpoint,
+    prepare_resume,
+    require_file,
+    resolve_work_dir,
+)
 from mmengine.config import Config, DictAction
-from mmengine.device import get_device
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -25,7 +33,9 @@ def parse_args() -> argparse.Namespace:
         '--resume', nargs='?', const='auto', metavar='PATH',
         help='go on from this checkpoint, or without a value from the newest in the work_dir')
     parser.add_argument('--seed', type=int, help='seed of all random numbers')
-    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument(
+        '--amp', nargs='?', const='auto', choices=('auto', *DTYPES), metavar='|'.join(DTYPES),
+        help='train with mixed precision (without a value: float16 on a GPU, bfloat16 on a CPU)')
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
         help="scale the learning rate by the real batch size over the config's base_batch_size")
@@ -45,11 +55,8 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.merge_from_dict(args.cfg_options or {})
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
-    if args.amp:
-        if get_device() in ('cpu', 'mps'):
-            raise ValueError('--amp expects a GPU, got a machine that trains on its CPU. '
-                             'Leave --amp out.')
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    if args.amp is not None:
+        prepare_amp(cfg, args.amp)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise ValueError('--auto-scale-lr expects `auto_scale_lr.base_batch_size` in the '
@@ -62,11 +69,26 @@ def load_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def train(cfg: Config) -> None:
+    """Train; Ctrl-C ends it with a line on how to go on."""
+    try:
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner.train()
+    except KeyboardInterrupt:
+        checkpoint = find_checkpoint(cfg.work_dir)
+        if is_main_rank(cfg.launcher):
+            print('\nInterrupted. ' + (
+                f'There is no checkpoint yet in {cfg.work_dir}.' if checkpoint is None else
+                f'The newest checkpoint is {checkpoint}; --resume goes on from it.'),
+                file=sys.stderr)
+        sys.exit(130)  # as a shell reports it
+
+
 def main() -> None:
-    """Train."""
+    """Train, alone in the work_dir."""
     cfg = load_config(parse_args())
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    runner.train()
+    with lock_work_dir(cfg.work_dir) if is_main_rank(cfg.launcher) else contextlib.nullcontext():
+        train(cfg)
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from os import PathLike
+from typing import Any
 
 from .class_counts import ClassCounts, count_classes
 from .files import RecordChecker, read_annotations
@@ -34,18 +35,34 @@ def read_coco_annotations(ann_file: str | PathLike,
         ValueError: if it is empty, not JSON or not COCO; names the file, the field and one record.
     """
     data = read_annotations(ann_file, backend_args)
+    check_coco_content(data, ann_file, image_fields, annotation_fields)
     checker = RecordChecker('COCO', ann_file)
-    checker.check_lists(data, {
-        'images': ('id', *image_fields),
-        'annotations': ('image_id', 'category_id', *annotation_fields),
-        'categories': CATEGORY_FIELDS,
-    })
-    check_coco_categories(data['categories'], ann_file)
     checker.check_unique('images', data['images'], 'id')
     if 'id' in annotation_fields:
         checker.check_unique('annotations', data['annotations'], 'id')
     checker.check_references(data)
     return data
+
+
+def check_coco_content(data: Any, ann_file: str | PathLike, image_fields: Sequence[str] = (),
+                       annotation_fields: Sequence[str] = ()) -> None:
+    """Raise an error if the content of a file lacks a list or a field of COCO's format.
+
+    Args:
+        data: what :func:`.files.read_annotations` returned.
+        ann_file: for the message.
+        image_fields: see :func:`read_coco_annotations`.
+        annotation_fields: the same.
+
+    Raises:
+        ValueError: if it does, or if :func:`check_coco_categories` does.
+    """
+    RecordChecker('COCO', ann_file).check_lists(data, {
+        'images': ('id', *image_fields),
+        'annotations': ('image_id', 'category_id', *annotation_fields),
+        'categories': CATEGORY_FIELDS,
+    })
+    check_coco_categories(data['categories'], ann_file)
 
 
 def check_coco_categories(categories: Sequence[dict], ann_file: str | PathLike) -> None:

@@ -5,6 +5,7 @@ anyway, and calls :func:`check_lvis_annotations` to explain a failure.
 """
 from collections.abc import Sequence
 from os import PathLike
+from typing import Any
 
 from .files import RecordChecker, read_annotations
 
@@ -32,7 +33,21 @@ def check_lvis_annotations(ann_file: str | PathLike, image_fields: Sequence[str]
         FileNotFoundError: if the file does not exist.
         ValueError: if it is empty, not JSON, or lacks a list or a field.
     """
-    data = read_annotations(ann_file, backend_args)
+    check_lvis_content(read_annotations(ann_file, backend_args), ann_file, image_fields)
+
+
+def check_lvis_content(data: Any, ann_file: str | PathLike,
+                       image_fields: Sequence[str] = ()) -> None:
+    """The same for a file that has been read.
+
+    Args:
+        data: its content.
+        ann_file: for the message.
+        image_fields: see :func:`check_lvis_annotations`.
+
+    Raises:
+        ValueError: if it lacks a list or a field.
+    """
     RecordChecker('LVIS', ann_file).check_lists(
         data, {**REQUIRED_FIELDS, 'images': (*REQUIRED_FIELDS['images'], *image_fields)})
     check_lvis_categories(data['categories'], ann_file)

@@ -1,7 +1,70 @@
 """Whether an image can be read, and if not, which one and why."""
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import mmcv
+import numpy as np
 from mmengine.fileio import exists, get
+
+
+def read_bytes(img_path: str, backend_args: dict | None = None) -> bytes:
+    """Bytes of an image file.
+
+    Args:
+        img_path: path or URL of the image.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
+
+    Raises:
+        FileNotFoundError: if the image does not exist.
+    """
+    if not exists(img_path, backend_args=backend_args):
+        raise FileNotFoundError(f'Image {img_path} does not exist. Check data_root and data_prefix '
+                                'of the dataset.')
+    return get(img_path, backend_args=backend_args)
+
+
+def decode(content: bytes, img_path: str, color_type: str = 'color',
+           imdecode_backend: str = 'cv2') -> np.ndarray:
+    """Decode an image, as ``LoadImageFromFile`` would.
+
+    Args:
+        content: bytes of the file.
+        img_path: for the message.
+        color_type: as of ``LoadImageFromFile``.
+        imdecode_backend: the same.
+
+    Returns:
+        (H, W, 3), uint8, BGR, turned as its EXIF data say; other shapes and types for other than
+        the default arguments.
+
+    Raises:
+        ValueError: if the bytes are not an image, or not a whole one.
+    """
+    try:
+        # OpenCV returns None for broken bytes, but raises for none at all; others raise.
+        image = mmcv.imfrombytes(content, color_type, backend=imdecode_backend)
+    except (cv2.error, OSError):
+        image = None
+    if image is None or is_cut_jpeg(content):
+        raise ValueError(f'Image {img_path} ({len(content)} bytes) cannot be decoded. '
+                         'Download or build it again.')
+    return image
+
+
+def is_cut_jpeg(content: bytes) -> bool:
+    """Whether a JPEG file ends before its image does.
+
+    OpenCV before 5 decodes such a file without an error; what is missing is black.
+    """
+    if not content.startswith(b'\xff\xd8'):
+        return False
+    position = 2
+    # Segments before the scan: marker, then the length of the rest. One may hold a whole preview.
+    while content[position:position + 1] == b'\xff' and \
+            content[position + 1:position + 2] != b'\xda':
+        position += 2 + int.from_bytes(content[position + 2:position + 4], 'big')
+    return content.find(b'\xff\xd9', position) < 0
 
 
 def check_image(img_path: str, backend_args: dict | None = None) -> None:
@@ -15,15 +78,22 @@ def check_image(img_path: str, backend_args: dict | None = None) -> None:
         FileNotFoundError: if the image does not exist.
         ValueError: if its bytes are not an image, or not a whole one.
     """
-    if not exists(img_path, backend_args=backend_args):
-        raise FileNotFoundError(f'Image {img_path} does not exist. Check data_root and data_prefix '
-                                'of the dataset.')
-    content = get(img_path, backend_args=backend_args)
-    try:
-        # OpenCV returns None for broken bytes, but raises for none at all.
-        image = mmcv.imfrombytes(content)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise ValueError(f'Image {img_path} ({len(content)} bytes) cannot be decoded. '
-                         'Download or build it again.')
+    decode(read_bytes(img_path, backend_args), img_path)
+
+
+def loaded_size(sample: Any) -> tuple[int, int] | None:
+    """Height and width of the image of a sample as it was loaded, in pixels.
+
+    Args:
+        sample: what a pipeline returned, packed for a detector or not.
+
+    Returns:
+        None if the sample does not tell.
+    """
+    if not isinstance(sample, Mapping):
+        return None
+    packed = sample.get('data_samples')
+    if isinstance(packed, list | tuple) and packed:  # test-time augmentation
+        packed = packed[0]
+    size = getattr(packed, 'metainfo', sample).get('ori_shape')
+    return None if size is None else tuple(size[:2])

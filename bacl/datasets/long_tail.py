@@ -1,12 +1,15 @@
 """What long-tailed datasets add to mmdet's."""
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
-from bacl.annotations import ClassCounts, count_classes
+from bacl.annotations import ClassCounts, count_classes, read_annotations
+from bacl.annotations.audit import Finding, audit_annotations, refuse, summarise
 from mmengine.logging import print_log
 
-from .images import check_image
+from .images import check_image, loaded_size
 
 NUM_LISTED_IMAGES = 20  # of those that cannot be read; a wrong folder makes it all of them
 
@@ -17,8 +20,10 @@ class LongTailMixin(ABC):
     - Classes are those of the annotation file, in its order, so that any dataset in its format
       works. A label is the position of its category there.
     - :meth:`class_counts` returns the counts and groups of the classes.
-    - An annotation file that is missing, empty or of another format, and an image that is missing
-      or unreadable, raise an error that names the file.
+    - An annotation file that is missing, empty or of another format, and an image that is missing,
+      unreadable or of another size than the annotations say, raise an error that names the file.
+    - Annotations that no training can use are refused or counted in the log when they are loaded,
+      by the rules of ``bacl/datasets/README.md``.
 
     A subclass sets the attribute where the host keeps its index of the annotations to
     :func:`index_property`.
@@ -31,11 +36,14 @@ class LongTailMixin(ABC):
 
     Raises:
         FileNotFoundError: if the annotation file does not exist.
-        ValueError: if it has another format, if ``metainfo['classes']`` contradicts it, or if no
-            image is left after filtering.
+        ValueError: if it has another format, if a rule refuses its annotations, if
+            ``metainfo['classes']`` contradicts it, or if no image is left after filtering.
     """
 
     METAINFO: dict = {'palette': None}
+
+    # The field of an image record that the host makes the path from.
+    image_name_field: str
 
     def __init__(self, *args, skip_unreadable: bool = False, **kwargs) -> None:
         self.skip_unreadable = skip_unreadable
@@ -46,13 +54,39 @@ class LongTailMixin(ABC):
         """Raise a ``ValueError`` if the categories are not of the dataset's format."""
 
     @abstractmethod
-    def check_annotation_file(self) -> None:
-        """Raise an error that names what keeps the annotation file from being loaded, if any."""
+    def check_content(self, data: Any) -> None:
+        """Raise a ``ValueError`` that names what the content of the annotation file lacks."""
+
+    @abstractmethod
+    def image_name(self, image: dict) -> str:
+        """Path of an image below the folder of images, as the host makes it of its record."""
+
+    def image_path(self, image: dict) -> str:
+        """Path or URL of an image, of its record."""
+        return os.path.join(self.data_prefix['img'], self.image_name(image))
+
+    def read_content(self) -> dict:
+        """Content of the annotation file, of the dataset's format.
+
+        Raises:
+            FileNotFoundError: if the file does not exist.
+            ValueError: naming what keeps it from being loaded.
+        """
+        data = read_annotations(self.ann_file, self.backend_args)
+        self.check_content(data)
+        return data
+
+    def audit(self, data: dict) -> list[Finding]:
+        """What is unusual in the content of the annotation file."""
+        return audit_annotations(data, self.image_name_field, training=not self.test_mode)
 
     def take_classes(self, index) -> None:
         """Take classes and counts from the host's index of the annotations."""
         categories = list(index.cats.values())
         self.check_categories(categories)
+        findings = self.audit(index.dataset)
+        refuse(findings, self.ann_file)
+        print_log(summarise(index.dataset, findings, self.ann_file), logger='current')
         classes = tuple(category['name'] for category in categories)
         expected = self._metainfo.setdefault('classes', classes)
         if tuple(expected) != classes:
@@ -66,7 +100,7 @@ class LongTailMixin(ABC):
         try:
             return super().load_data_list()
         except Exception:
-            self.check_annotation_file()
+            self.read_content()
             raise
 
     def filter_data(self) -> list[dict]:
@@ -97,12 +131,25 @@ class LongTailMixin(ABC):
         return readable
 
     def prepare_data(self, idx: int) -> dict | None:
-        """The host's sample; a failure is explained by the image, if that is why."""
+        """The host's sample; a failure is explained by the image, if that is why.
+
+        Raises:
+            ValueError: if the image has another size than the annotations say. Boxes would lie
+                beside their objects.
+        """
+        data_info = self.get_data_info(idx)
+        img_path, size = data_info['img_path'], (data_info['height'], data_info['width'])
         try:
-            return super().prepare_data(idx)
+            sample = self.pipeline(data_info)  # may change data_info
         except Exception:
-            check_image(self.get_data_info(idx)['img_path'], self.backend_args)
+            check_image(img_path, self.backend_args)
             raise
+        loaded = loaded_size(sample)
+        if loaded not in (None, size):
+            raise ValueError(f'Image {img_path} has {loaded[1]} x {loaded[0]} pixels as loaded, '
+                             f'but {self.ann_file} says {size[1]} x {size[0]}. '
+                             '`python -m bacl.check data CONFIG` finds all such images.')
+        return sample
 
     def class_counts(self) -> ClassCounts:
         """Counts of the classes of the annotation file, also if ``indices`` select a part of it.

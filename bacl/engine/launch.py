@@ -72,6 +72,15 @@ def read_ranks(launcher: str) -> tuple[int, int, int]:
     return rank, world_size, local_rank
 
 
+def is_main_rank(launcher: str) -> bool:
+    """Tell whether this is the only process of a run, or rank 0, also before ranks are connected.
+
+    Raises:
+        RuntimeError: if one of the launcher's environment variables is missing.
+    """
+    return launcher == 'none' or read_ranks(launcher)[0] == 0
+
+
 def check_local_rank(local_rank: int, num_devices: int) -> None:
     """Refuse a process without a CUDA device of its own: NCCL would hang or fail obscurely.
 

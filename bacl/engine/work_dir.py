@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+POINTER = 'last_checkpoint'  # file in which mmengine names the newest checkpoint
+
 
 def resolve_work_dir(cfg: Config, config_path: str, work_dir: str | None = None) -> None:
     """Set ``cfg.work_dir``: the argument, else the config's own, else ``work_dirs/<config name>``.
@@ -58,7 +60,7 @@ def find_checkpoint(work_dir: str | Path) -> Path | None:
         work_dir: folder of the run; need not exist.
     """
     work_dir = Path(work_dir)
-    pointer = work_dir / 'last_checkpoint'
+    pointer = work_dir / POINTER
     if pointer.is_file():
         named = Path(pointer.read_text().strip())
         for candidate in (work_dir / named.name, named):

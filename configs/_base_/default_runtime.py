@@ -5,7 +5,9 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),  # iterations
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1),  # epochs
+    checkpoint=dict(type='AtomicCheckpointHook', interval=1),  # epochs
+    seed=dict(type='SeedHook'),
+    finite_loss=dict(type='FiniteLossHook', max_skipped=0),  # batches
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
     class_check=dict(type='ClassCheckHook'),

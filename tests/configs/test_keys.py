@@ -5,12 +5,12 @@ Components that are built from a registry refuse unknown arguments, unless one o
 ``model.test_cfg``. Here each dictionary of a config is compared with what its consumer reads: the
 signature of the component that ``type`` names, or a list below.
 """
-import inspect
 from fnmatch import fnmatch
 from functools import cache
 
 import mmcv.ops
 import pytest
+from bacl.engine.config_check import arguments, check_config
 from mmdet import registry
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_
@@ -27,21 +27,6 @@ VARIABLES = {
     'canvas', 'cascade', 'cascade_box_heads', 'copy_paste_pipeline', 'data_root', 'dataset_type',
     'mask_branch', 'num_classes', 'single_image_pipeline', 'swin_t', 'swin_t_channels',
     'test_pipeline', 'train_pipeline', 'vis_backends'}
-
-
-@cache
-def arguments(component) -> frozenset[str]:
-    """Names of the arguments of a function, or of a class and the bases it passes the rest to."""
-    functions = [vars(base)['__init__'] for base in inspect.getmro(component)
-                 if '__init__' in vars(base)] if inspect.isclass(component) else [component]
-    names = frozenset()
-    for function in functions:
-        parameters = inspect.signature(function).parameters.values()
-        names |= {p.name for p in parameters
-                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            break
-    return names - {'self'}
 
 
 class Anything:
@@ -137,6 +122,10 @@ def unknown_keys(config: dict) -> list[str]:
 
 def test_every_key_is_read(cfg):
     assert unknown_keys(cfg.to_dict()) == []
+
+
+def test_check_that_the_tools_make_passes(cfg):
+    check_config(cfg)
 
 
 MASK = 'mask-rcnn_r50_fpn_bacl-classifier_lvis-v1'

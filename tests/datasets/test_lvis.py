@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import bacl  # noqa: F401
@@ -6,6 +7,8 @@ import mmdet.datasets
 import numpy as np
 import pytest
 from bacl.datasets import LongTailLVISV05Dataset, LongTailLVISV1Dataset
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
@@ -115,12 +118,104 @@ def test_missing_annotation_file_is_named(make_lvis):
         LongTailLVISV1Dataset(**args)
 
 
-def test_failure_that_is_not_the_files_form_is_passed_on(build):
-    def repeat_an_id(root: Path, data: dict) -> None:
-        data['annotations'][1]['id'] = data['annotations'][0]['id']
+def test_failure_that_is_not_the_files_form_is_passed_on(build, monkeypatch):
+    def fail(self, raw_data_info: dict) -> dict:
+        raise AssertionError('of the host')
 
-    with pytest.raises(AssertionError, match='not unique'):
-        build(change=repeat_an_id)
+    monkeypatch.setattr(LongTailLVISV1Dataset, 'parse_data_info', fail)
+    with pytest.raises(AssertionError, match='of the host'):
+        build()
+
+
+def change_annotation(**fields):
+    """A change of the second annotation of the second image, whose id is 5."""
+    return lambda root, data: data['annotations'][4].update(fields)
+
+
+@both_versions
+@pytest.mark.parametrize('fields, rule, example', [
+    (dict(id=1), 'duplicate-id', 'annotation 1'),
+    (dict(image_id=99), 'unknown-image', 'annotation 5 of image 99'),
+    (dict(category_id=99), 'unknown-category', 'annotation 5 of category 99'),
+    (dict(bbox=[float('nan'), 5, 9, 9]), 'bad-box', 'annotation 5 of image 2'),
+    (dict(bbox=[30, 5, -9, 9]), 'negative-box', 'annotation 5 of image 2')])
+def test_annotation_that_a_rule_refuses_is_named(build, version, fields, rule, example):
+    with pytest.raises(ValueError, match=rf'(?s)lvis_{version}_train\.json is refused.*{rule}, 1: '
+                       rf'.*{example}'):
+        build(version, change=change_annotation(**fields))
+
+
+def test_training_without_annotations_is_refused(build):
+    with pytest.raises(ValueError, match='no-annotations'):
+        build(change=lambda root, data: data['annotations'].clear())
+
+
+def test_testing_without_annotations_is_not_refused(build):
+    assert len(build(change=lambda root, data: data['annotations'].clear(), test_mode=True)) == 5
+
+
+def test_what_is_counted_is_in_the_log(build, caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        build(change=change_annotation(bbox=[55, 20, 20, 20]))
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert '5 images, 8 annotations, 3 categories' in caplog.text
+    for rule in ('small-box, 1: .*annotation 8 of image 5', 'id-gaps, 1: .*7, 3, 5',
+                 'box-overhang, 1: .*annotation 5 of image 2'):
+        assert re.search(rule, caplog.text)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.lists(st.one_of(st.sampled_from([0, 1, 60, 80]), st.floats(-99, 99)),
+                                   min_size=4, max_size=4), st.floats(-1, 9)), max_size=9))
+def test_what_the_rules_say_is_left_out_is_what_the_host_leaves_out(boxes):
+    dataset = LongTailLVISV1Dataset(data_prefix=dict(img=''), lazy_init=True)
+    dataset.cat_ids, dataset.cat2label = [3], {3: 0}
+    image = dict(id=1, width=80, height=60, coco_url='a.jpg', file_name='a.jpg', img_id=1)
+    annotations = [dict(id=i, image_id=1, category_id=3, bbox=bbox, area=area)
+                   for i, (bbox, area) in enumerate(boxes, start=1)]
+    kept = dataset.parse_data_info(dict(raw_img_info=image, raw_ann_info=annotations))['instances']
+    content = dict(images=[image], categories=[dict(id=3, name='emu')], annotations=annotations)
+    left_out = sum(finding.count for finding in dataset.audit(content) if finding.rule.name in
+                   ('negative-box', 'small-box', 'box-outside'))
+    assert len(kept) == len(boxes) - left_out
+
+
+@both_versions
+def test_image_paths_are_those_of_the_host(make_lvis, version):
+    dataset = DATASET_OF[version](**dataset_args(make_lvis(version), version))
+    content = dataset.read_content()
+    assert [dataset.image_path(image) for image in content['images']] == [
+        dataset.get_data_info(i)['img_path'] for i in range(5)]
+
+
+def test_ids_0_change_nothing_but_the_ids(build):
+    def to_0(root: Path, data: dict) -> None:
+        for records, field, old in ((data['images'], 'id', 1), (data['categories'], 'id', 7),
+                                    (data['annotations'], 'id', 1),
+                                    (data['annotations'], 'image_id', 1),
+                                    (data['annotations'], 'category_id', 7)):
+            for record in records:
+                if record[field] == old:
+                    record[field] = 0
+
+    dataset = build(change=to_0)
+    info = dataset.get_data_info(0)
+    assert info['img_id'] == 0 and [box['bbox_label'] for box in info['instances']] == [1, 0, 1]
+    assert dataset.class_counts().image_count.tolist() == [2, 4, 1]
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+@pytest.mark.parametrize('pack', [[], [dict(type='PackDetInputs')]])
+def test_image_of_another_size_is_named_when_it_is_used(build, pack, test_mode):
+    dataset = build(change=lambda root, data: data['images'][1].update(width=80, height=60),
+                    pipeline=[*LOADING, *pack], test_mode=test_mode)
+    assert dataset[0]
+    with pytest.raises(ValueError, match=r'000000000002\.jpg has 60 x 80 pixels as loaded, but '
+                       r'.*lvis_v1_train\.json says 80 x 60'):
+        dataset[1]
 
 
 def test_dataset_without_any_image_is_refused(build):

@@ -8,7 +8,7 @@ import bacl.engine.launch as launch
 import mmengine.device.utils as mmengine_device
 import pytest
 import torch.distributed as torch_dist
-from bacl.engine.launch import check_local_rank, prepare_launch, read_ranks
+from bacl.engine.launch import check_local_rank, is_main_rank, prepare_launch, read_ranks
 from mmengine.config import Config
 
 RANK_VARIABLES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
@@ -45,6 +45,15 @@ def test_launcher_that_did_not_start_the_process_is_named_with_its_variables(
     monkeypatch.delenv(variable, raising=False)
     with pytest.raises(RuntimeError, match=rf'--launcher {launcher} expects .*{variable}'):
         prepare_launch(Config(), launcher)
+
+
+def test_main_rank_is_known_before_ranks_are_connected(monkeypatch):
+    assert is_main_rank('none')
+    for name in ('SLURM_NTASKS', 'SLURM_LOCALID'):
+        monkeypatch.setenv(name, '2')
+    for rank in (0, 1):
+        monkeypatch.setenv('SLURM_PROCID', str(rank))
+        assert is_main_rank('slurm') == (rank == 0)
 
 
 def test_ranks_of_slurm_are_read(monkeypatch):

@@ -38,13 +38,16 @@ def test_missing_config_is_named(load_config):
         load_config('no.py')
 
 
-def test_mixed_precision_needs_a_gpu(load_config, monkeypatch):
-    monkeypatch.setattr(mmengine_device, 'DEVICE', 'cuda')
-    assert load_config('stage1.py', '--amp').optim_wrapper.type == 'AmpOptimWrapper'
-    for device in ('cpu', 'mps'):
+def test_mixed_precision_is_that_of_the_device_or_of_the_user(load_config, monkeypatch):
+    for device, argv, wrapper in (
+            ('cuda', [], 'OptimWrapper'), ('cuda', ['--amp'], 'AmpOptimWrapper'),
+            ('cuda', ['--amp', 'bfloat16'], 'BFloat16OptimWrapper'),
+            ('cpu', ['--amp'], 'BFloat16OptimWrapper')):
         monkeypatch.setattr(mmengine_device, 'DEVICE', device)
-        with pytest.raises(ValueError, match=r'--amp expects a GPU.* Leave --amp out\.'):
-            load_config('stage1.py', '--amp')
+        cfg = load_config('stage1.py', *argv)
+        assert cfg.optim_wrapper.get('type', 'OptimWrapper') == wrapper
+    with pytest.raises(ValueError, match='--amp float16 expects a GPU'):
+        load_config('stage1.py', '--amp', 'float16')
 
 
 def test_auto_scale_lr_needs_a_base_batch_size(load_config):

