@@ -69,10 +69,9 @@ def is_met(value: float, target: str) -> bool:
 
 
 def environment() -> str:
-    """Return machine, threads and versions in one line."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    """Return machine, threads and versions in one line. The benchmarks run on the CPU."""
     versions = ', '.join(f'{package} {version(package)}' for package in PACKAGES)
-    return (f'{processor()}, {torch.get_num_threads()} threads, {device}; '
+    return (f'{processor()}, {torch.get_num_threads()} threads; '
             f'Python {platform.python_version()}, {versions}')
 
 

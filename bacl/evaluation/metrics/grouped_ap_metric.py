@@ -123,11 +123,12 @@ class GroupedAPMetric(BaseMetric):
         arrays = {key: instances[key].detach().cpu().numpy()
                   for key in ('bboxes', 'scores', 'labels', 'mask_scores') if key in instances}
         num_categories = len(self.category_ids)
-        if (arrays['labels'] >= num_categories).any():
+        unknown = arrays['labels'][(arrays['labels'] < 0) | (arrays['labels'] >= num_categories)]
+        if len(unknown):
             raise ValueError(
-                f'{type(self).__name__}(ann_file=) expects labels below {num_categories}, its '
-                f'number of categories, got {arrays["labels"].max()}. '
-                'Set num_classes of the head to that number.')
+                f'{type(self).__name__}(ann_file=) expects labels from 0 to below '
+                f'{num_categories}, its number of categories, got {unknown[0]} in image '
+                f'{image_id}. Set num_classes of the head to that number.')
         arrays['labels'] = arrays['labels'].astype(np.int32)
         if 'segm' in self.metrics:
             if 'masks' not in instances:
@@ -154,21 +155,29 @@ class GroupedAPMetric(BaseMetric):
             The metrics, with their prefix, on every rank.
 
         Raises:
-            RuntimeError: if a rank cannot write its files.
+            RuntimeError: if a rank cannot write its files, or the main process fails; that one
+                raises its own error.
         """
         name = type(self).__name__
         if not self.results:
             print_log(f'{name} got no predictions to evaluate on this rank.',
                       logger='current', level=logging.WARNING)
-        predictions = Predictions.concatenate(self.results, name)
-        self.results.clear()
-        predictions = collect_predictions(predictions, size, self.collect_dir, name)
-        metrics = [None]
-        if is_main_process():
-            metrics = [{f'{self.prefix}/{key}': value
-                        for key, value in self.compute_metrics(predictions).items()}]
-        broadcast_object_list(metrics)
-        return metrics[0]
+        metrics, error = None, None
+        try:
+            predictions = collect_predictions(self.results, size, self.collect_dir, name)
+            self.results.clear()
+            if is_main_process():
+                metrics = {f'{self.prefix}/{key}': value
+                           for key, value in self.compute_metrics(predictions).items()}
+        except Exception as caught:  # the other ranks would wait for the metrics
+            error = caught
+        outcome = [metrics, None if error is None else f'{type(error).__name__}: {error}']
+        broadcast_object_list(outcome)
+        if error is not None:
+            raise error
+        if outcome[1] is not None:
+            raise RuntimeError(f'{name} failed on the main process: {outcome[1]}')
+        return outcome[0]
 
     def compute_metrics(self, results: Predictions) -> dict[str, float]:
         """Evaluate the predictions of all images.

@@ -1,7 +1,7 @@
 """Collection of the predictions of all ranks through array files in a folder that they share."""
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_inf
 from .predictions import Predictions
 
 
-def collect_predictions(predictions: Predictions, size: int, collect_dir: str | None,
+def collect_predictions(predictions: Sequence[Predictions], size: int, collect_dir: str | None,
                         owner: str) -> Predictions | None:
     """Bring the predictions of all ranks to the main process.
 
@@ -18,8 +18,8 @@ def collect_predictions(predictions: Predictions, size: int, collect_dir: str | 
     them, also after an error. Between ranks go only the name of the folder and messages of errors.
 
     Args:
-        predictions: of this rank. Image k of rank r is image ``k * world_size + r`` of the data
-            set, as MMEngine's samplers deal them out.
+        predictions: of this rank, batch after batch. Image k of rank r is image
+            ``k * world_size + r`` of the data set, as MMEngine's samplers deal them out.
         size: number of images in the data set. More are what the sampler repeated to give every
             rank as many; they are cut off.
         collect_dir: folder that all ranks share, created if missing; None is the working
@@ -34,10 +34,14 @@ def collect_predictions(predictions: Predictions, size: int, collect_dir: str | 
     """
     rank, world_size = get_dist_info()
     if world_size == 1:
-        return predictions.first(size)
+        return Predictions.concatenate(predictions, owner).first(size)
+
+    def save() -> None:
+        Predictions.concatenate(predictions, owner).save(folder / f'rank_{rank}')
+
     folder = _shared_folder(rank, collect_dir, owner)
     try:
-        _together(lambda: predictions.save(folder / f'rank_{rank}'), rank, owner,
+        _together(save, rank, owner,
                   'Set collect_dir to a folder that all ranks share and may write to.')
         return _read(folder, world_size, owner).first(size) if rank == 0 else None
     finally:
@@ -77,8 +81,8 @@ def _together(action: Callable[[], None], rank: int, owner: str, cure: str) -> N
     fault = None
     try:
         action()
-    except OSError as error:
-        fault = f'rank {rank}: {error}'
+    except Exception as error:  # whatever it is, the others must not wait
+        fault = f'rank {rank}: {type(error).__name__}: {error}'
     faults = [fault for fault in all_gather_object(fault) if fault is not None]
     if faults:
         raise RuntimeError(f'{owner}(collect_dir=) expects every rank to write its results, got '

@@ -99,20 +99,25 @@ def main(data_path, out_dir):
     (out_dir / 'file').touch()
     results['no folder'] = message_of(
         lambda: evaluate(data['ann_file'], [], size, collect_dir=str(out_dir / 'file')))
+    # The main process fails.
+    compute = FastLVISMetric.compute_metrics
+    FastLVISMetric.compute_metrics = lambda *_: (_ for _ in ()).throw(MemoryError('too much'))
+    results['main fails'] = message_of(lambda: run('main fails', padded[rank::world_size]))
+    FastLVISMetric.compute_metrics = compute
     # The main process cannot read.
     load = Predictions.load
     part = Predictions.concatenate([], 'Metric')
     if rank == 0:
         Predictions.load = lambda folder: (_ for _ in ()).throw(ValueError('broken'))
     results['cannot read'] = message_of(
-        lambda: rank_files.collect_predictions(part, 4, str(out_dir / 'unread'), 'Metric'))
+        lambda: rank_files.collect_predictions([part], 4, str(out_dir / 'unread'), 'Metric'))
     Predictions.load = load
     dist.barrier()
     results['left of cannot read'] = [path.name for path in (out_dir / 'unread').rglob('*')]
     # Order: image k of rank r is image 2 k + r.
     ids = np.arange(3) * 2 + rank
     part = Predictions(ids, np.ones(3, int), np.zeros((3, 4)), ids / 10, ids.astype(np.int32))
-    whole = rank_files.collect_predictions(part, 5, str(out_dir / 'order'), 'Metric')
+    whole = rank_files.collect_predictions([part], 5, str(out_dir / 'order'), 'Metric')
     results['order'] = whole and [whole.image_id.tolist(), whole.labels.tolist()]
     (out_dir / f'{rank}.json').write_text(json.dumps(results))
 

@@ -105,11 +105,19 @@ def test_images_are_in_the_order_of_the_data_set(ranks):
 @pytest.mark.dist
 def test_all_ranks_fail_where_one_cannot_write(ranks):
     for report in ranks[0]:
-        for case, text in (('cannot write', 'rank 1: the disk is full. Set collect_dir'),
+        for case, text in (('cannot write', 'rank 1: OSError: the disk is full. Set collect_dir'),
                            ('no folder', 'rank 0: ')):
             assert report[case].startswith('RuntimeError: FastLVISMetric(collect_dir=) expects')
             assert text in report[case]
         assert report['left of cannot write'] == []
+
+
+@pytest.mark.dist
+def test_no_rank_waits_for_a_main_process_that_failed(ranks):
+    first, second = ranks[0]
+    assert first['main fails'] == 'MemoryError: too much'
+    assert second['main fails'] == \
+        'RuntimeError: FastLVISMetric failed on the main process: MemoryError: too much'
 
 
 @pytest.mark.dist
@@ -124,7 +132,7 @@ def test_one_process_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ids = np.arange(5)
     part = Predictions(ids, np.ones(5, int), np.zeros((5, 4)), ids / 10, ids.astype(np.int32))
-    found = collect_predictions(part, 3, None, 'Metric')
+    found = collect_predictions([part], 3, None, 'Metric')
     assert found.image_id.tolist() == found.labels.tolist() == [0, 1, 2]
     assert list(tmp_path.iterdir()) == []
     assert math.isclose(found.scores[2], 0.2)
