@@ -16,7 +16,8 @@ pytestmark = pytest.mark.dist
 def run_two_ranks(case, out_dir, *arguments):
     process = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), case, str(out_dir), *arguments],
+         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), case, str(out_dir),
+         *arguments],
         timeout=WATCHDOG, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-3000:]
     return [torch.load(out_dir / f'{rank}.pth') for rank in range(2)]

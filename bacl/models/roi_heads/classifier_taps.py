@@ -2,7 +2,8 @@
 
 A box head computes features, logits and loss in methods that offer no place in between. Hooks on
 the modules concerned, in force for the length of a ``with`` block, open that place for every head
-that has ``fc_cls``, ``loss_cls`` and, if it regresses boxes, ``fc_reg``, without a copy of any of its methods.
+that has ``fc_cls``, ``loss_cls`` and, if it regresses boxes, ``fc_reg``, without a copy of any of
+its methods.
 """
 from collections.abc import Callable
 

@@ -25,9 +25,9 @@ class FeatureHallucinationMixin:
     loss of the host gets them as additional samples. The box and mask losses and prediction are the
     host's, unchanged.
 
-    The one pass is for a frozen extractor, as in stage 2. Where layers of the box head learn, the
-    pass records a graph of the jittered boxes as well, though no gradient comes back through it, and
-    a batch norm in training mode sees them beside the RoIs.
+    The one pass is for a frozen extractor, as in stage 2. Where layers of the box head learn, it
+    records a graph of the jittered boxes as well, though no gradient comes back through it, and a
+    batch norm in training mode sees them beside the RoIs.
 
     A subclass routes the host's ``_bbox_forward`` through :meth:`forward_with_gt`.
 
@@ -157,8 +157,8 @@ class FHMRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, StandardRoIHead):
 
     At test time its NMS stops early; see :class:`EarlyStopNMSMixin`.
 
-    Works with any box head that has ``fc_cls``, ``fc_reg`` and a loss with a long-term indicator, such as
-    ``Shared2FCBBoxHead`` with ``FCBL``; see :class:`FeatureHallucinationMixin`.
+    Works with any box head that has ``fc_cls``, ``fc_reg`` and a loss with a long-term indicator,
+    such as ``Shared2FCBBoxHead`` with ``FCBL``; see :class:`FeatureHallucinationMixin`.
 
     Args:
         hallucinator: config of the :class:`FeatureHallucinator`; None hallucinates nothing.

@@ -173,7 +173,7 @@ def test_label_without_a_category_is_refused(data_set):
     samples = to_samples(data_set)
     sample = next(s for s in samples if len(s.pred_instances))
     sample.pred_instances.labels[0] = 7
-    with pytest.raises(ValueError, match=r'labels from 0 to below 7.* got 7 in image 31\. Set num_classes'):
+    with pytest.raises(ValueError, match=r'from 0 to below 7.* got 7 in image 31\. Set num'):
         run(samples, ann_file=str(path))
 
 
