@@ -5,6 +5,7 @@ import contextlib
 import sys
 
 from bacl.engine.amp import DTYPES, prepare_amp
+from bacl.engine.config_check import check_config
 from bacl.engine.launch import LAUNCHERS, is_main_rank, prepare_launch
 from bacl.engine.run_lock import lock_work_dir
 from bacl.engine.stage1 import prepare_stage1
@@ -53,6 +54,7 @@ def load_config(args: argparse.Namespace) -> Config:
     require_file(args.config, 'config')
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
+    check_config(cfg)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
     if args.amp is not None:

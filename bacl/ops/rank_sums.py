@@ -16,12 +16,17 @@ def gather_rows(classes: Tensor, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
 
     Args:
         classes: (K,), int64 in [0, C), below 2**24; groups that no sample is in come last.
-        rows: (K, D + 1), the last column the number of samples.
+        rows: (K, D + 1), float32 or float64, the last column the number of samples.
 
     Returns:
         Of each rank, in their order, the classes and the rows. Groups that no sample is in may be
         among them, with zeros.
+
+    Raises:
+        ValueError: if the rows are in half precision, in which class numbers are not exact.
     """
+    if rows.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f'gather_rows(rows=) expects float32 or float64, got {rows.dtype}.')
     if get_world_size() == 1:
         return [(classes, rows)]
     num_present = (rows[:, -1] > 0).sum()

@@ -44,7 +44,8 @@ PLAIN = {
     'auto_scale_lr': {'enable', 'base_batch_size'},
     'default_hooks': {
         'timer', 'logger', 'param_scheduler', 'checkpoint', 'sampler_seed', 'runtime_info',
-        'visualization', 'class_check', 'load_report', 'plain_checkpoint'},
+        'visualization', 'class_check', 'load_report', 'plain_checkpoint', 'seed',
+        'finite_loss'},
     'optim_wrapper.clip_grad': arguments(clip_grad_norm_) - {'parameters'},
     'optim_wrapper.paramwise_cfg': {
         'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult',

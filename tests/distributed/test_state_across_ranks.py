@@ -13,18 +13,21 @@ WATCHDOG = 120  # seconds; a hang is the fault that is looked for
 pytestmark = pytest.mark.dist
 
 
-def run_two_ranks(case, out_dir):
+def run_two_ranks(case, out_dir, *arguments):
     process = subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), case, str(out_dir)],
+         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), case, str(out_dir),
+         *arguments],
         timeout=WATCHDOG, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-3000:]
     return [torch.load(out_dir / f'{rank}.pth') for rank in range(2)]
 
 
+@pytest.mark.parametrize('arguments', [[], ['as-gpu']], ids=['', 'as on a GPU'])
 @pytest.mark.parametrize('border', [6, 2, 0], ids=['equal', 'unequal', 'one empty'])
-def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(border, tmp_path):
-    first, second = run_two_ranks(str(border), tmp_path)
+def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
+        border, arguments, tmp_path):
+    first, second = run_two_ranks(str(border), tmp_path, *arguments)
     spec = importlib.util.spec_from_file_location('worker', WORKER)
     worker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(worker)

@@ -1,8 +1,12 @@
-"""One rank of the tests in test_state_across_ranks.py: python worker.py CASE OUT_DIR."""
+"""One rank of the tests in test_state_across_ranks.py: python worker.py CASE OUT_DIR [as-gpu].
+
+With as-gpu, groups of samples are made as on a GPU, where their number is not known.
+"""
 import sys
 from pathlib import Path
 
 import bacl  # noqa: F401
+import bacl.ops.class_groups
 import torch
 import torch.distributed as dist
 from bacl.models.feature_hallucination import ClassFeatureDistribution
@@ -23,7 +27,8 @@ INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
               dict(type='InstanceFrequency', counts=[9, 7, 5, 3, 0]),
               dict(type='CumulativeInstanceNumber'), dict(type='MeanClassificationScore'),
               dict(type='TruePositiveRate'), dict(type='ConfusionMatrix'),
-              dict(type='ConfusionMatrix', hard=True)]
+              dict(type='ConfusionMatrix', hard=True),
+              dict(type='ConfusionMatrix', dtype='float32')]
 
 
 def samples(step):
@@ -84,6 +89,8 @@ def train_with_an_empty_rank(name):
 
 if __name__ == '__main__':
     case, out_dir = sys.argv[1], Path(sys.argv[2])
+    if sys.argv[3:] == ['as-gpu']:
+        bacl.ops.class_groups.is_read_for_free = lambda tensor: False
     dist.init_process_group('gloo')
     rank = dist.get_rank()
     if case in CONFIGS:

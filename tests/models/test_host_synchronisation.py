@@ -8,8 +8,11 @@ import pytest
 import torch
 from bacl.models.feature_hallucination import FeatureHallucinator
 from bacl.models.losses import FCBL
+from bacl.models.roi_heads import FHMRoIHead
 from bacl.models.roi_heads.classifier_taps import ClassifierTap
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from torch import nn
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -46,6 +49,9 @@ class WaitingOperators(TorchDispatchMode):
         name = function.name().split('.')[0]
         self.count += any(part in name for part in ('_local_scalar_dense', 'nonzero', 'unique',
                                                     'masked_select', 'bincount'))
+        # x[mask] asks how many there are.
+        indices = args[1] if 'index' in name and isinstance(args[1], list | tuple) else []
+        self.count += any(index is not None and index.dtype == torch.bool for index in indices)
         return function(*args, **(kwargs or {}))
 
 
@@ -116,6 +122,25 @@ def test_other_losses_wait_for_nothing(loss_type):
 def test_fake_tensors_notice_whoever_waits(ask):
     with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
         ask(torch.zeros(3))
+
+
+@pytest.mark.usefixtures('fake_gpu')
+def test_jittered_rois_wait_for_nothing():
+    samples = []
+    for num_objects in (3, 0):
+        samples.append(DetDataSample(metainfo=dict(img_shape=(480, 640))))
+        samples[-1].gt_instances = InstanceData(
+            bboxes=torch.rand(num_objects, 4), labels=fake_labels(num_objects))
+    rois, labels = FHMRoIHead.jittered_rois(FeatureHallucinator(C, D), samples)
+    assert rois.shape == (48, 5) and labels.shape == (48,) and rois.device.type == 'cuda'
+
+
+@pytest.mark.parametrize('wait', [lambda x: x[x > 0], lambda x: x.masked_select(x > 0),
+                                  lambda x: x.sum().item(), lambda x: x.nonzero()])
+def test_operators_that_wait_are_counted(wait):
+    with WaitingOperators() as operators:
+        wait(torch.ones(3))
+    assert operators.count > 0
 
 
 @pytest.mark.gpu

@@ -83,11 +83,9 @@ def load_tool():
         sys.modules[name] = module  # dataclasses look their module up
         # As for a script that is run, its folder is where it imports from.
         folder = str((ROOT / 'tools' / path).parent)
-        sys.path.insert(0, folder)
-        try:
-            spec.loader.exec_module(module)
-        finally:
-            sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
+        spec.loader.exec_module(module)
         return module
 
     return load

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch.utils.benchmark import Timer
+from torch.utils.benchmark import timer
 
 PACKAGES = ('torch', 'torchvision', 'numpy', 'mmdet', 'mmengine', 'mmcv-lite')
 COMPARISONS = {'<=': operator.le, '>=': operator.ge}
@@ -29,23 +29,25 @@ def time_in_turn(functions: dict[str, Callable[[], object]], rounds: int) -> dic
 
     Args:
         functions: name of each to what is timed.
-        rounds: how often each is timed; a time is that of one call, after two to warm up.
+        rounds: how often each is timed, after one call to warm up. One call is a time; torch's own
+            Timer would make three of it, which with seconds a call is too long.
 
     Returns:
         Seconds of each round, by name.
     """
-    threads = torch.get_num_threads()
-    timers = {name: Timer('function()', globals=dict(function=function), num_threads=threads)
-              for name, function in functions.items()}
+    for function in functions.values():
+        function()
     seconds = {name: [] for name in functions}
     for _ in range(rounds):
-        for name, timer in timers.items():
-            seconds[name].append(timer.timeit(1).median)
+        for name, function in functions.items():
+            start = timer()  # torch's: waits for a GPU
+            function()
+            seconds[name].append(timer() - start)
     return seconds
 
 
-def compare(name: str, seconds: dict[str, list[float]], ours: str, theirs: str, target: str,
-            speed: bool = False) -> list[dict]:
+def compare(name: str, seconds: dict[str, list[float]], ours: str, theirs: str,
+            target: str | None, speed: bool = False) -> list[dict]:
     """Return rows of the median time of two functions and of the ratio in a round.
 
     Args:
@@ -69,10 +71,9 @@ def is_met(value: float, target: str) -> bool:
 
 
 def environment() -> str:
-    """Return machine, threads and versions in one line."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'no GPU'
+    """Return machine, threads and versions in one line. The benchmarks run on the CPU."""
     versions = ', '.join(f'{package} {version(package)}' for package in PACKAGES)
-    return (f'{processor()}, {torch.get_num_threads()} threads, {device}; '
+    return (f'{processor()}, {torch.get_num_threads()} threads; '
             f'Python {platform.python_version()}, {versions}')
 
 

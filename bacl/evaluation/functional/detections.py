@@ -2,16 +2,17 @@
 
 N: number of detections, over all images.
 """
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from os import PathLike
-from pathlib import Path
+from itertools import islice
 
 import numpy as np
-from faster_coco_eval import mask as mask_utils
 
+from ..matching import EncodedMasks
 from .arguments import check_iou_type, check_positive_int
+
+# Records converted at once; those of a generator need not all be in memory.
+_BATCH = 50_000
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Detections:
         category_id: (N,), int64.
         score: (N,), float64, finite.
         area: (N,), float64, in pixels; decides whether a detection is small, medium or large.
-        region: what is compared with the ground truth: (N, 4) float64 boxes (x, y, w, h), or (N,)
-            objects, masks in COCO's compressed run-length encoding.
+        region: what is compared with the ground truth: (N, 4) float64 boxes (x, y, w, h), or N
+            masks.
     """
     image_id: np.ndarray
     category_id: np.ndarray
     score: np.ndarray
     area: np.ndarray
-    region: np.ndarray
+    region: np.ndarray | EncodedMasks
 
     def __len__(self) -> int:
         """Number of detections."""
@@ -41,7 +42,7 @@ class Detections:
         return Detections(*(getattr(self, field.name)[index] for field in fields(self)))
 
     @classmethod
-    def from_records(cls, records: Sequence[dict], iou_type: str = 'bbox') -> 'Detections':
+    def from_records(cls, records: Iterable[dict], iou_type: str = 'bbox') -> 'Detections':
         """Convert COCO result dicts, which are left as they are.
 
         As in lvis-api, the area of a mask is that of its box if the first record has one, and that
@@ -49,7 +50,8 @@ class Detections:
 
         Args:
             records: dicts with ``image_id``, ``category_id``, ``score``, and ``bbox`` (x, y, w, h)
-                or ``segmentation`` (compressed run-length encoding).
+                or ``segmentation`` (compressed run-length encoding). Gone through once, so that
+                they may be generated, as by :func:`.records.iterate_records`.
             iou_type: 'bbox' or 'segm'.
 
         Returns:
@@ -60,19 +62,35 @@ class Detections:
                 or a segmentation is not a compressed run-length encoding.
         """
         check_iou_type(iou_type, 'Detections.from_records(iou_type=)')
-        with_box = iou_type == 'bbox' or (len(records) > 0 and 'bbox' in records[0])
-        boxes = _column(records, 'bbox', float).reshape(-1, 4) if with_box else None
-        if iou_type == 'segm':
-            region = as_mask_array([_field(records, i, 'segmentation')
-                                    for i in range(len(records))])
-        else:
-            region = boxes
+        records, parts, start = iter(records), [], 0
+        batch = list(islice(records, _BATCH))
+        with_box = iou_type == 'bbox' or (len(batch) > 0 and 'bbox' in batch[0])
+        while batch or not parts:
+            parts.append(cls._from_batch(batch, start, iou_type, with_box))
+            start += len(batch)
+            batch = list(islice(records, _BATCH))
+        return cls.concatenate(parts)
+
+    @classmethod
+    def _from_batch(cls, batch: list[dict], start: int, iou_type: str,
+                    with_box: bool) -> 'Detections':
+        boxes = np.array(_column(batch, 'bbox', start), dtype=float).reshape(-1, 4) \
+            if with_box else None
+        region = boxes if iou_type == 'bbox' else \
+            EncodedMasks.from_rles(_column(batch, 'segmentation', start))
         return cls(
-            image_id=_column(records, 'image_id', np.int64),
-            category_id=_column(records, 'category_id', np.int64),
-            score=_column(records, 'score', float),
-            area=boxes[:, 2] * boxes[:, 3] if with_box else mask_areas(region),
+            image_id=np.array(_column(batch, 'image_id', start), dtype=np.int64),
+            category_id=np.array(_column(batch, 'category_id', start), dtype=np.int64),
+            score=np.array(_column(batch, 'score', start), dtype=float),
+            area=boxes[:, 2] * boxes[:, 3] if with_box else region.areas(),
             region=region)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence['Detections']) -> 'Detections':
+        """All detections of at least one part, in their order."""
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(*(EncodedMasks.concatenate(column) if isinstance(column[0], EncodedMasks)
+                     else np.concatenate(column) for column in columns))
 
     def __post_init__(self) -> None:
         """Refuse scores that cannot be ranked."""
@@ -80,6 +98,29 @@ class Detections:
             index = int(np.flatnonzero(~np.isfinite(self.score))[0])
             raise ValueError(f'Detections(score=) expects finite scores, got {self.score[index]} '
                              f'in image {self.image_id[index]}.')
+
+    def records(self, boxes: np.ndarray | None = None) -> Iterator[dict]:
+        """Convert to COCO result dicts, which JSON can hold.
+
+        Args:
+            boxes: (N, 4), (x, y, w, h), to go into ``bbox``; those of masks, or the regions.
+
+        Yields:
+            The detections, in their order.
+        """
+        for start in range(0, len(self), _BATCH):
+            rows = slice(start, start + _BATCH)
+            batch = [{'image_id': image_id, 'category_id': category_id, 'score': score}
+                     for image_id, category_id, score in zip(
+                         self.image_id[rows].tolist(), self.category_id[rows].tolist(),
+                         self.score[rows].tolist(), strict=True)]
+            if isinstance(self.region, EncodedMasks):
+                for record, mask in zip(batch, self.region[rows], strict=True):
+                    record['segmentation'] = {**mask, 'counts': mask['counts'].decode()}
+            if boxes is not None:
+                for record, box in zip(batch, boxes[rows].tolist(), strict=True):
+                    record['bbox'] = box
+            yield from batch
 
     def check_known(self, image_ids: Iterable[int], category_ids: Iterable[int]) -> None:
         """Refuse detections of other images or categories than the annotated.
@@ -98,8 +139,8 @@ class Detections:
                 raise ValueError(f'Detections expects every {field} to be in the annotations, '
                                  f'got {len(unknown)} unknown: {shown}.')
 
-    def top_scoring_per_image(self, max_dets: int) -> 'Detections':
-        """The ``max_dets`` highest scores of each image, over all categories.
+    def top_scoring_per_image(self, max_dets: int) -> np.ndarray:
+        """Which are the ``max_dets`` highest scores of each image, over all categories.
 
         Of equal scores the earlier ones stay.
 
@@ -107,7 +148,7 @@ class Detections:
             max_dets: largest number of detections of one image, >= 1.
 
         Returns:
-            The remaining detections, sorted by image and falling score.
+            Indices, by image and falling score.
 
         Raises:
             ValueError: if ``max_dets`` is not a positive integer.
@@ -117,74 +158,13 @@ class Detections:
         order = np.lexsort((-self.score, self.image_id))
         image_id = self.image_id[order]
         rank = np.arange(len(self)) - np.searchsorted(image_id, image_id)
-        return self[order[rank < max_dets]]
+        return order[rank < max_dets]
 
 
-def load_records(path: str | PathLike) -> list[dict]:
-    """Read COCO result dicts from their JSON file.
-
-    Args:
-        path: path of the file.
-
-    Returns:
-        The result dicts.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it does not hold a JSON list.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'load_records(path=) expects an existing file, got {path}.')
+def _column(batch: list[dict], key: str, start: int) -> list:
     try:
-        records = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f'load_records(path=) expects JSON, got {path} ({error}).') from error
-    if not isinstance(records, list):
-        raise ValueError(f'load_records(path=) expects a list of COCO results, got '
-                         f'{type(records).__name__} in {path}.')
-    return records
-
-
-def as_mask_array(masks: Sequence[dict]) -> np.ndarray:
-    """An object array of masks, so that they can be selected like numbers.
-
-    Args:
-        masks: N masks in COCO's compressed run-length encoding.
-
-    Returns:
-        (N,) objects.
-
-    Raises:
-        ValueError: if a mask is something else, for instance a polygon.
-    """
-    for index, mask in enumerate(masks):
-        if not isinstance(mask, dict) or not isinstance(mask.get('counts'), str | bytes):
-            raise ValueError('as_mask_array(masks=) expects COCO\'s compressed run-length '
-                             f'encoding, got {type(mask).__name__} at index {index}.')
-    array = np.empty(len(masks), dtype=object)
-    array[:] = masks
-    return array
-
-
-def mask_areas(masks: np.ndarray) -> np.ndarray:
-    """Areas of masks in pixels.
-
-    Args:
-        masks: (N,) objects, compressed run-length encodings.
-
-    Returns:
-        (N,), float64.
-    """
-    return np.asarray(mask_utils.area(list(masks)) if len(masks) else [], dtype=float)
-
-
-def _column(records: Sequence[dict], key: str, dtype: type) -> np.ndarray:
-    return np.array([_field(records, i, key) for i in range(len(records))], dtype=dtype)
-
-
-def _field(records: Sequence[dict], index: int, key: str) -> object:
-    if key not in records[index]:
-        raise ValueError(f'Detections.from_records(records=) expects {key} in every record, '
-                         f'got {sorted(records[index])} at index {index}.')
-    return records[index][key]
+        return [record[key] for record in batch]
+    except KeyError:
+        index = next(i for i, record in enumerate(batch) if key not in record)
+        raise ValueError(f'Detections.from_records(records=) expects {key} in every record, got '
+                         f'{sorted(batch[index])} at index {start + index}.') from None

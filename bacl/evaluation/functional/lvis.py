@@ -8,16 +8,21 @@ from os import PathLike
 
 import numpy as np
 
-from .detections import Detections, load_records
+from .arguments import check_iou_type, check_num_workers
+from .detections import Detections
+from .federated_labels import FederatedLabels
+from .ground_truth import GroundTruth
 from .lvis_annotations import load_lvis_annotations
 from .lvis_result import LVISResult
 from .precision import precision_by_category
+from .records import iterate_records
 
 
 def evaluate_lvis(ann_file: str | PathLike,
                   detections: Sequence[dict] | str | PathLike,
                   iou_type: str = 'bbox',
-                  max_dets: int = 300) -> dict[str, float]:
+                  max_dets: int = 300,
+                  num_workers: int | None = None) -> dict[str, float]:
     """Evaluate detections as LVIS does.
 
     The numbers are those of lvis-api. In each image the ``max_dets`` highest scores over all
@@ -34,6 +39,7 @@ def evaluate_lvis(ann_file: str | PathLike,
             any, otherwise of the masks.
         iou_type: 'bbox' or 'segm'.
         max_dets: largest number of detections of one image, >= 1.
+        num_workers: see :func:`evaluate_detections`.
 
     Returns:
         AP, AP50, AP75, APs, APm, APl, APr, APc, APf in [0, 1], unrounded. Means over the categories
@@ -43,25 +49,27 @@ def evaluate_lvis(ann_file: str | PathLike,
         FileNotFoundError: if a file is missing.
         ValueError: if the annotations are not LVIS, or detections lack fields or belong to unknown
             images or categories.
+        RuntimeError: if a worker process fails or is killed.
 
     Reference:
         Gupta et al., "LVIS: A Dataset for Large Vocabulary Instance Segmentation",
         arXiv:1908.03195, section 2 and appendix.
     """
     if isinstance(detections, str | PathLike):
-        detections = load_records(detections)
+        detections = iterate_records(detections)
     return evaluate_detections(
         load_lvis_annotations(ann_file, with_masks=iou_type == 'segm'),
         Detections.from_records(detections, iou_type),
         iou_type=iou_type,
-        max_dets=max_dets).summary()
+        max_dets=max_dets,
+        num_workers=num_workers).summary()
 
 
 def evaluate_detections(annotations: dict,
                         detections: Detections,
                         iou_type: str = 'bbox',
                         max_dets: int = 300,
-                        chunk_size: int = 16) -> LVISResult:
+                        num_workers: int | None = None) -> LVISResult:
     """Evaluate detections as LVIS does, with the precision of every category.
 
     Args:
@@ -69,7 +77,9 @@ def evaluate_detections(annotations: dict,
         detections: those of all images.
         iou_type: 'bbox' or 'segm'; the kind of ``detections.region``.
         max_dets: largest number of detections of one image, over all categories, >= 1.
-        chunk_size: categories evaluated at once, >= 1; decides memory, not results.
+        num_workers: processes that share the categories; 0 or 1 is this process. None is one for
+            each core, at most 16, and this process where there is little to do (below 100,000
+            labelled objects and detections). The result does not depend on it.
 
     Returns:
         The precision of every category, from which AP, APr and so on are read.
@@ -77,30 +87,25 @@ def evaluate_detections(annotations: dict,
     Raises:
         ValueError: if a detection belongs to an unknown image or category, or an argument is out
             of range.
+        RuntimeError: if a worker process fails or is killed.
     """
+    check_iou_type(iou_type, 'evaluate_detections(iou_type=)')
+    check_num_workers(num_workers, 'evaluate_detections(num_workers=)')
     images = {image['id']: image for image in annotations['images']}
     categories = sorted(annotations['categories'], key=lambda category: category['id'])
-    detections.check_known(images, [category['id'] for category in categories])
+    category_ids = [category['id'] for category in categories]
+    detections.check_known(images, category_ids)
+    ground_truth = GroundTruth.from_lvis(annotations['annotations'], images, iou_type)
+    labels = FederatedLabels(images, category_ids, ground_truth)
 
-    # lvis-api leaves out regions without area, of both kinds, once the cap has been applied.
-    ground_truth = [gt for gt in annotations['annotations'] if 0 < gt['area'] < np.inf]
-    detections = detections.top_scoring_per_image(max_dets)
-    detections = detections[(detections.area > 0) & (detections.area < np.inf)]
-    detections = detections[_is_labelled(detections, ground_truth, images)]
+    # Of 300 detections in an image LVIS has labels for a few: the others are not copied.
+    kept = detections.top_scoring_per_image(max_dets)
+    kept = kept[labels.is_labelled(detections.image_id[kept], detections.category_id[kept])]
+    # lvis-api leaves out regions without area once the cap has been applied.
+    area = detections.area[kept]
+    detections = detections[kept[(area > 0) & (area < np.inf)]]
     return LVISResult(
-        precision_by_category(images, categories, ground_truth, detections, iou_type, max_dets,
-                              chunk_size, lvis_style=True), categories)
-
-
-def _is_labelled(detections: Detections, ground_truth: list[dict],
-                 images: dict[int, dict]) -> np.ndarray:
-    """Whether it is known if the category of each detection is in its image: (N,), bool.
-
-    Of 300 detections in an image, LVIS has labels for a few. The engine drops the others, too, but
-    only once each is a Python object; and with masks it fails on images where it drops all.
-    """
-    labelled = {(gt['image_id'], gt['category_id']) for gt in ground_truth}
-    labelled.update((image_id, category_id) for image_id, image in images.items()
-                    for category_id in image['neg_category_ids'])
-    pairs = zip(detections.image_id.tolist(), detections.category_id.tolist(), strict=True)
-    return np.fromiter((pair in labelled for pair in pairs), dtype=bool, count=len(detections))
+        precision_by_category(
+            category_ids, ground_truth, detections, max_dets, num_workers,
+            labels.is_not_exhaustive(detections.image_id, detections.category_id)),
+        categories)

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmdet.structures.mask import encode_mask_results
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio import dump, get_local_path
+from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
 from ..functional import Detections, GroupedResult
-from ..functional.arguments import IOU_TYPES, check_positive_int
-from ..functional.detections import as_mask_array, mask_areas
+from ..functional.arguments import IOU_TYPES, check_num_workers, check_positive_int
+from ..functional.records import write_records
+from ..matching import EncodedMasks
+from .predictions import Predictions
+from .rank_files import collect_predictions
 
 
 class GroupedAPMetric(BaseMetric):
@@ -28,11 +32,15 @@ class GroupedAPMetric(BaseMetric):
         max_dets: largest number of detections, of what :attr:`cap_scope` says.
         classwise: whether to log the AP of each category, too.
         outfile_prefix: where to keep the predictions, as COCO result dicts in
-            ``{outfile_prefix}.bbox.json`` and ``{outfile_prefix}.segm.json``; None keeps nothing.
+            the local files ``{outfile_prefix}.bbox.json`` and ``{outfile_prefix}.segm.json``; None
+            keeps nothing.
         backend_args: file backend to read ``ann_file`` with; None is the local disk.
-        collect_device: 'cpu' or 'gpu'; see :class:`mmengine.evaluator.BaseMetric`.
+        collect_device: 'cpu'; see :class:`mmengine.evaluator.BaseMetric`.
         prefix: prefix of the reported names; None is the subclass's.
-        collect_dir: see :class:`mmengine.evaluator.BaseMetric`.
+        collect_dir: folder that all ranks share, through which the main process gets their results;
+            None is the working directory. The files are removed.
+        num_workers: processes that evaluate; 0 or 1 is the main process, None one for each core
+            unless there is little to do. The result does not depend on it.
 
     Raises:
         FileNotFoundError: if ``ann_file`` is missing.
@@ -55,8 +63,15 @@ class GroupedAPMetric(BaseMetric):
                  backend_args: dict | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+                 collect_dir: str | None = None,
+                 num_workers: int | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if collect_device != 'cpu':
+            raise ValueError(f"{type(self).__name__}(collect_device=) expects 'cpu', because ranks "
+                             'hand over their results in files of a folder that all share '
+                             f'(collect_dir), got {collect_device}.')
+        check_num_workers(num_workers, f'{type(self).__name__}(num_workers=)')
+        self.num_workers = num_workers
         self.metrics = [metric] if isinstance(metric, str) else list(metric)
         if not self.metrics or not set(self.metrics) <= set(IOU_TYPES):
             raise ValueError(f'{type(self).__name__}(metric=) expects some of {IOU_TYPES}, '
@@ -88,7 +103,7 @@ class GroupedAPMetric(BaseMetric):
         """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep the predictions of a batch as arrays, one entry for each image.
+        """Keep the predictions of a batch as arrays.
 
         Args:
             data_batch: not used.
@@ -100,31 +115,71 @@ class GroupedAPMetric(BaseMetric):
         Raises:
             ValueError: if a label has no category in the annotations, or masks are missing.
         """
-        for sample in data_samples:
-            instances = sample['pred_instances']
-            prediction = {
-                'img_id': sample['img_id'],
-                **{key: instances[key].detach().cpu().numpy()
-                   for key in ('bboxes', 'scores', 'labels', 'mask_scores') if key in instances},
-            }
-            num_categories = len(self.category_ids)
-            if (prediction['labels'] >= num_categories).any():
-                raise ValueError(
-                    f'{type(self).__name__}(ann_file=) expects labels below {num_categories}, its '
-                    f'number of categories, got {prediction["labels"].max()}. '
-                    'Set num_classes of the head to that number.')
-            if 'segm' in self.metrics:
-                if 'masks' not in instances:
-                    raise ValueError(
-                        f'{type(self).__name__}(metric=) expects predictions with masks for '
-                        f"'segm', got {sorted(instances)}. Set metric='bbox' for a detector "
-                        'without masks.')
-                masks = instances['masks']
-                prediction['masks'] = encode_mask_results(masks.detach().cpu().numpy()) \
-                    if isinstance(masks, torch.Tensor) else masks
-            self.results.append(prediction)
+        predictions = [self._prediction(sample['img_id'], sample['pred_instances'])
+                       for sample in data_samples]
+        self.results.append(Predictions.concatenate(predictions, type(self).__name__))
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+    def _prediction(self, image_id: int, instances: dict) -> Predictions:
+        arrays = {key: instances[key].detach().cpu().numpy()
+                  for key in ('bboxes', 'scores', 'labels', 'mask_scores') if key in instances}
+        num_categories = len(self.category_ids)
+        unknown = arrays['labels'][(arrays['labels'] < 0) | (arrays['labels'] >= num_categories)]
+        if len(unknown):
+            raise ValueError(
+                f'{type(self).__name__}(ann_file=) expects labels from 0 to below '
+                f'{num_categories}, its number of categories, got {unknown[0]} in image '
+                f'{image_id}. Set num_classes of the head to that number.')
+        arrays['labels'] = arrays['labels'].astype(np.int32)
+        if 'segm' in self.metrics:
+            if 'masks' not in instances:
+                raise ValueError(
+                    f'{type(self).__name__}(metric=) expects predictions with masks for '
+                    f"'segm', got {sorted(instances)}. Set metric='bbox' for a detector "
+                    'without masks.')
+            masks = instances['masks']
+            arrays['masks'] = EncodedMasks.from_rles(
+                encode_mask_results(masks.detach().cpu().numpy())
+                if isinstance(masks, torch.Tensor) else masks)
+        return Predictions(np.array([image_id]), np.array([len(arrays['labels'])]), **arrays)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Evaluate the predictions of all ranks, in the main process.
+
+        As in :class:`mmengine.evaluator.BaseMetric`, except that results go from rank to rank as
+        array files, not as pickled objects.
+
+        Args:
+            size: number of images in the data set.
+
+        Returns:
+            The metrics, with their prefix, on every rank.
+
+        Raises:
+            RuntimeError: if a rank cannot write its files, or the main process fails; that one
+                raises its own error.
+        """
+        name = type(self).__name__
+        if not self.results:
+            print_log(f'{name} got no predictions to evaluate on this rank.',
+                      logger='current', level=logging.WARNING)
+        metrics, error = None, None
+        try:
+            predictions = collect_predictions(self.results, size, self.collect_dir, name)
+            self.results.clear()
+            if is_main_process():
+                metrics = {f'{self.prefix}/{key}': value
+                           for key, value in self.compute_metrics(predictions).items()}
+        except Exception as caught:  # the other ranks would wait for the metrics
+            error = caught
+        outcome = [metrics, None if error is None else f'{type(error).__name__}: {error}']
+        broadcast_object_list(outcome)
+        if error is not None:
+            raise error
+        if outcome[1] is not None:
+            raise RuntimeError(f'{name} failed on the main process: {outcome[1]}')
+        return outcome[0]
+
+    def compute_metrics(self, results: Predictions) -> dict[str, float]:
         """Evaluate the predictions of all images.
 
         Args:
@@ -145,57 +200,45 @@ class GroupedAPMetric(BaseMetric):
             metrics.update({f'{iou_type}_{name}': value for name, value in summary.items()})
         return metrics
 
-    def _one_per_image(self, results: list[dict]) -> list[dict]:
+    def _one_per_image(self, predictions: Predictions) -> Predictions:
         """The first prediction of each image.
 
-        MMEngine cuts off what its sampler padded, so repeated images mean another sampler or data
-        set; counting them twice would make false positives of right detections.
+        What MMEngine's sampler padded has been cut off, so repeated images mean another sampler or
+        data set; counting them twice would make false positives of right detections.
         """
-        by_image = {}
-        for prediction in results:
-            by_image.setdefault(prediction['img_id'], prediction)
-        num_repeated = len(results) - len(by_image)
-        num_missed = len(self.annotations['images']) - len(by_image)
+        _, first = np.unique(predictions.image_id, return_index=True)
+        num_repeated = len(predictions.image_id) - len(first)
+        num_missed = len(self.annotations['images']) - len(first)
         if num_repeated > 0 or num_missed > 0:
             print_log(
-                f'{type(self).__name__} got predictions for {len(by_image)} of '
+                f'{type(self).__name__} got predictions for {len(first)} of '
                 f'{len(self.annotations["images"])} images: the others count as missed. '
                 f'{num_repeated} repeated predictions are left out.',
                 logger='current', level=logging.WARNING)
-        return list(by_image.values())
+        return predictions[np.sort(first)] if num_repeated > 0 else predictions
 
-    def _detections(self, predictions: list[dict], iou_type: str) -> Detections:
-        scores = 'scores'
-        if iou_type == 'segm' and any('mask_scores' in p for p in predictions):
-            scores = 'mask_scores'
-        region = boxes = _boxes_xywh(predictions)
+    def _detections(self, predictions: Predictions, iou_type: str) -> Detections:
+        scores = predictions.scores
+        if iou_type == 'segm' and predictions.mask_scores is not None:
+            scores = predictions.mask_scores
+        region = boxes = predictions.boxes_xywh()
         area = boxes[:, 2] * boxes[:, 3]
         if iou_type == 'segm':
-            region = as_mask_array([mask for p in predictions for mask in p['masks']])
+            region = predictions.masks
             if self.drop_box_for_segm:
-                area = mask_areas(region)
+                area = region.areas()
         return Detections(
-            image_id=np.repeat(
-                np.array([p['img_id'] for p in predictions], dtype=np.int64),
-                [len(p['labels']) for p in predictions]),
-            category_id=self.category_ids[_concatenate(predictions, 'labels').astype(np.int64)],
-            score=_concatenate(predictions, scores).astype(np.float64),
+            image_id=np.repeat(predictions.image_id, predictions.num_objects),
+            category_id=self.category_ids[predictions.labels],
+            score=scores.astype(np.float64),
             area=area,
             region=region)
 
-    def _dump(self, predictions: list[dict], detections: Detections, iou_type: str) -> None:
-        records = [{'image_id': image_id, 'category_id': category_id, 'score': score}
-                   for image_id, category_id, score in zip(
-                       detections.image_id.tolist(), detections.category_id.tolist(),
-                       detections.score.tolist(), strict=True)]
-        if iou_type == 'segm':
-            for record, mask in zip(records, detections.region, strict=True):
-                record['segmentation'] = _as_text(mask)
+    def _dump(self, predictions: Predictions, detections: Detections, iou_type: str) -> None:
         # A box beside a mask means that the box decides the size.
-        if iou_type == 'bbox' or not self.drop_box_for_segm:
-            for record, box in zip(records, _boxes_xywh(predictions).tolist(), strict=True):
-                record['bbox'] = box
-        dump(records, f'{self.outfile_prefix}.{iou_type}.json')
+        with_box = iou_type == 'bbox' or not self.drop_box_for_segm
+        boxes = predictions.boxes_xywh() if with_box else None
+        write_records(f'{self.outfile_prefix}.{iou_type}.json', detections.records(boxes))
 
     def _report(self, iou_type: str, result: GroupedResult, summary: dict[str, float]) -> str:
         known = ~np.isnan(result.class_ap())
@@ -223,21 +266,3 @@ class GroupedAPMetric(BaseMetric):
                     groups, result.categories, strict=True)
             ]
         return '\n'.join(lines)
-
-
-def _concatenate(predictions: list[dict], key: str) -> np.ndarray:
-    return np.concatenate([p[key] for p in predictions]) if predictions else np.zeros(0)
-
-
-def _boxes_xywh(predictions: list[dict]) -> np.ndarray:
-    # Float64 before the subtraction: widths as exact as the corners are.
-    boxes = _concatenate(predictions, 'bboxes').astype(np.float64).reshape(-1, 4)
-    boxes[:, 2:] -= boxes[:, :2]
-    return boxes
-
-
-def _as_text(mask: dict) -> dict:
-    """A run-length encoding that JSON can hold."""
-    counts = mask['counts']
-    return {'size': list(mask['size']),
-            'counts': counts.decode() if isinstance(counts, bytes) else counts}

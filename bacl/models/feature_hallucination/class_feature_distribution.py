@@ -111,16 +111,17 @@ class ClassFeatureDistribution(nn.Module):
             feats: (N, D), inputs of the classifier; N may be 0.
             labels: (N,), int64 in [0, C).
         """
-        classes, count, mean, var = batch_moments(feats.to(self.mean.dtype), labels,
-                                                  self.num_classes)
+        # Buffers may be in half precision, in which neither sums nor class numbers are exact.
+        feats = feats.to(torch.promote_types(self.mean.dtype, torch.float32))
+        classes, count, mean, var = batch_moments(feats, labels, self.num_classes)
         # 0 leaves a class alone, 1 copies the moments of its first sight.
         rate = torch.full_like(count, self.momentum).masked_fill_(~self.is_known[classes], 1)
         rate.mul_(count > 0)
         for state, new in ((self.mean, mean), (self.var, var)):
             change = new.sub_(state.index_select(0, classes)).mul_(rate[:, None])
             # Added, not copied: a class may have void groups besides its own.
-            state.index_add_(0, classes, change)
-        self.is_known |= torch.zeros_like(self.mean[:, 0]).index_add_(0, classes, count) > 0
+            state.index_add_(0, classes, change.to(state.dtype))
+        self.is_known |= count.new_zeros(self.num_classes).index_add_(0, classes, count) > 0
 
     def sample(self, classes: Tensor, noise: Tensor) -> Tensor:
         """Features drawn by the reparametrisation trick: ``mean + sqrt(var) * noise`` (Eq. 13).

@@ -73,8 +73,9 @@ class LongTailLoss(nn.Module, ABC):
         if reduction == 'none':
             return self.loss_weight * (loss if weight is None else loss * weight[:, None])
         num_elements = loss.numel()
-        # Channels before samples: weighing the sums spares a pass over all elements.
-        loss = loss.sum() if weight is None else loss.sum(dim=1) @ weight
+        # Channels before samples: weighing the sums spares a pass over all elements. No matrix
+        # product, which autocast would compute in half precision.
+        loss = loss.sum() if weight is None else (loss.sum(dim=1) * weight).sum()
         if reduction == 'mean':
             # Not mmdet's helper: it adds an epsilon to the divisor, visible in the 8th digit.
             loss = loss / (num_elements if avg_factor is None else avg_factor)

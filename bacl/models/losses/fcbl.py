@@ -98,10 +98,9 @@ def fcbl_loss(cls_score: Tensor, labels: Tensor, margin: Tensor | None = None,
     logits = cls_score
     if margin is not None or active is not None:
         rows = torch.arange(len(labels), device=labels.device) if rows is None else rows
-        offset = cls_score.new_zeros(len(rows), cls_score.size(1)) if margin is None \
-            else margin
+        offset = cls_score.new_zeros(()) if margin is None else margin
         if active is not None:
-            offset = offset.masked_fill(~active, NO_LOGIT)
+            offset = torch.where(active, offset, NO_LOGIT)
         logits = cls_score.index_add(0, rows, offset)
     return F.binary_cross_entropy_with_logits(
         logits, one_hot_targets(labels, logits), reduction='none')

@@ -2,7 +2,8 @@
 
 A box head computes features, logits and loss in methods that offer no place in between. Hooks on
 the modules concerned, in force for the length of a ``with`` block, open that place for every head
-that has ``fc_cls`` and ``loss_cls``, without a copy of any of its methods.
+that has ``fc_cls``, ``loss_cls`` and, if it regresses boxes, ``fc_reg``, without a copy of any of
+its methods.
 """
 from collections.abc import Callable
 
@@ -17,8 +18,8 @@ class ClassifierTap:
     features go no further than to the classifier: ``exchange`` gets them and gives the features of
     additional samples, which the classifier takes in their place, with gradient to its weights. The
     classification loss gets the additional samples with weight 1, or 0 if their label is the
-    background; they count in its divisor accordingly. All else sees the RoIs only: box regression,
-    accuracy, and whoever called the head.
+    background; they count in its divisor accordingly. Box regression, accuracy, and whoever called
+    the head see the RoIs only; what lies before the classifier sees the boxes, too.
 
     Args:
         bbox_head: mmdet box head with C classes; calls
@@ -44,13 +45,14 @@ class ClassifierTap:
     def __enter__(self) -> 'ClassifierTap':
         """Put the hooks in force."""
         head = self.bbox_head
+        # Before any hook is in force, which an error would leave there.
+        regressors = [head.fc_reg] if head.with_reg else []
         self._hooks = [
             head.fc_cls.register_forward_pre_hook(self._exchange_feats),
             head.fc_cls.register_forward_hook(self._keep_logits),
             head.loss_cls.register_forward_pre_hook(self._extend_loss, with_kwargs=True),
+            *(regressor.register_forward_pre_hook(self._drop_boxes) for regressor in regressors),
         ]
-        if head.with_reg:
-            self._hooks.append(head.fc_reg.register_forward_pre_hook(self._drop_boxes))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -25,6 +25,10 @@ class FeatureHallucinationMixin:
     loss of the host gets them as additional samples. The box and mask losses and prediction are the
     host's, unchanged.
 
+    The one pass is for a frozen extractor, as in stage 2. Where layers of the box head learn, it
+    records a graph of the jittered boxes as well, though no gradient comes back through it, and a
+    batch norm in training mode sees them beside the RoIs.
+
     A subclass routes the host's ``_bbox_forward`` through :meth:`forward_with_gt`.
 
     ``hallucinating`` switches steps 3 and 4 off until their start epoch
@@ -42,7 +46,8 @@ class FeatureHallucinationMixin:
                 host.
 
         Raises:
-            TypeError: if the classification loss of a box head has no long-term indicator.
+            TypeError: if the classification loss of a box head has no long-term indicator, or its
+                layers have other names than those of mmdet's ``BBoxHead``.
         """
         self.hallucinators = nn.ModuleList()
         self._taps = []  # of each box head, with its jittered RoIs, during a training step
@@ -53,6 +58,11 @@ class FeatureHallucinationMixin:
                 raise TypeError(
                     f'{type(self).__name__}(bbox_head=) expects a loss_cls with a long-term '
                     f"indicator, such as dict(type='FCBL'), got {type(head.loss_cls).__name__}.")
+            has_reg = not getattr(head, 'with_reg', True) or hasattr(head, 'fc_reg')
+            if not (has_reg and hasattr(head, 'fc_cls')):
+                raise TypeError(
+                    f'{type(self).__name__}(bbox_head=) expects a head whose last layers are '
+                    f'fc_cls and fc_reg, such as Shared2FCBBoxHead, got {type(head).__name__}.')
             self.hallucinators.append(MODELS.build(hallucinator, default_args=dict(
                 num_classes=head.num_classes, num_feats=head.fc_cls.in_features)))
 
@@ -147,8 +157,8 @@ class FHMRoIHead(FeatureHallucinationMixin, EarlyStopNMSMixin, StandardRoIHead):
 
     At test time its NMS stops early; see :class:`EarlyStopNMSMixin`.
 
-    Works with any box head that has ``fc_cls`` and a loss with a long-term indicator, such as
-    ``Shared2FCBBoxHead`` with ``FCBL``; see :class:`FeatureHallucinationMixin`.
+    Works with any box head that has ``fc_cls``, ``fc_reg`` and a loss with a long-term indicator,
+    such as ``Shared2FCBBoxHead`` with ``FCBL``; see :class:`FeatureHallucinationMixin`.
 
     Args:
         hallucinator: config of the :class:`FeatureHallucinator`; None hallucinates nothing.

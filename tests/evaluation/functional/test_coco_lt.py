@@ -79,8 +79,8 @@ def test_precision_is_that_of_pycocotools(make_coco, evaluate_by_pycocotools, se
     assert any(annotation['iscrowd'] for annotation in data['annotations'])
     expected = evaluate_by_pycocotools(data, records, iou_type, max_dets)
     assert 0 < np.nanmean(expected) < 0.9
-    for chunk_size in (2, 16):
-        result = evaluate(data, records, iou_type, max_dets, chunk_size=chunk_size)
+    for num_workers in (0, 2):
+        result = evaluate(data, records, iou_type, max_dets, num_workers=num_workers)
         np.testing.assert_allclose(result.precision, expected, rtol=0, atol=1e-9)
 
 
@@ -95,9 +95,9 @@ detected = st.lists(st.tuples(image_ids, category_ids, boxes, st.sampled_from([0
 
 
 @settings(max_examples=50, deadline=None)
-@given(objects, detected, st.integers(1, 5), st.integers(1, 3))
+@given(objects, detected, st.integers(1, 5))
 def test_equals_pycocotools_on_any_tiny_data_set(evaluate_by_pycocotools, objects, detected,
-                                                 max_dets, chunk_size):
+                                                 max_dets):
     data = {
         'images': [{'id': i, 'height': 200, 'width': 200} for i in (9, 2, 5)],
         'categories': [{'id': i, 'name': str(i)} for i in (6, 1, 4)],
@@ -109,7 +109,7 @@ def test_equals_pycocotools_on_any_tiny_data_set(evaluate_by_pycocotools, object
     records = [{'image_id': image_id, 'category_id': category_id, 'bbox': box, 'score': score}
                for image_id, category_id, box, score in detected]
     expected = evaluate_by_pycocotools(data, records, 'bbox', max_dets)
-    result = evaluate(data, records, max_dets=max_dets, chunk_size=chunk_size)
+    result = evaluate(data, records, max_dets=max_dets)
     np.testing.assert_allclose(result.precision, expected, rtol=0, atol=1e-9)
 
 
@@ -123,7 +123,8 @@ def test_impossible_detections_are_named(changed, text):
 
 @pytest.mark.parametrize('argument, value, text', [
     ('max_dets', 0, 'positive int, got 0'), ('max_dets', True, 'positive int, got True'),
-    ('max_dets', 1.5, r'positive int, got 1\.5'), ('chunk_size', 0, 'positive int, got 0'),
+    ('max_dets', 1.5, r'positive int, got 1\.5'),
+    ('num_workers', -1, 'None or an int >= 0, got -1'),
     ('groups', ['1', '2'], 'one group for each of the 3 categories, got 2'),
 ])
 def test_arguments_out_of_range_are_refused(argument, value, text):

@@ -2,7 +2,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 from bacl.evaluation import Detections
-from bacl.evaluation.functional.detections import load_records
+from bacl.evaluation.functional import detections as detections_module
 from faster_coco_eval import mask as mask_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,8 @@ def rle(height):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0.1, 0.5, 0.9]))), st.integers(1, 4))
 def test_cap_equals_a_stable_sort_of_each_image(pairs, max_dets):
-    kept = Detections.from_records(records(pairs)).top_scoring_per_image(max_dets)
+    detections = Detections.from_records(records(pairs))
+    kept = detections[detections.top_scoring_per_image(max_dets)]
     expected = []
     for image in sorted({image for image, _ in pairs}):
         here = [(score, x) for x, (i, score) in enumerate(pairs) if i == image]
@@ -43,7 +44,8 @@ def test_area_is_that_of_the_box_where_there_is_one():
 def test_selected_masks_stay_with_their_scores():
     detections = Detections.from_records(
         [{'image_id': 1, 'category_id': 1, 'score': s, 'segmentation': rle(n)}
-         for s, n in ((0.1, 1), (0.3, 3), (0.2, 2))], 'segm').top_scoring_per_image(2)
+         for s, n in ((0.1, 1), (0.3, 3), (0.2, 2))], 'segm')
+    detections = detections[detections.top_scoring_per_image(2)]
     assert detections.score.tolist() == [0.3, 0.2]
     assert [mask_utils.area([mask])[0] for mask in detections.region] == [6, 4]
 
@@ -56,9 +58,31 @@ def test_only_compressed_masks_are_taken(segmentation):
         Detections.from_records([record], 'segm')
 
 
-@pytest.mark.parametrize('content, text', [('{}', 'expects a list'), ('[', 'expects JSON')])
-def test_file_that_holds_no_records_is_named(tmp_path, content, text):
-    path = tmp_path / 'results.json'
-    path.write_text(content)
-    with pytest.raises(ValueError, match=rf'{text}.*results\.json'):
-        load_records(path)
+@pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
+def test_records_may_be_generated_and_come_back(monkeypatch, iou_type):
+    monkeypatch.setattr(detections_module, '_BATCH', 3)
+    given = [{**record, 'segmentation': {**rle(x + 1), 'counts': rle(x + 1)['counts'].decode()}}
+             for x, record in enumerate(records([(1, 0.5), (2, 0.25), (1, 0.75), (3, 1.0)]))]
+    if iou_type == 'bbox':
+        for record in given:
+            del record['segmentation']
+    detections = Detections.from_records((record for record in given), iou_type)
+    boxes = np.array([record['bbox'] for record in given])
+    assert list(detections.records(boxes)) == given
+    without = [{k: v for k, v in record.items() if k != 'bbox'} for record in given]
+    assert list(detections.records()) == without
+
+
+@pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
+def test_no_records_are_no_detections(iou_type):
+    detections = Detections.from_records([], iou_type)
+    assert len(detections) == 0 and len(detections.region) == 0
+    assert list(detections.records()) == []
+
+
+def test_record_without_a_field_is_named_by_its_place_among_all(monkeypatch):
+    monkeypatch.setattr(detections_module, '_BATCH', 2)
+    given = records([(1, 0.5)] * 5)
+    del given[3]['score']
+    with pytest.raises(ValueError, match=r'expects score in every record, .* at index 3\.'):
+        Detections.from_records(given)

@@ -121,17 +121,19 @@ def test_equals_lvis_api_beyond_300_detections_an_image(make_lvis, write_json,
     assert_equal(evaluate_lvis(path, records), expected)
 
 
+@pytest.mark.dist
 @pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
-def test_precision_is_that_of_lvis_api_whatever_the_chunk_size(
+def test_precision_is_that_of_lvis_api_whatever_the_number_of_workers(
         make_lvis, write_json, evaluate_by_lvis_api, iou_type):
     data, records = make_lvis(5)
     path = write_json(data)
     _, expected = evaluate_by_lvis_api(path, records, iou_type)
-    for chunk_size in (1, 2, 7, 16):
-        result = evaluate_detections(
-            load_lvis_annotations(path, with_masks=True),
-            Detections.from_records(records, iou_type), iou_type, chunk_size=chunk_size)
+    results = [evaluate_detections(
+        load_lvis_annotations(path, with_masks=True), Detections.from_records(records, iou_type),
+        iou_type, num_workers=num_workers) for num_workers in (None, 0, 2, 3)]
+    for result in results:
         np.testing.assert_allclose(result.precision, expected, rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(result.precision, results[0].precision)
     assert [c['id'] for c in result.categories] == sorted(c['id'] for c in data['categories'])
 
 
@@ -147,9 +149,9 @@ detected = st.lists(st.tuples(image_ids, category_ids, boxes, st.sampled_from([0
 
 
 @settings(max_examples=50, deadline=None)
-@given(images, objects, detected, st.integers(1, 5), st.integers(1, 3))
+@given(images, objects, detected, st.integers(1, 5))
 def test_equals_lvis_api_on_any_tiny_data_set(evaluate_by_lvis_api, images, objects, detected,
-                                              max_dets, chunk_size):
+                                              max_dets):
     data = {
         'images': [{'id': i, 'neg_category_ids': negative, 'not_exhaustive_category_ids': partial}
                    for i, (negative, partial) in zip((9, 2, 5), images, strict=True)],
@@ -166,7 +168,7 @@ def test_equals_lvis_api_on_any_tiny_data_set(evaluate_by_lvis_api, images, obje
         expected, precision = evaluate_by_lvis_api(path, records, 'bbox', max_dets)
         assert_equal(evaluate_lvis(path, records, max_dets=max_dets), expected)
         result = evaluate_detections(load_lvis_annotations(path), Detections.from_records(records),
-                                     max_dets=max_dets, chunk_size=chunk_size)
+                                     max_dets=max_dets)
     np.testing.assert_allclose(result.precision, precision, rtol=0, atol=1e-9)
 
 
@@ -220,10 +222,19 @@ def test_records_without_a_field_are_named(write_json):
 
 
 @pytest.mark.parametrize('argument, value',
-                         [('max_dets', 0), ('max_dets', -1), ('iou_type', 'keypoints')])
+                         [('max_dets', 0), ('max_dets', -1), ('iou_type', 'keypoints'),
+                          ('num_workers', -1), ('num_workers', 1.5), ('num_workers', True)])
 def test_arguments_out_of_range_are_refused(write_json, argument, value):
     with pytest.raises(ValueError, match=rf'{argument}=.* got {value}'):
         evaluate_lvis(write_json(ONE_IMAGE), DETECTIONS, **{argument: value})
+
+
+def test_boxes_are_no_masks(write_json):
+    annotations = {**ONE_IMAGE, 'annotations': [{**annotation, 'segmentation': [[0, 0, 9, 0, 9, 9]]}
+                                                for annotation in ONE_IMAGE['annotations']]}
+    annotations = load_lvis_annotations(write_json(annotations), with_masks=True)
+    with pytest.raises(ValueError, match='expects masks, as the ground truth has, got boxes'):
+        evaluate_detections(annotations, Detections.from_records(DETECTIONS), 'segm')
 
 
 def test_missing_detections_file_is_named(write_json, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from bacl.evaluation import evaluate_lvis
+from bacl.evaluation.matching import EncodedMasks
 from faster_coco_eval import mask as mask_utils
 from mmdet.registry import METRICS
 from mmdet.structures import DetDataSample
@@ -172,7 +173,7 @@ def test_label_without_a_category_is_refused(data_set):
     samples = to_samples(data_set)
     sample = next(s for s in samples if len(s.pred_instances))
     sample.pred_instances.labels[0] = 7
-    with pytest.raises(ValueError, match=r'labels below 7.* got 7\. Set num_classes'):
+    with pytest.raises(ValueError, match=r'from 0 to below 7.* got 7 in image 31\. Set num'):
         run(samples, ann_file=str(path))
 
 
@@ -208,7 +209,30 @@ def test_missing_annotations_are_refused_at_construction(tmp_path):
 
 
 @pytest.mark.parametrize('argument, value',
-                         [('metric', 'proposal'), ('metric', []), ('max_dets', 0)])
+                         [('metric', 'proposal'), ('metric', []), ('max_dets', 0),
+                          ('num_workers', -1), ('collect_device', 'gpu')])
 def test_arguments_out_of_range_are_refused(data_set, argument, value):
     with pytest.raises(ValueError, match=rf'FastLVISMetric\({argument}=\)'):
         METRICS.build(dict(type='FastLVISMetric', ann_file=str(data_set[0]), **{argument: value}))
+
+
+@pytest.mark.dist
+def test_workers_change_no_bit(data_set):
+    path, _, _ = data_set
+    samples = to_samples(data_set)
+    one, several = (run(samples, ann_file=str(path), metric=['bbox', 'segm'], num_workers=workers)
+                    for workers in (0, 2))
+    assert one == several
+
+
+def test_results_are_arrays_and_are_cleared(data_set):
+    path, _, by_image = data_set
+    metric = METRICS.build(dict(type='FastLVISMetric', ann_file=str(path), metric='segm'))
+    for sample in to_samples(data_set):
+        metric.process({}, [sample.to_dict()])
+    assert len(metric.results) == len(by_image)
+    for predictions in metric.results:
+        for value in vars(predictions).values():
+            assert value is None or isinstance(value, np.ndarray | EncodedMasks)
+    metric.evaluate(len(by_image))
+    assert metric.results == []

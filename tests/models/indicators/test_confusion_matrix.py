@@ -36,3 +36,24 @@ def test_log_ratio_is_that_of_the_clamped_entries():
     expected = torch.tensor([[0.0, 500.0], [1 / 500, 0], [0, 500.0]], dtype=torch.float64)
     expected[expected > 0] = expected[expected > 0].log()
     torch.testing.assert_close(log_ratio, expected)
+
+
+def test_single_precision_takes_half_the_memory_and_keeps_every_pair():
+    generator = torch.Generator().manual_seed(5)
+    double, single = ConfusionMatrix(C), ConfusionMatrix(C, dtype='float32')
+    for _ in range(20):
+        logits = torch.randn(30, C + 1, generator=generator)
+        labels = torch.randint(C + 1, (30,), generator=generator)
+        double.observe(logits, labels)
+        single.observe(logits, labels)
+    assert single.score_sum.element_size() * 2 == double.score_sum.element_size()
+    assert single.num_samples.dtype == torch.float64 and single.value().dtype == torch.float32
+    torch.testing.assert_close(single.value().double(), double.value(), rtol=1e-5, atol=1e-7)
+    classes = torch.arange(C)
+    torch.testing.assert_close(single.log_ratio(classes), double.log_ratio(classes),
+                               rtol=1e-4, atol=1e-5)
+
+
+def test_other_types_are_refused():
+    with pytest.raises(ValueError, match=r"ConfusionMatrix\(dtype=\).*'float16'"):
+        ConfusionMatrix(C, dtype='float16')

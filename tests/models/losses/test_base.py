@@ -9,6 +9,7 @@ from bacl.models.losses import (
     SigmoidBCELoss,
 )
 from bacl.models.losses.base import one_hot_targets
+from mmdet.registry import MODELS
 
 # Number of channels of a classifier of four classes, by loss.
 CHANNELS = {SigmoidBCELoss: 4, ObjectnessBCELoss: 5, FCBL: 5, EQLv2Loss: 5}
@@ -66,3 +67,21 @@ def test_accuracy_uses_the_scores_with_objectness():
 def test_one_hot_targets_put_background_last():
     targets = one_hot_targets(torch.tensor([0, 2]), torch.zeros(2, 3))
     assert targets.tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('loss_type', ['FCBL', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'EQLv2Loss'])
+def test_autocast_leaves_loss_and_gradient_in_single_precision(loss_type, dtype):
+    num_classes, num_samples = 300, 512  # a sum of 0.7 * 300 * 512 is beyond half precision
+    results = []
+    for enabled in (True, False):
+        loss = MODELS.build(dict(type=loss_type, num_classes=num_classes))
+        logits = torch.zeros(num_samples, loss.get_cls_channels(num_classes), requires_grad=True)
+        labels = torch.arange(num_samples).remainder(num_classes + 1)
+        with torch.autocast('cpu', dtype=dtype, enabled=enabled):
+            value = loss(logits, labels, torch.ones(num_samples), avg_factor=num_samples - 1)
+        value.backward()
+        assert value.dtype == torch.float32
+        results.append((value.detach(), logits.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])

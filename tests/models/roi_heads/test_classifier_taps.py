@@ -115,3 +115,12 @@ def test_the_seam_closes_behind_the_block_also_after_an_error():
     with pytest.raises(ZeroDivisionError), ClassifierTap(head, lambda boxes: None):
         raise ZeroDivisionError
     assert all(torch.equal(*pair) for pair in zip(run(), expected, strict=True))
+
+
+def test_a_head_with_other_layers_is_left_as_it_was():
+    head = Head(3, 2)
+    del head.fc_reg
+    with pytest.raises(AttributeError, match='fc_reg'), ClassifierTap(head, lambda boxes: None):
+        pass
+    assert not head.fc_cls._forward_pre_hooks and not head.fc_cls._forward_hooks
+    assert not head.loss_cls._forward_pre_hooks

@@ -158,6 +158,17 @@ def test_a_loss_without_indicator_is_refused():
         MODELS.build(cfg)
 
 
+def test_a_head_with_other_last_layers_is_refused():
+    cfg = roi_head_cfg()
+    cfg.bbox_head = dict(
+        type='SABLHead', num_classes=C, cls_in_channels=4, reg_in_channels=4, roi_feat_size=3,
+        cls_out_channels=6, reg_offset_out_channels=6, reg_cls_out_channels=6,
+        bbox_coder=dict(type='BucketingBBoxCoder', num_buckets=6, scale_factor=1.7),
+        loss_cls=dict(type='FCBL', num_classes=C))
+    with pytest.raises(TypeError, match='fc_cls and fc_reg.*SABLHead'):
+        MODELS.build(cfg)
+
+
 def test_without_a_hallucinator_the_head_is_its_host():
     head = MODELS.build(roi_head_cfg(hallucinator=None))
     host_cfg = roi_head_cfg(type='StandardRoIHead')

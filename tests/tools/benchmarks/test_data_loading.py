@@ -42,13 +42,7 @@ def test_profile_is_complete(tool):
         assert parts == pytest.approx(milliseconds['all'])
 
 
-def test_printed(tool, monkeypatch, capsys):
-    monkeypatch.setattr(tool, 'measure', lambda args: [
-        dict(name='a', value=1.234, unit='images/s', target=None),
-        dict(name='b', value=2.0, unit='ratio', target='>= 2.0')])
-    tool.main([])
-    a, b = capsys.readouterr().out.splitlines()
-    assert a.split() == ['a', '1.23', 'images/s'] and b.endswith('(target >= 2.0)')
+def test_profile_is_printed(tool, monkeypatch, capsys):
     monkeypatch.setattr(tool, 'profile', lambda args, num_instances: dict(
         mmdet=dict(all=num_instances), bacl=dict(all=0.5)))
     tool.main(['--profile', '--instances', '7'])
