@@ -8,6 +8,7 @@ import pytest
 from bacl.engine.atomic_files import BACKEND, write_atomically
 from mmengine.fileio import get_file_backend
 
+
 def test_content_is_written_into_new_folders_and_nothing_else_is_left(tmp_path):
     path = tmp_path / 'new' / 'file'
     for content in (b'first', b'', b'second'):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)
+
+
+@contextmanager
+def ended(process):
+    """A process of which nothing is left afterwards, neither ranks nor processes of a loader."""
+    try:
+        yield process
+    finally:
+        process.terminate()  # torchrun ends its ranks, which have groups of their own
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 class Project:
@@ -48,7 +63,7 @@ class Project:
             *settings]) + '\n')
         return path
 
-    def start(self, config, work_dir, *argv, processes=1, tool='train.py', **kwargs):
+    def start(self, config, work_dir, *argv, processes=1, **kwargs):
         """Start tools/train.py; its output is in a pipe."""
         python = [sys.executable]
         launcher = []
@@ -57,19 +72,16 @@ class Project:
                        '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0']
             launcher = ['--launcher', 'pytorch']
         return subprocess.Popen(
-            [*python, str(ROOT / 'tools' / tool), str(config), '--work-dir', str(work_dir),
+            [*python, str(ROOT / 'tools/train.py'), str(config), '--work-dir', str(work_dir),
              '--seed', '0', *launcher, *map(str, argv)],
             env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True, **kwargs)
 
     def run(self, *args, **kwargs):
         """Run tools/train.py to its end; return the exit code and the output."""
-        process = self.start(*args, **kwargs)
-        try:
+        with ended(self.start(*args, **kwargs)) as process:
             output, _ = process.communicate(timeout=WATCHDOG)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            raise
         return process.returncode, output
 
     def train(self, *args, **kwargs):
@@ -113,8 +125,8 @@ def differences(first, second, path=''):
 @pytest.fixture(scope='session')
 def faults():
     """What the tests share besides the fixtures."""
-    return SimpleNamespace(wait_for_step=wait_for_step, read=read, differences=differences,
-                           NUM_BATCHES=NUM_BATCHES, WATCHDOG=WATCHDOG)
+    return SimpleNamespace(ended=ended, wait_for_step=wait_for_step, read=read,
+                           differences=differences, NUM_BATCHES=NUM_BATCHES)
 
 
 @pytest.fixture(scope='session')

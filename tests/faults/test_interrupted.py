@@ -11,10 +11,10 @@ LOG_EVERY_STEP = 'default_hooks = dict(logger=dict(interval=1))'
 def test_run_that_is_told_to_stop_leaves_its_last_checkpoint(project, faults, number, code):
     config = project.config('stage1', LOG_EVERY_STEP, max_epochs=50)
     work_dir = project.folder / 'run'
-    process = project.start(config, work_dir)
-    faults.wait_for_step(process, 2, 1)
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=60)
+    with faults.ended(project.start(config, work_dir)) as process:
+        faults.wait_for_step(process, 2, 1)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output
     if number == signal.SIGINT:
         assert f'Interrupted. The newest checkpoint is {work_dir}/epoch_' in output

@@ -22,7 +22,8 @@ def losses(folder):
 @pytest.mark.parametrize('stage', ['stage1', 'stage2-bacl'])
 def test_bfloat16_on_a_cpu(project, faults, arguments, stage):
     hooks = dict(logger=dict(interval=1), dtypes=dict(type='TellDtypesHook'))
-    config = project.config(stage, f'default_hooks = {hooks}', 'log_processor = dict(window_size=1)')
+    config = project.config(stage, f'default_hooks = {hooks}',
+                            'log_processor = dict(window_size=1)')
     output = project.train(config, project.folder / 'amp', '--amp', *arguments[stage])
     said = [line.split(' - INFO - ')[1].split() for line in output.splitlines()
             if re.search(' - INFO - (LOGITS|LOSS|STATE) ', line)]

@@ -14,11 +14,9 @@ def running(project, faults):
     """A training that is going on, with its work_dir and config."""
     config = project.config('stage1', LOG_EVERY_STEP, max_epochs=100)
     work_dir = project.folder / 'run'
-    process = project.start(config, work_dir)
-    faults.wait_for_step(process, 1, 3)
-    yield process, work_dir, config
-    process.kill()
-    process.communicate()
+    with faults.ended(project.start(config, work_dir)) as process:
+        faults.wait_for_step(process, 1, 3)
+        yield process, work_dir, config
 
 
 def test_second_run_is_told_and_the_first_goes_on(project, running, faults):

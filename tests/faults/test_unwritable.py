@@ -27,11 +27,11 @@ def check_error(output, work_dir, reason):
 def test_full_disk_ends_the_run_and_keeps_the_only_checkpoint(project, faults):
     config = project.config('stage1', HOOKS, max_epochs=2)
     work_dir = project.folder / 'run'
-    process = project.start(config, work_dir)
-    faults.wait_for_step(process, 2, 1)
-    # What a full disk does: a write is cut short and then fails.
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2**20, 2**20))
-    check_error(finish(process), work_dir, 'File too large')
+    with faults.ended(project.start(config, work_dir)) as process:
+        faults.wait_for_step(process, 2, 1)
+        # What a full disk does: a write is cut short and then fails.
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2**20, 2**20))
+        check_error(finish(process), work_dir, 'File too large')
     assert [path.name for path in work_dir.glob('epoch_*')] == ['epoch_1.pth']
     assert faults.read(work_dir / 'epoch_1.pth')['meta']['epoch'] == 1
 
@@ -52,10 +52,11 @@ def bound_by_permissions():
 def test_folder_without_permission_ends_the_run(project, faults):
     config = project.config('stage1', HOOKS, max_epochs=2)
     work_dir = project.folder / 'run'
-    process = project.start(config, work_dir, preexec_fn=bound_by_permissions)
-    faults.wait_for_step(process, 2, 1)
-    work_dir.chmod(0o555)
-    check_error(finish(process), work_dir, 'Permission denied')
+    with faults.ended(
+            project.start(config, work_dir, preexec_fn=bound_by_permissions)) as process:
+        faults.wait_for_step(process, 2, 1)
+        work_dir.chmod(0o555)
+        check_error(finish(process), work_dir, 'Permission denied')
     assert faults.read(work_dir / 'epoch_1.pth')['meta']['epoch'] == 1
 
     code, output = project.run(config, work_dir, '--resume', preexec_fn=bound_by_permissions)
@@ -67,11 +68,11 @@ def test_folder_without_permission_ends_the_run(project, faults):
 def test_work_dir_that_became_a_file_ends_the_run(project, faults):
     config = project.config('stage1', HOOKS, max_epochs=2)
     work_dir = project.folder / 'run'
-    process = project.start(config, work_dir)
-    faults.wait_for_step(process, 2, 1)
-    work_dir.rename(project.folder / 'moved')
-    work_dir.write_text('')
-    output = finish(process)
+    with faults.ended(project.start(config, work_dir)) as process:
+        faults.wait_for_step(process, 2, 1)
+        work_dir.rename(project.folder / 'moved')
+        work_dir.write_text('')
+        output = finish(process)
     assert 'Error' in output
     assert faults.read(project.folder / 'moved/epoch_1.pth')['meta']['epoch'] == 1
     assert work_dir.read_text() == ''

@@ -11,7 +11,6 @@ from mmengine.hooks import CheckpointHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-
 NUMBER = itertools.count()  # mmengine keeps what belongs to a name
 
 

@@ -51,7 +51,8 @@ class Run:
         return outputs
 
     def state(self):
-        return self.model.weight.item(), self.model.total.item(), str(self.optim_wrapper.state_dict())
+        return (self.model.weight.item(), self.model.total.item(),
+                str(self.optim_wrapper.state_dict()))
 
 
 def test_finite_losses_pass_whatever_is_logged_beside_them(tmp_path):
