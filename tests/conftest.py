@@ -1,11 +1,17 @@
 import json
+import re
 from pathlib import Path
 
 import bacl  # noqa: F401
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 from mmengine.registry import init_default_scope
+
+# How many examples a property test draws, unless it is too slow for that and says so.
+settings.register_profile('ci', max_examples=50, deadline=None)
+settings.register_profile('nightly', max_examples=1000, deadline=None)
 
 # Ids are neither sorted nor contiguous: labels are positions in this list.
 CATEGORIES = [
@@ -25,6 +31,19 @@ IMAGES = [
     # Less than a pixel: left out at loading, so the image has no object.
     ((50, 50), [(3, RECTANGLE, 10, 10, 0.5, 0.5)]),
 ]
+
+
+def pytest_configure(config):
+    is_nightly = re.search(r'\bnightly\b', config.option.markexpr)
+    settings.load_profile('nightly' if is_nightly else 'ci')
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Property tests are what a night is spent on: ``pytest -m nightly``."""
+    for item in items:
+        if getattr(getattr(item, 'obj', None), 'is_hypothesis_test', False):
+            item.add_marker(pytest.mark.nightly)
 
 
 def polygon(shape: str, x: float, y: float, w: float, h: float) -> list[float]:

@@ -3,13 +3,17 @@
 set -euo pipefail
 
 if (($# < 2)); then
-    echo "Usage: [NNODES=1 NODE_RANK=0 MASTER_ADDR=127.0.0.1 PORT=29500]" \
+    echo "Usage: [NNODES=1 NODE_RANK=0 MASTER_ADDR=127.0.0.1 PORT=29500 TORCHRUN_ARGS=...]" \
         "bash $0 CONFIG GPUS [arguments of train.py]" >&2
     exit 2
 fi
 
 # shellcheck source=tools/_launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/_launch.sh"
+# Such as --max-restarts=3, or --rdzv-backend=c10d with NNODES=1:4; later arguments win.
+read -ra torchrun_args <<<"${TORCHRUN_ARGS:-}"
+# Else the ranks of a job that torchrun restarts meet at the addresses of the first start (torch 2.15).
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 
 exec "$python" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
@@ -17,4 +21,5 @@ exec "$python" -m torch.distributed.run \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$2" \
+    ${torchrun_args[@]+"${torchrun_args[@]}"} \
     "$tools/train.py" "$1" --launcher pytorch "${@:3}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from bacl.datasets.long_tail import LongTailMixin
 from bacl.engine.config_check import check_config
 from bacl.engine.dataset_configs import unwrapped_datasets
-from bacl.engine.launch import LAUNCHERS, prepare_launch
+from bacl.engine.launch import LAUNCHERS, leave_process_group, prepare_launch
 from bacl.engine.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
@@ -96,6 +96,7 @@ def main() -> None:
     metrics = runner.test()
     if is_main_process():
         write_metrics(metrics, Path(cfg.work_dir, 'metrics.json'))
+    leave_process_group()
 
 
 if __name__ == '__main__':

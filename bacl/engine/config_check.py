@@ -1,4 +1,4 @@
-"""Misspelt keys and wrong types of this package's components, found before anything is built.
+"""Settings that fail late or in silence, found before anything is built.
 
 A misspelt argument of a component that passes ``**kwargs`` on ends in an error of another class,
 or, where somebody swallows it, in none. Here every dictionary of a config whose ``type`` is one of
@@ -26,6 +26,8 @@ TYPE_CUTOFF = 0.75
 def check_config(cfg: Config) -> None:
     """Refuse a config that gives one of our components an argument it does not take.
 
+    And one whose ``activation_checkpointing`` would keep the backbone from learning.
+
     Args:
         cfg: config of a run, with its command line applied.
 
@@ -36,8 +38,18 @@ def check_config(cfg: Config) -> None:
     """
     problems = [f'  {problem}' for path, component in _dictionaries(cfg.to_dict())
                 for problem in _problems(path, component)]
+    problems += [f'  {problem}' for problem in _checkpointing_problems(cfg)]
     if problems:
         raise ValueError('\n'.join([f'{cfg.filename or "The config"} is refused:', *problems]))
+
+
+def _checkpointing_problems(cfg: Config) -> Iterator[str]:
+    """mmengine 0.10 checkpoints in torch's reentrant mode: no gradient unless the input has one."""
+    modules = cfg.get('activation_checkpointing') or []
+    for module in [modules] if isinstance(modules, str) else modules:
+        if module.split('.')[0] == 'backbone':
+            yield (f'activation_checkpointing: {module!r} would not learn, because images have no '
+                   'gradient. Use with_cp=True of a backbone that has it, such as ResNet.')
 
 
 @cache

@@ -21,6 +21,8 @@ _RANK_VARIABLES = {
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
 }
+# Who restarts a job counts how often.
+_RESTART_VARIABLES = ('TORCHELASTIC_RESTART_COUNT', 'SLURM_RESTART_COUNT')
 
 
 def prepare_launch(cfg: Config, launcher: str) -> None:
@@ -79,6 +81,21 @@ def is_main_rank(launcher: str) -> bool:
         RuntimeError: if one of the launcher's environment variables is missing.
     """
     return launcher == 'none' or read_ranks(launcher)[0] == 0
+
+
+def is_restarted() -> bool:
+    """Tell whether torchrun (``--max-restarts``) or Slurm (``--requeue``) started this job again."""
+    return any(int(os.environ.get(name) or 0) > 0 for name in _RESTART_VARIABLES)
+
+
+def leave_process_group() -> None:
+    """End the talk of ranks, if there is any; the last call of a run that succeeded.
+
+    Without it the threads of gloo now and then abort a process whose Python has ended, and the run
+    counts as failed.
+    """
+    if is_distributed():
+        torch_dist.destroy_process_group()
 
 
 def check_local_rank(local_rank: int, num_devices: int) -> None:

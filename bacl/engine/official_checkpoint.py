@@ -3,7 +3,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from bacl.engine.hooks.load_report_hook import compare_weights, shortened
+from bacl.engine.load_report import compare_weights, shortened
 from torch import Tensor, nn
 
 # Names of what the second stage collects, the official one -> ours. Every other tensor belongs to a
@@ -54,6 +54,33 @@ class Conversion:
         )
         return '\n'.join('\n  '.join([f'{len(names)} {title}', *names])
                          for title, names in sections)
+
+
+def refuse_official_checkpoint(checkpoint: dict[str, Any], name: str) -> None:
+    """Point to the converter if a checkpoint is one of MMDetection 2.x.
+
+    Most of its tensors would fit. What stage 2 has collected would be left out, and its classes,
+    which stand elsewhere, would not be compared with those of the data.
+
+    Args:
+        checkpoint: as read from the file; the values of tensors do not matter.
+        name: of the argument and the file, for the message.
+
+    Raises:
+        ValueError: if it is one.
+    """
+    meta = checkpoint.get('meta') or {}
+    if 'mmengine_version' in meta:
+        return
+    names = checkpoint.get('state_dict') or {}
+    collected = [old for group in TRAINING_STATE for old in group if old in names]
+    version = str(meta.get('mmdet_version', ''))
+    if collected or version.startswith('2.'):
+        found = f'MMDetection {version}' if version else f'the official BACL with {collected[0]}'
+        raise ValueError(
+            f'{name} is a checkpoint of {found}. Convert it: '
+            'python tools/model_converters/convert_official_bacl.py CONFIG CHECKPOINT OUT '
+            '(CONFIG is that of its detector).')
 
 
 def convert_official_checkpoint(checkpoint: dict[str, Any], model: nn.Module) -> Conversion:

@@ -4,6 +4,9 @@ import logging
 import re
 from pathlib import Path
 
+from bacl.compat.checkpoints import load_weights
+from bacl.engine.load_report import shortened
+from bacl.engine.official_checkpoint import refuse_official_checkpoint
 from bacl.engine.work_dir import find_checkpoint, require_file
 from mmengine.config import Config
 from mmengine.logging import print_log
@@ -16,7 +19,9 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     variable ``stage1_config``. The work_dirs of both stages are siblings: stage 1 is looked for in
     ``<parent of cfg.work_dir>/<stage1_config>``, which with the default work_dirs is
     ``work_dirs/<stage1_config>``. What is found there has to be trained to its end; a checkpoint
-    or folder that the user names is taken as it is.
+    or folder that the user names may be unfinished. The file is read here once, before a dataset
+    is: it has to be whole, and must not have been through stage 2, whose indicators and feature
+    statistics would go on from there.
 
     A run that resumes needs no stage 1, a ``load_from`` that is already set is kept, and a config
     of a single stage is left alone.
@@ -30,9 +35,10 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        RuntimeError: if stage 1 is found unfinished.
-        ValueError: if a checkpoint has to be looked for and the config has no ``stage1_config``, or
-            if one is given for a config of a single stage.
+        RuntimeError: if stage 1 is found unfinished, or the file is truncated or asks for code.
+        ValueError: if a checkpoint has to be looked for and the config has no ``stage1_config``, if
+            one is given for a config of a single stage, or if it is one of stage 2 or of the
+            official repository.
     """
     if cfg.get('resume'):
         if checkpoint is not None:
@@ -51,14 +57,34 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     elif checkpoint not in (None, 'auto') and not Path(checkpoint).is_dir():
         require_file(checkpoint, '--stage1-checkpoint')
         cfg.load_from = checkpoint
+        _check_weights(checkpoint)
     else:
         cfg.load_from = str(_find_stage1(cfg, checkpoint))
+        _check_weights(cfg.load_from)
     print_log(f'Stage 2 starts from the stage-1 checkpoint {cfg.load_from}', logger='current')
 
 
 def _is_stage2(cfg: Config) -> bool:
     model_type = cfg.get('model', {}).get('type')
     return bool(cfg.get('stage1_config')) or model_type == 'DecoupledTwoStageDetector'
+
+
+def _check_weights(path: str) -> None:
+    if '://' in path:  # read, and downloaded, when the run starts
+        return
+    checkpoint = load_weights(path, map_location='meta')
+    refuse_official_checkpoint(checkpoint, f'--stage1-checkpoint {path}')
+    weights = checkpoint.get('state_dict', checkpoint)
+    collected = [name for name in weights
+                 if '.loss_cls.indicator.' in name or '.hallucinators.' in name]
+    # A stage 2 may collect nothing. The config is searched, never executed.
+    text = str((checkpoint.get('meta') or {}).get('cfg', ''))
+    if collected or 'DecoupledTwoStageDetector' in text:
+        what = f' (it has {shortened(collected, 2)})' if collected else ''
+        raise ValueError(
+            f'--stage1-checkpoint expects weights of stage 1, got {path}, which has been through '
+            f'stage 2 already{what}. Pass the checkpoint of stage 1, or go on with that run by '
+            '--resume. To start from these weights all the same: --cfg-options load_from=FILE.')
 
 
 def _find_stage1(cfg: Config, folder: str | None) -> Path:

@@ -15,7 +15,7 @@ from bacl.annotations.audit import (
 )
 from bacl.datasets.image_audit import IMAGE_RULES
 from bacl.engine.data_check import BAD_FILE
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 WIDTH, HEIGHT = 40, 30
@@ -145,7 +145,6 @@ coordinate = st.one_of(
     st.floats(-60, 60))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.lists(coordinate, min_size=4, max_size=4),
                           st.one_of(st.sampled_from([0, math.nan]), st.floats(-1, 90))),
                 max_size=12))

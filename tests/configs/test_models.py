@@ -6,7 +6,7 @@ import pytest
 import torch
 from bacl.annotations import ClassCounts
 from bacl.engine.class_checks import check_class_counts
-from bacl.engine.hooks.load_report_hook import compare_weights
+from bacl.engine.load_report import compare_weights
 from mmdet.registry import HOOKS, MODELS
 from mmdet.testing import demo_mm_inputs
 

@@ -7,7 +7,7 @@ import mmdet.datasets
 import numpy as np
 import pytest
 from bacl.datasets import LongTailLVISV05Dataset, LongTailLVISV1Dataset
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
@@ -167,7 +167,6 @@ def test_what_is_counted_is_in_the_log(build, caplog):
         assert re.search(rule, caplog.text)
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.lists(st.one_of(st.sampled_from([0, 1, 60, 80]), st.floats(-99, 99)),
                                    min_size=4, max_size=4), st.floats(-1, 9)), max_size=9))
 def test_what_the_rules_say_is_left_out_is_what_the_host_leaves_out(boxes):

@@ -166,3 +166,10 @@ def test_a_change_of_a_real_config_is_found():
     with pytest.raises(ValueError, match=r'stage2-bacl\.py is refused:\n  model\.roi_head\.'
                        r"bbox_head\.loss_cls: FCBL has no argument 'prob_threshold'"):
         check_config(cfg)
+
+
+def test_checkpointing_that_would_keep_the_backbone_from_learning_is_refused():
+    check_config(Config(dict(activation_checkpointing=['neck'])))
+    for modules in ('backbone', ['neck', 'backbone.layer1']):
+        with pytest.raises(ValueError, match=r"'backbone\S*' would not learn.*with_cp=True"):
+            check_config(Config(dict(activation_checkpointing=modules)))

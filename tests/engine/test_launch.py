@@ -8,7 +8,14 @@ import bacl.engine.launch as launch
 import mmengine.device.utils as mmengine_device
 import pytest
 import torch.distributed as torch_dist
-from bacl.engine.launch import check_local_rank, is_main_rank, prepare_launch, read_ranks
+from bacl.engine.launch import (
+    check_local_rank,
+    is_main_rank,
+    is_restarted,
+    leave_process_group,
+    prepare_launch,
+    read_ranks,
+)
 from mmengine.config import Config
 
 RANK_VARIABLES = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
@@ -54,6 +61,25 @@ def test_main_rank_is_known_before_ranks_are_connected(monkeypatch):
     for rank in (0, 1):
         monkeypatch.setenv('SLURM_PROCID', str(rank))
         assert is_main_rank('slurm') == (rank == 0)
+
+
+@pytest.mark.parametrize('variable', ['TORCHELASTIC_RESTART_COUNT', 'SLURM_RESTART_COUNT'])
+def test_restart_is_what_torchrun_or_slurm_counts(monkeypatch, variable):
+    for name in ('TORCHELASTIC_RESTART_COUNT', 'SLURM_RESTART_COUNT'):
+        monkeypatch.delenv(name, raising=False)
+    assert not is_restarted()
+    for count, expected in (('', False), ('0', False), ('1', True), ('12', True)):
+        monkeypatch.setenv(variable, count)
+        assert is_restarted() == expected
+
+
+def test_process_group_is_left_if_there_is_one(monkeypatch, single_process):
+    leave_process_group()
+    monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+    prepare_launch(Config(), 'pytorch')
+    assert torch_dist.is_initialized()
+    leave_process_group()
+    assert not torch_dist.is_initialized()
 
 
 def test_ranks_of_slurm_are_read(monkeypatch):

@@ -5,8 +5,12 @@ import bacl  # noqa: F401
 import pytest
 import torch
 import torch.nn.functional as F
-from bacl.engine.hooks import compare_weights
-from bacl.engine.official_checkpoint import TRAINING_STATE, convert_official_checkpoint
+from bacl.engine.load_report import compare_weights
+from bacl.engine.official_checkpoint import (
+    TRAINING_STATE,
+    convert_official_checkpoint,
+    refuse_official_checkpoint,
+)
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -177,6 +181,23 @@ def test_another_architecture_is_refused(original, message):
 def test_a_checkpoint_of_another_repository_is_refused(checkpoint, message):
     with pytest.raises(ValueError, match=message):
         convert_official_checkpoint(checkpoint, build(1))
+
+
+@pytest.mark.parametrize('checkpoint', [
+    dict(state_dict={}), dict(weight=torch.zeros(1)), dict(meta=None, state_dict={}),
+    dict(state_dict={}, meta=dict(mmdet_version='3.3.0')),
+    dict(state_dict={}, meta=dict(mmengine_version='0.10.7', mmdet_version='2.8.0'))])
+def test_other_checkpoints_are_not_taken_for_official_ones(checkpoint):
+    refuse_official_checkpoint(checkpoint, 'x.pth')
+
+
+@pytest.mark.parametrize('stage', [1, 2])
+def test_official_checkpoints_are_pointed_to_the_converter_and_converted_ones_pass(stage):
+    checkpoint = official(build(stage))
+    with pytest.raises(ValueError, match=r'^x\.pth is a checkpoint of MMDetection 2\.8\.0\. Con'):
+        refuse_official_checkpoint(checkpoint, 'x.pth')
+    converted = convert_official_checkpoint(checkpoint, build(stage)).checkpoint
+    refuse_official_checkpoint(converted, 'x.pth')
 
 
 def test_the_report_names_every_tensor_and_what_became_of_it():

@@ -1,9 +1,15 @@
+import bacl  # noqa: F401
 import pytest
+import torch
 from bacl.engine import stage1
 from bacl.engine.stage1 import prepare_stage1
 from mmengine.config import Config
 
 NAME = 'faster-rcnn_stage1_lvis-v0.5'
+
+
+def save(path, meta=None, **weights):
+    torch.save(dict(state_dict=weights, meta=meta or {}), path)
 
 
 @pytest.fixture
@@ -17,8 +23,8 @@ def stage2(tmp_path):
 
 def test_newest_checkpoint_of_the_sibling_folder_is_taken(stage2):
     cfg, folder = stage2
-    (folder / 'epoch_1.pth').touch()
-    (folder / 'epoch_12.pth').touch()
+    save(folder / 'epoch_1.pth')
+    save(folder / 'epoch_12.pth')
     prepare_stage1(cfg)
     assert cfg.load_from == str(folder / 'epoch_12.pth')
 
@@ -27,7 +33,7 @@ def test_newest_checkpoint_of_the_sibling_folder_is_taken(stage2):
 def test_stage1_config_may_be_a_path(stage2, form):
     cfg, folder = stage2
     cfg.stage1_config = form.format(NAME)
-    (folder / 'epoch_1.pth').touch()
+    save(folder / 'epoch_1.pth')
     prepare_stage1(cfg, 'auto')
     assert cfg.load_from == str(folder / 'epoch_1.pth')
 
@@ -47,7 +53,7 @@ def stage2_with_files(tmp_path):
 def test_unfinished_stage1_is_refused_unless_it_is_named(stage2_with_files):
     cfg, folder = stage2_with_files
     checkpoint = folder / 'epoch_3.pth'
-    checkpoint.touch()
+    save(checkpoint)
     for argument in (None, 'auto'):
         with pytest.raises(RuntimeError, match='got .*epoch_3.pth of 12 epochs') as error:
             prepare_stage1(cfg, argument)
@@ -59,14 +65,14 @@ def test_unfinished_stage1_is_refused_unless_it_is_named(stage2_with_files):
 
 def test_finished_stage1_is_taken(stage2_with_files):
     cfg, folder = stage2_with_files
-    (folder / 'epoch_12.pth').touch()
+    save(folder / 'epoch_12.pth')
     prepare_stage1(cfg)
     assert cfg.load_from == str(folder / 'epoch_12.pth')
 
 
 def test_length_of_stage1_is_that_of_its_own_run(stage2_with_files):
     cfg, folder = stage2_with_files
-    (folder / 'epoch_3.pth').touch()
+    save(folder / 'epoch_3.pth')
     (folder / f'{NAME}.py').write_text('train_cfg = dict(max_epochs=3)\n')
     prepare_stage1(cfg)
     assert cfg.load_from == str(folder / 'epoch_3.pth')
@@ -75,7 +81,7 @@ def test_length_of_stage1_is_that_of_its_own_run(stage2_with_files):
 def test_iterations_of_stage1_are_counted_too(stage2_with_files):
     cfg, folder = stage2_with_files
     (folder / f'{NAME}.py').write_text('train_cfg = dict(max_iters=100)\n')
-    (folder / 'iter_50.pth').touch()
+    save(folder / 'iter_50.pth')
     with pytest.raises(RuntimeError, match='got .*iter_50.pth of 100 iters'):
         prepare_stage1(cfg)
 
@@ -95,7 +101,7 @@ def test_given_checkpoint_or_folder_is_taken(stage2, tmp_path):
     cfg, _ = stage2
     other = tmp_path / 'other'
     other.mkdir()
-    (other / 'epoch_3.pth').touch()
+    save(other / 'epoch_3.pth')
     for given in (other, other / 'epoch_3.pth'):
         cfg.load_from = None
         prepare_stage1(cfg, str(given))
@@ -110,8 +116,8 @@ def test_given_checkpoint_that_is_missing_is_refused(stage2):
 
 def test_load_from_of_the_user_is_kept_unless_a_checkpoint_is_given(stage2):
     cfg, folder = stage2
-    (folder / 'epoch_1.pth').touch()
-    (folder / 'mine.pth').touch()
+    save(folder / 'epoch_1.pth')
+    save(folder / 'mine.pth')
     cfg.load_from = str(folder / 'mine.pth')
     prepare_stage1(cfg)
     assert cfg.load_from == str(folder / 'mine.pth')
@@ -152,7 +158,7 @@ def own_config(tmp_path):
 
 def test_config_without_the_name_of_its_stage1_takes_a_file(own_config, tmp_path):
     checkpoint = tmp_path / 'mine.pth'
-    checkpoint.touch()
+    save(checkpoint)
     prepare_stage1(own_config, str(checkpoint))
     assert own_config.load_from == str(checkpoint)
 
@@ -167,6 +173,53 @@ def test_config_without_the_name_of_its_stage1_may_have_a_load_from(own_config, 
     own_config.load_from = str(tmp_path / 'mine.pth')
     with pytest.raises(FileNotFoundError, match='load_from expects'):
         prepare_stage1(own_config)
-    (tmp_path / 'mine.pth').touch()
+    save(tmp_path / 'mine.pth')
     prepare_stage1(own_config)
     assert own_config.load_from == str(tmp_path / 'mine.pth')
+
+
+INDICATOR = 'roi_head.bbox_head.loss_cls.indicator.score_sum'
+
+
+@pytest.mark.parametrize('weights, meta, message', [
+    ({INDICATOR: torch.zeros(1)}, {}, rf'through stage 2 already \(it has {INDICATOR}\)'),
+    ({'roi_head.bbox_head.0.loss_cls.indicator.counts': torch.zeros(1)}, {}, 'it has roi_head'),
+    ({'roi_head.hallucinators.0.distribution.mean': torch.zeros(1)}, {}, 'it has roi_head'),
+    ({}, dict(cfg="model = dict(\n    type='DecoupledTwoStageDetector')"), r'already\. Pass'),
+])
+@pytest.mark.parametrize('is_found', [True, False])
+def test_weights_of_stage2_are_refused(stage2, is_found, weights, meta, message):
+    cfg, folder = stage2
+    save(folder / 'epoch_1.pth', meta, **weights)
+    with pytest.raises(ValueError, match=message) as error:
+        prepare_stage1(cfg, None if is_found else str(folder / 'epoch_1.pth'))
+    assert str(folder / 'epoch_1.pth') in str(error.value) and '--resume' in str(error.value)
+
+
+def test_config_in_a_checkpoint_is_not_executed(stage2, tmp_path):
+    cfg, folder = stage2
+    code = f'import pathlib; pathlib.Path({str(tmp_path / "executed")!r}).touch()'
+    save(folder / 'epoch_1.pth', dict(cfg=code))
+    prepare_stage1(cfg)
+    assert not (tmp_path / 'executed').exists()
+
+
+def test_official_checkpoint_is_pointed_to_the_converter(stage2):
+    cfg, folder = stage2
+    save(folder / 'epoch_1.pth', dict(mmdet_version='2.8.0', CLASSES=('a',)))
+    with pytest.raises(ValueError, match=r'--stage1-checkpoint .*epoch_1\.pth is a checkpoint of '
+                                         r'MMDetection 2\.8\.0\. .*convert_official_bacl\.py'):
+        prepare_stage1(cfg)
+
+
+def test_truncated_checkpoint_is_refused_before_anything_is_built(stage2):
+    cfg, folder = stage2
+    (folder / 'epoch_1.pth').write_bytes(b'')
+    with pytest.raises(RuntimeError, match=r'epoch_1\.pth cannot be read; it may be truncated'):
+        prepare_stage1(cfg)
+
+
+def test_address_is_left_to_the_run(stage2):
+    cfg, _ = stage2
+    prepare_stage1(cfg, 'https://example.org/epoch_12.pth')
+    assert cfg.load_from == 'https://example.org/epoch_12.pth'

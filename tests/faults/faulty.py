@@ -1,23 +1,29 @@
 """Faults that happen inside a training process; its config imports this module."""
+import json
 import os
 import signal
+import zlib
 from pathlib import Path
 
 import torch
-from mmdet.registry import HOOKS
-from mmengine.dist import get_rank
+from bacl.engine.launch import is_restarted
+from bacl.engine.runner_state import unwrapped_model
+from mmdet.models.task_modules import RandomSampler
+from mmdet.registry import HOOKS, TASK_UTILS
+from mmengine.dist import all_gather_object, all_reduce_dict, get_rank
 from mmengine.hooks import Hook
 
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Kills the process before an iteration, counted from 0 over all epochs."""
+    """Kills a rank before an iteration, counted from 0 over all epochs; not after a restart."""
 
-    def __init__(self, iteration):
+    def __init__(self, iteration, rank=0):
         self.iteration = iteration
+        self.rank = rank
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.iteration:
+        if runner.iter == self.iteration and get_rank() == self.rank and not is_restarted():
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -86,3 +92,57 @@ class TellDtypesHook(Hook):
     def after_train(self, runner):
         for name, tensor in runner.model.state_dict().items():
             runner.logger.info(f'STATE {name} {tensor.dtype}')
+
+
+
+@HOOKS.register_module()
+class EmptyBatchHook(Hook):
+    """Takes the ground truth from a batch: in iteration i from the ranks ``ranks[i]``."""
+
+    def __init__(self, ranks):
+        self.ranks = ranks
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if get_rank() in self.ranks[runner.iter]:
+            for sample in data_batch['data_samples']:
+                sample.gt_instances = sample.gt_instances[:0]
+
+
+@HOOKS.register_module()
+class SameStateHook(Hook):
+    """Ends the run if ranks differ in a parameter or a buffer of the checkpoint; says if not."""
+
+    def after_train_epoch(self, runner):
+        state = unwrapped_model(runner).state_dict()
+        states = all_gather_object({name: zlib.crc32(tensor.cpu().numpy().tobytes())
+                                    for name, tensor in state.items()})
+        differ = [name for name in state if len({state[name] for state in states}) > 1]
+        if differ:
+            raise RuntimeError(f'Ranks differ in {differ}.')
+        runner.logger.info(f'SAME STATE on {len(states)} ranks')
+
+
+@HOOKS.register_module()
+class LossCurveHook(Hook):
+    """Writes the losses of all iterations, means over the ranks, to losses.json."""
+
+    def __init__(self):
+        self.steps = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        means = {name: value.detach().clone() for name, value in outputs.items()
+                 if 'loss' in name}
+        all_reduce_dict(means, 'mean')
+        self.steps.append({name: value.item() for name, value in means.items()})
+
+    def after_train(self, runner):
+        if get_rank() == 0:
+            Path(runner.work_dir, 'losses.json').write_text(json.dumps(self.steps))
+
+
+@TASK_UTILS.register_module()
+class FirstSampler(RandomSampler):
+    """Takes the first boxes where mmdet's takes random ones: equal on any number of ranks."""
+
+    def random_choice(self, gallery, num):
+        return gallery[:num]

@@ -17,11 +17,10 @@ def is_read_for_free(request, monkeypatch):
 
 
 # The fixture is the same for all examples.
-quickly = settings(max_examples=50, deadline=None,
-                   suppress_health_check=[HealthCheck.function_scoped_fixture])
+on_both_devices = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@quickly
+@on_both_devices
 @given(labels=labels_of_samples)
 @pytest.mark.usefixtures('is_read_for_free')
 def test_samples_of_a_class_and_no_others_share_a_group(labels):
@@ -32,7 +31,7 @@ def test_samples_of_a_class_and_no_others_share_a_group(labels):
     assert len(set(group.tolist())) == len(set(labels.tolist()))
 
 
-@quickly
+@on_both_devices
 @given(labels=labels_of_samples)
 def test_groups_are_as_many_as_classes_or_on_a_gpu_as_samples(is_read_for_free, labels):
     classes, group = group_by_class(torch.tensor(labels, dtype=torch.long), C)
@@ -42,7 +41,7 @@ def test_groups_are_as_many_as_classes_or_on_a_gpu_as_samples(is_read_for_free, 
     assert set(group.tolist()) == set(range(num_classes))
 
 
-@quickly
+@on_both_devices
 @given(labels=labels_of_samples, seed=st.integers(0, 10**6))
 @pytest.mark.usefixtures('is_read_for_free')
 def test_sums_are_those_of_a_loop_over_the_classes(labels, seed):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from bacl.ops import early_stop_nms as module
 from bacl.ops.early_stop_nms import multiclass_nms, suppress
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.models.layers import multiclass_nms as mmdet_multiclass_nms
 
@@ -50,7 +50,6 @@ def assert_same(actual, expected):
     assert (boxes.tolist(), scores.tolist(), labels.tolist(), rows.tolist()) == tuple(expected)
 
 
-@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**16), num_rois=st.integers(0, 12), num_classes=st.integers(1, 5),
        per_class=st.booleans(), levels=st.sampled_from([None, 1, 3]),
        score_thr=st.sampled_from([-1.0, 0.0, 1e-4, 0.05, 0.5]),

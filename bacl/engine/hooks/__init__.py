@@ -2,14 +2,14 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_check_hook import ClassCheckHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteLossError
-from .load_report_hook import LoadReport, LoadReportHook, compare_weights
+from .load_report_hook import LoadReportHook
 from .long_term_indicator_hook import LongTermIndicatorHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .seed_hook import SeedHook
 from .short_term_indicator_hook import ShortTermIndicatorHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'ClassCheckHook', 'FiniteLossHook', 'LoadReport', 'LoadReportHook',
+    'AtomicCheckpointHook', 'ClassCheckHook', 'FiniteLossHook', 'LoadReportHook',
     'LongTermIndicatorHook', 'NonFiniteLossError', 'PlainCheckpointHook', 'SeedHook',
-    'ShortTermIndicatorHook', 'compare_weights'
+    'ShortTermIndicatorHook'
 ]

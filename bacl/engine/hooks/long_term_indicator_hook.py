@@ -7,6 +7,7 @@ import numpy as np
 from bacl.annotations import ClassCounts, count_classes
 from bacl.models.indicators import ClassFrequency, LongTermIndicator
 from mmdet.registry import HOOKS
+from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
 from ..class_checks import check_class_counts, innermost_dataset
@@ -46,6 +47,20 @@ def count_instances(dataset: Any) -> ClassCounts:
                          images)
 
 
+def refuse_averaged_buffers(runner: Runner) -> None:
+    """Refuse to mix what was collected with what was collected earlier, which is no count of it.
+
+    Raises:
+        RuntimeError: if an ``EMAHook`` averages buffers.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook) and hook.ema_cfg.get('update_buffers'):
+            raise RuntimeError(
+                'EMAHook(update_buffers=) expects False with a long-term indicator, got True: it '
+                'would average counts over time. Leave it out: the averaged model then has the '
+                "indicators, class statistics and batch norms of the model's last step.")
+
+
 @HOOKS.register_module()
 class LongTermIndicatorHook(ScalarLogHook):
     """Tells the indicators of the dataset before training and logs them during it.
@@ -66,7 +81,8 @@ class LongTermIndicatorHook(ScalarLogHook):
     Raises:
         ValueError: before training, if dataset, head, loss and indicator differ in their number
             of classes.
-        RuntimeError: before training, if the model has no long-term indicator.
+        RuntimeError: before training, if the model has no long-term indicator, or if an ``EMAHook``
+            averages buffers.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -78,6 +94,7 @@ class LongTermIndicatorHook(ScalarLogHook):
             raise RuntimeError("LongTermIndicatorHook needs a long-term indicator in the model. "
                                "Set loss_cls=dict(type='FCBL', ...) in the bbox_head or remove the "
                                'hook.')
+        refuse_averaged_buffers(runner)
         dataset = innermost_dataset(dataset)
         counts = dataset.class_counts() if hasattr(dataset, 'class_counts') else None
         self.group = None if counts is None else counts.group

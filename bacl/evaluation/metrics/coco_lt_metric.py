@@ -1,11 +1,9 @@
 """COCO average precision over the groups of COCO-LT, as a metric of MMEngine's evaluator."""
-import logging
 from collections.abc import Sequence
 
 from bacl.annotations.coco import count_coco_classes, read_coco_annotations
 from bacl.datasets.coco_lt import GROUP_THRESHOLDS, check_group_thresholds, lt_groups
 from mmdet.registry import METRICS
-from mmengine.logging import print_log
 
 from ..functional import (
     Detections,
@@ -64,11 +62,15 @@ class CocoLTMetric(GroupedAPMetric):
                            thresholds)
         self.groups = [str(group) for group in groups]
         self.group_names = [str(group + 1) for group in range(len(thresholds) + 1)]
-        self._warn_of_empty_groups()
+        self.warn_of_empty_groups(self.groups, self.group_names)
 
     def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
         """Read the COCO annotations."""
         return load_coco_annotations(ann_file, with_masks)
+
+    def is_object(self, annotation: dict) -> bool:
+        """A crowd is none."""
+        return not annotation.get('iscrowd')
 
     def evaluate_detections(self, detections: Detections, iou_type: str) -> GroupedResult:
         """Evaluate as COCO does."""
@@ -85,14 +87,3 @@ class CocoLTMetric(GroupedAPMetric):
         found = f'none of {missing}' if missing else 'others or another order'
         raise ValueError(f'CocoLTMetric(train_ann_file=) expects the {len(ours)} categories of '
                          f'ann_file, in their order, got {found} in {train_ann_file}.')
-
-    def _warn_of_empty_groups(self) -> None:
-        with_objects = {annotation['category_id'] for annotation in self.annotations['annotations']
-                        if not annotation.get('iscrowd')}
-        evaluated = {group for group, category_id in zip(
-            self.groups, self.category_ids.tolist(), strict=True) if category_id in with_objects}
-        for group in self.group_names:
-            if group not in evaluated:
-                print_log(f'CocoLTMetric: AP{group} will be NaN, because no category of group '
-                          f'{group} has ground truth to evaluate.',
-                          logger='current', level=logging.WARNING)

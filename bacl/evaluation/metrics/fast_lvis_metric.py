@@ -1,4 +1,7 @@
 """LVIS average precision as a metric of MMEngine's evaluator."""
+import math
+
+from bacl.annotations.lvis import FREQUENCIES
 from mmdet.registry import METRICS
 
 from ..functional import Detections, LVISResult, evaluate_detections, load_lvis_annotations
@@ -34,10 +37,16 @@ class FastLVISMetric(GroupedAPMetric):
                  **kwargs) -> None:
         super().__init__(*args, max_dets=max_dets, **kwargs)
         self.drop_box_for_segm = drop_box_for_segm
+        frequencies = [category['frequency'] for category in self.annotations['categories']]
+        self.warn_of_empty_groups(frequencies, FREQUENCIES)
 
     def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
         """Read the LVIS annotations."""
         return load_lvis_annotations(ann_file, with_masks)
+
+    def is_object(self, annotation: dict) -> bool:
+        """One that is ignored is none, nor is one without area; there are no crowds."""
+        return not annotation.get('ignore') and 0 < annotation['area'] < math.inf
 
     def evaluate_detections(self, detections: Detections, iou_type: str) -> LVISResult:
         """Evaluate as LVIS does."""

@@ -102,6 +102,27 @@ class GroupedAPMetric(BaseMetric):
             iou_type: 'bbox' or 'segm'.
         """
 
+    @abstractmethod
+    def is_object(self, annotation: dict) -> bool:
+        """Whether an annotation is something to be found."""
+
+    def warn_of_empty_groups(self, groups: Sequence[str], group_names: Sequence[str]) -> None:
+        """Say which groups have nothing to evaluate: their AP is NaN, and AP is without them.
+
+        Args:
+            groups: of each category, in the order of the annotations.
+            group_names: groups that are reported.
+        """
+        with_objects = {annotation['category_id'] for annotation in self.annotations['annotations']
+                        if self.is_object(annotation)}
+        evaluated = {group for group, category_id in zip(
+            groups, self.category_ids.tolist(), strict=True) if category_id in with_objects}
+        for group in group_names:
+            if group not in evaluated:
+                print_log(f'{type(self).__name__}: AP{group} will be NaN, because no category of '
+                          f'group {group} has ground truth to evaluate.',
+                          logger='current', level=logging.WARNING)
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the predictions of a batch as arrays.
 
@@ -187,6 +208,9 @@ class GroupedAPMetric(BaseMetric):
 
         Returns:
             ``bbox_AP`` and so on.
+
+        Raises:
+            ValueError: if an image is not in the annotations.
         """
         predictions = self._one_per_image(results)
         metrics = {}
@@ -206,7 +230,8 @@ class GroupedAPMetric(BaseMetric):
         What MMEngine's sampler padded has been cut off, so repeated images mean another sampler or
         data set; counting them twice would make false positives of right detections.
         """
-        _, first = np.unique(predictions.image_id, return_index=True)
+        image_ids, first = np.unique(predictions.image_id, return_index=True)
+        self._check_images(image_ids)
         num_repeated = len(predictions.image_id) - len(first)
         num_missed = len(self.annotations['images']) - len(first)
         if num_repeated > 0 or num_missed > 0:
@@ -216,6 +241,17 @@ class GroupedAPMetric(BaseMetric):
                 f'{num_repeated} repeated predictions are left out.',
                 logger='current', level=logging.WARNING)
         return predictions[np.sort(first)] if num_repeated > 0 else predictions
+
+    def _check_images(self, image_ids: np.ndarray) -> None:
+        # Also images without detections, whose AP would be 0 without a word.
+        known = [image['id'] for image in self.annotations['images']]
+        unknown = np.setdiff1d(image_ids, known).tolist()
+        if unknown:
+            shown = ', '.join(map(str, unknown[:10])) + (', ...' if len(unknown) > 10 else '')
+            raise ValueError(
+                f'{type(self).__name__}(ann_file=) expects every image_id of the predictions to '
+                f'be in its annotations, got {len(unknown)} unknown: {shown}. Give metric and '
+                'dataset the same annotation file.')
 
     def _detections(self, predictions: Predictions, iou_type: str) -> Detections:
         scores = predictions.scores

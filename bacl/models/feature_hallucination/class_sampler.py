@@ -34,9 +34,10 @@ def sample_classes(probability: Tensor, uniform: Tensor) -> Tensor:
         uniform: (K,), draws from U[0, 1).
 
     Returns:
-        (K,), int64 in [0, C), ascending: for each draw u the first class with cdf >= u.
+        (K,), int64 in [0, C), ascending: for each draw u the first class with cdf > u, which has
+        a probability above 0.
     """
     cdf = probability.cumsum(0)
-    classes = torch.searchsorted(cdf, uniform.to(cdf.dtype).sort().values)
+    classes = torch.searchsorted(cdf, uniform.to(cdf.dtype).sort().values, right=True)
     # The cumulated sum may round to just below 1, and a draw may fall above it.
     return classes.clamp(max=probability.numel() - 1)

@@ -59,7 +59,7 @@ class LongTailLoss(nn.Module, ABC):
         Args:
             loss: (N, channels).
             weight: (N,), weight of each sample; None is 1.
-            avg_factor: divisor of the sum under 'mean'; None is the number of elements.
+            avg_factor: divisor of the sum under 'mean'; None is the number of elements, at least 1.
             reduction_override: instead of the configured reduction, if not None.
 
         Returns:
@@ -78,7 +78,7 @@ class LongTailLoss(nn.Module, ABC):
         loss = loss.sum() if weight is None else (loss.sum(dim=1) * weight).sum()
         if reduction == 'mean':
             # Not mmdet's helper: it adds an epsilon to the divisor, visible in the 8th digit.
-            loss = loss / (num_elements if avg_factor is None else avg_factor)
+            loss = loss / (max(num_elements, 1) if avg_factor is None else avg_factor)
         return self.loss_weight * loss
 
     def get_cls_channels(self, num_classes: int) -> int:

@@ -59,8 +59,7 @@ class ObjectnessBCELoss(ObjectnessLoss):
             reduction_override: 'none', 'mean' or 'sum' instead of the configured reduction.
 
         Returns:
-            A scalar, or (N, C + 1) for reduction 'none'. For N = 0 a differentiable zero, if
-            ``avg_factor`` is given.
+            A scalar, or (N, C + 1) for reduction 'none'. For N = 0 a differentiable zero.
         """
         loss = objectness_bce_loss(cls_score, labels)
         return self.reduce(loss, weight, avg_factor, reduction_override)

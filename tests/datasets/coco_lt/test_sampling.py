@@ -8,7 +8,7 @@ from bacl.datasets.coco_lt.sampling import (
     sample_listed_images,
 )
 from bacl.datasets.coco_lt.simcal_index import IndexEntry
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 # Ids and images of the annotations of a class.
@@ -60,7 +60,6 @@ def test_exponential_counts_of_one_class_are_the_largest():
     assert exponential_counts({'a': 9}, 5, 2) == {'a': 5}
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=9), st.integers(1, 300),
        st.integers(0, 300))
 def test_exponential_counts_are_within_their_bounds_and_fall(available, min_count, more):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bacl.datasets.transforms import CroppedCopyPaste, CroppedMasks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mmcv.transforms import Compose
 from mmdet.datasets.transforms import CopyPaste
@@ -89,7 +89,6 @@ masks = st.lists(st.tuples(
     max_size=5)
 
 
-@settings(max_examples=50, deadline=None)
 @given(dst=masks, src=masks, seed=st.integers(0, 2**31),
        max_num_pasted=st.sampled_from([1, 2, 100]),
        bbox_occluded_thr=st.sampled_from([0, 1, 3, 10]),
@@ -99,7 +98,6 @@ def test_random_rectangles(dst, src, seed, ignored, **kwargs):
     paste(sample(dst, 1, ignored), sample(src, 2, ignored), seed, **kwargs)
 
 
-@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), density=st.sampled_from([0.01, 0.1, 0.6]))
 def test_random_pixels(seed, density):
     rng = np.random.default_rng(seed)

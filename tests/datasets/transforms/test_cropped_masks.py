@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import torch
 from bacl.datasets.transforms.cropped_masks import CroppedMasks, nearest_neighbours
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks, mask_target
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 
-on_random_masks = settings(max_examples=50, deadline=None)
 sizes = st.tuples(st.integers(1, 24), st.integers(1, 24))  # (h, w)
 DIRECTIONS = ['horizontal', 'vertical', 'diagonal']
 
@@ -59,7 +58,6 @@ def assert_tight(masks: CroppedMasks) -> None:
             assert crop.shape == (0, 0) and corner == (0, 0)
 
 
-@on_random_masks
 @given(bitmaps())
 def test_full_bitmaps_boxes_and_areas(masks):
     ours, theirs = both(masks)
@@ -73,7 +71,6 @@ def test_full_bitmaps_boxes_and_areas(masks):
     assert 'CroppedMasks' in repr(ours)
 
 
-@on_random_masks
 @given(bitmaps(), sizes)
 def test_resize(masks, out_shape):
     ours, theirs = both(masks)
@@ -82,7 +79,6 @@ def test_resize(masks, out_shape):
     assert_same(ours.resize(out_shape, 'bilinear'), theirs.resize(out_shape, 'bilinear'))
 
 
-@on_random_masks
 @given(bitmaps(), st.floats(0.05, 4), sizes)
 def test_rescale(masks, factor, scale):
     ours, theirs = both(masks)
@@ -105,7 +101,6 @@ def test_nearest_neighbours_of_image_sizes(old, new):
         np.testing.assert_array_equal(resized.take(3, 1 - axis), line[nearest_neighbours(old, new)])
 
 
-@on_random_masks
 @given(bitmaps(), st.sampled_from(DIRECTIONS))
 def test_flip(masks, direction):
     ours, theirs = both(masks)
@@ -113,7 +108,6 @@ def test_flip(masks, direction):
     assert_same(ours.flip(direction).flip(direction), theirs)
 
 
-@on_random_masks
 @given(bitmaps(), st.integers(0, 9), st.integers(0, 9), st.sampled_from([0, 1]))
 def test_pad(masks, below, right, value):
     ours, theirs = both(masks)
@@ -127,7 +121,6 @@ def test_pad_to_less_than_the_size_is_refused_as_in_mmdet():
             masks.pad((3, 4))
 
 
-@on_random_masks
 @given(bitmaps(), st.data())
 def test_crop(masks, data):
     ours, theirs = both(masks)
@@ -140,7 +133,6 @@ def test_crop(masks, data):
     assert (window == before).all()
 
 
-@on_random_masks
 @given(bitmaps(), st.data())
 def test_selection_and_concatenation(masks, data):
     ours, theirs = both(masks)
@@ -160,7 +152,6 @@ def test_concatenation_of_different_sizes_is_refused():
         CroppedMasks.cat([])
 
 
-@on_random_masks
 @given(bitmaps(), st.integers(0, 1000))
 def test_union_and_hide(masks, seed):
     ours, _ = both(masks)
@@ -171,7 +162,6 @@ def test_union_and_hide(masks, seed):
     assert_same(ours, BitmapMasks(masks, height, width))
 
 
-@on_random_masks
 @given(bitmaps())
 def test_copies_and_pickles(masks):
     ours, theirs = both(masks)
@@ -218,7 +208,6 @@ def test_full_bitmaps_cannot_be_replaced():
         CroppedMasks([], 3, 3).masks = np.zeros((0, 3, 3), np.uint8)
 
 
-@on_random_masks
 @given(bitmaps(), st.integers(0, 1000))
 def test_mask_targets_of_a_mask_head(masks, seed):
     if not len(masks):

@@ -6,7 +6,7 @@ import pycocotools.mask as mask_utils
 import pytest
 import torch
 from bacl.datasets.transforms import CroppedMasks, LoadCroppedMasks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.datasets.transforms import LoadAnnotations
 
@@ -56,13 +56,11 @@ polygons = st.integers(3, 9).flatmap(
     lambda n: st.lists(coordinates, min_size=2 * n, max_size=2 * n))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(polygons, min_size=1, max_size=3), max_size=4))
 def test_polygons_of_one_or_several_parts(masks):
     assert_same(sample(*masks))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 1000))
 def test_polygons_of_many_seeds(seed):
     rng = np.random.default_rng(seed)

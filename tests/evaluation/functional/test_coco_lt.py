@@ -5,7 +5,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 from bacl.evaluation import Detections, evaluate_coco_lt_detections, load_coco_annotations
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -94,7 +94,6 @@ detected = st.lists(st.tuples(image_ids, category_ids, boxes, st.sampled_from([0
                     min_size=1, max_size=12)
 
 
-@settings(max_examples=50, deadline=None)
 @given(objects, detected, st.integers(1, 5))
 def test_equals_pycocotools_on_any_tiny_data_set(evaluate_by_pycocotools, objects, detected,
                                                  max_dets):

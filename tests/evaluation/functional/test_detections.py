@@ -4,7 +4,7 @@ import pytest
 from bacl.evaluation import Detections
 from bacl.evaluation.functional import detections as detections_module
 from faster_coco_eval import mask as mask_utils
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -20,7 +20,6 @@ def rle(height):
     return mask_utils.encode(mask)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([0.1, 0.5, 0.9]))), st.integers(1, 4))
 def test_cap_equals_a_stable_sort_of_each_image(pairs, max_dets):
     detections = Detections.from_records(records(pairs))

@@ -2,7 +2,7 @@ import bacl  # noqa: F401
 import numpy as np
 from bacl.evaluation.functional.federated_labels import FederatedLabels
 from bacl.evaluation.functional.ground_truth import GroundTruth
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 IMAGES, CATEGORIES = (-4, 10**12, 7), (8, 3, 10**10)
@@ -14,7 +14,6 @@ images = st.fixed_dictionaries({i: st.fixed_dictionaries({
     'neg_category_ids': id_lists, 'not_exhaustive_category_ids': id_lists}) for i in IMAGES})
 
 
-@settings(max_examples=50, deadline=None)
 @given(images, pairs, pairs)
 def test_pairs_are_known_as_in_sets_of_pairs(images, annotated, asked):
     truth = GroundTruth.from_coco([{'image_id': i, 'category_id': c, 'bbox': [0] * 4, 'area': 1}

@@ -5,7 +5,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 from bacl.evaluation import FREQUENCIES, group_mean
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -27,7 +27,6 @@ def test_values_and_groups_must_match():
         group_mean([0.5, 0.5], ['r'])
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from(FREQUENCIES)), min_size=1))
 def test_group_means_weighted_by_size_are_the_mean(pairs):
     values, groups = zip(*pairs, strict=True)

@@ -9,7 +9,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 from bacl.evaluation import Detections, evaluate_detections, evaluate_lvis, load_lvis_annotations
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -148,7 +148,6 @@ detected = st.lists(st.tuples(image_ids, category_ids, boxes, st.sampled_from([0
                     min_size=1, max_size=12)
 
 
-@settings(max_examples=50, deadline=None)
 @given(images, objects, detected, st.integers(1, 5))
 def test_equals_lvis_api_on_any_tiny_data_set(evaluate_by_lvis_api, images, objects, detected,
                                               max_dets):

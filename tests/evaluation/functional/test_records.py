@@ -4,7 +4,7 @@ import bacl  # noqa: F401
 import pytest
 from bacl.evaluation.functional import records
 from bacl.evaluation.functional.records import iterate_records, write_records
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 # What looks like the end of a record, inside of one.
@@ -20,7 +20,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(records, '_BLOCK', 16)
 
 
-@settings(max_examples=50, deadline=None)
 @given(lists, st.sampled_from([None, 0, 1]), st.sampled_from([(',', ':'), (', ', ': '),
                                                               (' \n,\t', ' : ')]), st.booleans())
 def test_what_is_read_is_what_json_reads(tmp_path_factory, content, indent, separators, ascii):
@@ -30,7 +29,6 @@ def test_what_is_read_is_what_json_reads(tmp_path_factory, content, indent, sepa
     assert list(iterate_records(path)) == content
 
 
-@settings(max_examples=50, deadline=None)
 @given(lists)
 def test_what_was_written_is_read(tmp_path_factory, content):
     path = tmp_path_factory.mktemp('records') / 'new' / 'results.json'

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from bacl.evaluation.matching import EncodedMasks, encoded_masks
 from faster_coco_eval import mask as mask_utils
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 # Any bytes will do where masks are only stored.
@@ -17,7 +17,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(encoded_masks, '_BLOCK', 3)
 
 
-@settings(max_examples=50, deadline=None)
 @given(rles, st.data())
 def test_masks_are_selected_like_the_entries_of_a_list(masks, data):
     encoded = EncodedMasks.from_rles(masks)
@@ -34,7 +33,6 @@ def test_masks_are_selected_like_the_entries_of_a_list(masks, data):
     assert list(part[np.arange(len(part))[::-1]]) == masks[start:stop][::-1]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(rles, max_size=4))
 def test_parts_are_concatenated_like_lists(parts):
     encoded = EncodedMasks.concatenate([EncodedMasks.from_rles(part) for part in parts])

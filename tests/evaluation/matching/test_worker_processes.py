@@ -15,7 +15,7 @@ from bacl.evaluation.matching import (
     worker_processes,
 )
 from bacl.evaluation.matching.worker_processes import category_chunks, work
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -76,7 +76,6 @@ def test_work_leaves_the_chunks_that_another_has_taken(make_matching, tmp_path):
                                   matching.precision(2))
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=30), st.integers(1, 40))
 def test_chunks_hold_each_category_with_objects_once_and_are_no_larger_than_asked_for(
         num_records, chunk_size):

@@ -124,3 +124,4 @@ def main(data_path, out_dir):
 
 if __name__ == '__main__':
     main(Path(sys.argv[1]), Path(sys.argv[2]))
+    distributed_c10d.destroy_process_group()

@@ -214,3 +214,27 @@ def test_label_without_a_category_is_refused(data_set):
     records = [*records, {**records[0], 'category_id': 99}]
     with pytest.raises(ValueError, match=r'CocoLTMetric\(ann_file=\) .* from 0 to below 7'):
         run((path, train_path, more, records))
+
+
+@pytest.mark.parametrize('with_detections', [True, False])
+def test_images_of_another_data_set_are_named(data_set, with_detections):
+    path, train_path, data, records = data_set
+    more = {**data, 'images': [*data['images'], {'id': 1000}, {'id': 1001}]}
+    if with_detections:
+        records = [*records, {**records[0], 'image_id': 1000}]
+    with pytest.raises(ValueError, match=r'CocoLTMetric\(ann_file=\) expects every image_id .* '
+                                         r'got 2 unknown: 1000, 1001\. Give'):
+        run((path, train_path, more, records))
+
+
+@pytest.mark.parametrize('metric', ['bbox', 'segm'])
+@pytest.mark.parametrize('has_images', [True, False], ids=['no detections', 'no images'])
+def test_no_predictions_give_0_where_there_is_ground_truth(data_set, caplog, metric, has_images):
+    path, train_path, data, _ = data_set
+    without = data if has_images else {**data, 'images': []}
+    result = {}
+    text = captured_log(caplog, lambda: result.update(
+        run((path, train_path, without, []), metric=metric)))
+    assert list(result) == list(run(data_set, metric=metric))
+    assert set(result.values()) == {0}
+    assert ('got predictions for 0 of 20 images' in text) != has_images

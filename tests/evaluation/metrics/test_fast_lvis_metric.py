@@ -1,6 +1,7 @@
 import copy
 import logging
 import math
+from contextlib import contextmanager
 
 import bacl  # noqa: F401
 import numpy as np
@@ -59,6 +60,18 @@ def run(samples, size=None, **kwargs):
     for start in range(0, len(samples), 3):
         evaluator.process(samples[start:start + 3])
     return evaluator.evaluate(size or len(samples))
+
+
+@contextmanager
+def captured(caplog):
+    """The log of mmengine, which does not propagate."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    try:
+        with caplog.at_level(logging.INFO):
+            yield
+    finally:
+        logger.removeHandler(caplog.handler)
 
 
 def flat(by_image, drop=()):
@@ -142,30 +155,64 @@ def test_empty_predictions_give_0(data_set):
     assert len(result) == 18
 
 
-def test_group_without_ground_truth_is_nan(data_set, write_json):
+def test_no_predictions_at_all_give_0_and_are_said(data_set, caplog):
+    path, _, _ = data_set
+    with captured(caplog):
+        result = run([], ann_file=str(path), metric=['bbox', 'segm'])
+    assert set(result.values()) == {0} and len(result) == 18
+    assert 'FastLVISMetric got no predictions to evaluate on this rank' in caplog.text
+    assert 'got predictions for 0 of 20 images: the others count as missed' in caplog.text
+
+
+def test_group_without_categories_is_nan_and_warned_of(data_set, write_json, caplog):
     _, data, _ = data_set
     data = copy.deepcopy(data)
     for category in data['categories']:
         category['frequency'] = 'c'
     path = write_json(data, 'common.json')
-    result = run(to_samples(data_set), ann_file=str(path))
+    with captured(caplog):
+        result = run(to_samples(data_set), ann_file=str(path))
     assert math.isnan(result['lvis/bbox_APr']) and math.isnan(result['lvis/bbox_APf'])
     assert result['lvis/bbox_APc'] == pytest.approx(result['lvis/bbox_AP'], abs=1e-15)
+    assert 'FastLVISMetric: APr will be NaN' in caplog.text and 'APf will be NaN' in caplog.text
+    assert caplog.text.count('will be NaN') == 2
+
+
+@pytest.mark.parametrize('change', [dict(ignore=1), dict(area=0.0), None])
+def test_group_without_ground_truth_is_nan_excluded_and_warned_of(
+        data_set, write_json, caplog, evaluate_by_lvis_api, change):
+    _, data, by_image = data_set
+    data = copy.deepcopy(data)
+    rare = {c['id'] for c in data['categories'] if c['frequency'] == 'r'}
+    if change is None:
+        data['annotations'] = [a for a in data['annotations'] if a['category_id'] not in rare]
+    for annotation in data['annotations']:
+        if annotation['category_id'] in rare:
+            annotation.update(change)
+    path = write_json(data, 'no_rare.json')
+    with captured(caplog):
+        result = run(to_samples(data_set), ann_file=str(path))
+    expected, _ = evaluate_by_lvis_api(path, flat(by_image))
+    assert_equal(result, prefixed('bbox', expected))
+    assert math.isnan(result['lvis/bbox_APr']) and result['lvis/bbox_AP'] > 0
+    assert 'FastLVISMetric: APr will be NaN, because no category of group r' in caplog.text
+    assert caplog.text.count('will be NaN') == 1
+
+
+def test_groups_with_ground_truth_are_not_warned_of(data_set, caplog):
+    with captured(caplog):
+        run(to_samples(data_set), ann_file=str(data_set[0]))
+    assert 'NaN' not in caplog.text
 
 
 def test_only_classwise_names_the_categories_in_the_log(data_set, caplog):
     path, data, _ = data_set
     names = [c['name'] for c in data['categories']]
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    try:
-        for classwise in (False, True):
-            caplog.clear()
-            with caplog.at_level(logging.INFO):
-                run(to_samples(data_set), ann_file=str(path), classwise=classwise)
-            assert [name in caplog.text for name in names] == [classwise] * len(names)
-    finally:
-        logger.removeHandler(caplog.handler)
+    for classwise in (False, True):
+        caplog.clear()
+        with captured(caplog):
+            run(to_samples(data_set), ann_file=str(path), classwise=classwise)
+        assert [name in caplog.text for name in names] == [classwise] * len(names)
 
 
 def test_label_without_a_category_is_refused(data_set):
@@ -183,11 +230,12 @@ def test_missing_masks_are_refused(data_set):
         run(to_samples(data_set, masks=None), ann_file=str(path), metric='segm')
 
 
-def test_images_of_another_data_set_are_named(data_set):
+@pytest.mark.parametrize('with_detections', [True, False])
+def test_images_of_another_data_set_are_named(data_set, with_detections):
     path, data, by_image = data_set
-    records = next(records for records in by_image.values() if records)
+    records = next(records for records in by_image.values() if records) if with_detections else []
     sample = to_sample(1000, records, [c['id'] for c in data['categories']])
-    with pytest.raises(ValueError, match=r'image_id .*unknown: 1000'):
+    with pytest.raises(ValueError, match=r'FastLVISMetric\(ann_file=\) .*image_id .*unknown: 1000'):
         run([sample], ann_file=str(path))
 
 

@@ -36,7 +36,6 @@ def as_lists(predictions):
 counts = st.lists(st.integers(0, 4), max_size=6)
 
 
-@settings(max_examples=50, deadline=None)
 @given(counts, st.booleans(), st.data())
 def test_images_are_selected_like_the_entries_of_a_list(counts, with_masks, data):
     parts = [one_image(image_id, count, with_masks) for image_id, count in enumerate(counts)]
@@ -50,7 +49,7 @@ def test_images_are_selected_like_the_entries_of_a_list(counts, with_masks, data
     assert as_lists(whole.first(size)) == expected[:size]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)  # each writes a folder of files
 @given(counts, st.booleans())
 def test_what_is_read_is_what_was_written(tmp_path_factory, counts, with_masks):
     parts = [one_image(image_id, count, with_masks) for image_id, count in enumerate(counts)]

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 from bacl.models.feature_hallucination import class_probability, sample_classes
+from hypothesis import given
+from hypothesis import strategies as st
 
 DATA = Path(__file__).parents[2] / 'data'
 
@@ -15,6 +17,28 @@ def test_equals_official_probabilities_and_draws():
         torch.testing.assert_close(probability, torch.from_numpy(official['sampling_probability']))
         classes = sample_classes(probability, torch.from_numpy(official['sampling_uniform']))
         assert classes.tolist() == official['sampled_classes'].tolist()
+
+
+@given(strength=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), min_size=1,
+                         max_size=6),
+       uniform=st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75]) | st.floats(0, 0.999), max_size=9))
+def test_equals_the_definition(strength, uniform):
+    weakness = [1 - s for s in strength]
+    if sum(weakness) == 0:
+        weakness = [1.0] * len(strength)
+    total = sum(weakness)
+    probability = class_probability(torch.tensor(strength, dtype=torch.float64))
+    assert probability.tolist() == pytest.approx([w / total for w in weakness], rel=1e-12)
+    classes = sample_classes(probability, torch.tensor(uniform, dtype=torch.float64))
+    expected = []
+    for u in sorted(uniform):
+        cumulated, i = 0.0, 0
+        while i < len(strength) and cumulated + probability[i].item() <= u:
+            cumulated, i = cumulated + probability[i].item(), i + 1
+        expected.append(min(i, len(strength) - 1))
+    assert classes.tolist() == expected
+    # A class that needs no hallucination gets none, also from a draw of exactly 0.
+    assert all(probability[i] > 0 for i in classes)
 
 
 def test_frequency_of_draws_follows_the_weakness():

@@ -28,6 +28,18 @@ def test_without_statistics_all_features_are_void():
     assert labels.tolist() == [3] * 96
 
 
+@pytest.mark.parametrize('labels', [[], [2], [2] * 16])
+@pytest.mark.parametrize('strength', [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, 0.5]])
+def test_one_box_or_none_or_one_class_gives_finite_features_of_known_classes(labels, strength):
+    hallucinator = FeatureHallucinator(3, 2)
+    hallucinator.observe(1e4 * torch.ones(len(labels), 2), torch.tensor(labels, dtype=torch.long))
+    feats, drawn = hallucinator.hallucinate(torch.tensor(strength, dtype=torch.float64))
+    assert feats.isfinite().all() and set(drawn.tolist()) <= {*labels, 3}
+    assert (feats[drawn == 2] == 1e4).all()
+    if strength[0] == 1 and strength[2] < 1:
+        assert set(drawn.tolist()) == ({2} if labels else {3})
+
+
 @pytest.mark.parametrize('name', ['num_sampled_classes', 'num_features_per_class'])
 def test_arguments_out_of_range_are_named(name):
     with pytest.raises(ValueError, match=f'{name}='):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bacl.models.losses import EQLv2Loss, ObjectnessBCELoss, eqlv2, eqlv2_weights
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 DATA = Path(__file__).parents[2] / 'data'
@@ -72,7 +72,6 @@ def test_the_first_step_is_the_plain_sigmoid_loss():
 
 
 @given(ratio=st.floats(0, 10), more=st.floats(0, 10))
-@settings(max_examples=50, deadline=None)
 def test_the_fewer_positive_gradients_the_fewer_negatives_and_the_stronger_positives(ratio, more):
     labels = torch.tensor([0, 1])
     weak, strong = (eqlv2_weights(labels, torch.full((1,), r, dtype=torch.float64), 12, 0.8, 4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bacl.models.losses import FCBL, ObjectnessBCELoss, balance_margin, balance_weight, fcbl_loss
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.registry import MODELS
 from torch.autograd import gradcheck
@@ -30,30 +30,36 @@ def trained_fcbl(seed=0, num_classes=4, **kwargs):
     return loss
 
 
+def log_sigmoid(z):
+    return -math.log1p(math.exp(-z)) if z > 0 else z - math.log1p(math.exp(z))
+
+
 def slow_fcbl(loss, logits, labels):
-    """Eq. (6)-(9), one term after the other."""
+    """Eq. (6)-(9), one term after the other; 1 - sigmoid(z) is sigmoid(-z)."""
     matrix = loss.indicator.value().tolist()
     num_classes = loss.num_classes
     total = 0.0
     for z, label in zip(logits.tolist(), labels.tolist(), strict=True):
         p = [1 / (1 + math.exp(-v)) for v in z]
         if label == num_classes:
-            total -= math.log(p[num_classes])
-            total -= sum(math.log(1 - p[j]) for j in range(num_classes))
+            total -= log_sigmoid(z[num_classes])
+            total -= sum(log_sigmoid(-z[j]) for j in range(num_classes))
             continue
-        total -= math.log(p[label]) + math.log(1 - p[num_classes])
+        total -= log_sigmoid(z[label]) + log_sigmoid(-z[num_classes])
         short = [p[j] * (1 - p[num_classes]) for j in range(num_classes)]
         for j in range(num_classes):
             if j == label:
                 continue
-            if loss.with_weight and short[j] < short[label] and short[j] < loss.prob_thr:
+            if loss.with_weight and not (
+                    loss.above_true and short[j] >= short[label]
+                    or loss.prob_thr is not None and short[j] >= loss.prob_thr):
                 continue
             margin = 0.0
             if loss.with_margin:
                 margin = loss.alpha * math.log(
                     max(matrix[label][j], 1e-3) / max(matrix[j][label], 1e-3))
-            total -= math.log(1 - 1 / (1 + math.exp(-(z[j] + margin))))
-    return total / len(labels)
+            total -= log_sigmoid(-(z[j] + margin))
+    return total / max(len(labels), 1)
 
 
 @pytest.mark.parametrize('name', ['fcbl_full', 'fcbl_margin_only', 'fcbl_no_margin'])
@@ -78,11 +84,17 @@ def test_equals_official_losses_gradients_and_state(name):
 
 @pytest.mark.parametrize('with_margin', [True, False])
 @pytest.mark.parametrize('with_weight', [True, False])
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10**6))
-def test_equals_the_formula_written_out(with_margin, with_weight, seed):
-    loss = trained_fcbl(seed % 7, with_margin=with_margin, with_weight=with_weight)
-    logits, labels = random_batch(seed)
+@given(seed=st.integers(0, 10**6), num_samples=st.integers(0, 9), num_classes=st.integers(1, 5),
+       scale=st.sampled_from([0.0, 1.0, 3.0]), with_ties=st.booleans(),
+       alpha=st.sampled_from([0.0, 0.85, 2.0]),
+       criteria=st.sampled_from([(0.7, True), (0.1, True), (None, True), (0.3, False)]))
+def test_equals_the_formula_written_out(with_margin, with_weight, seed, num_samples, num_classes,
+                                        scale, with_ties, alpha, criteria):
+    prob_thr, above_true = criteria
+    loss = trained_fcbl(seed % 7, num_classes, with_margin=with_margin, with_weight=with_weight,
+                        alpha=alpha, prob_thr=prob_thr, above_true=above_true)
+    logits, labels = random_batch(seed, num_samples, num_classes, scale)
+    logits = logits.round() if with_ties else logits
     expected = slow_fcbl(loss, logits, labels)
     assert loss(logits, labels).item() == pytest.approx(expected, rel=1e-10)
 

@@ -1,0 +1,121 @@
+"""What every classification loss survives: any logits, any mix of labels, any precision."""
+import bacl  # noqa: F401
+import pytest
+import torch
+from bacl.models.losses import LongTailLoss
+from mmdet.registry import MODELS
+from torch.autograd import gradcheck
+
+C = 4
+NAMES = sorted(name for name, component in MODELS.module_dict.items()
+               if isinstance(component, type) and issubclass(component, LongTailLoss))
+LABELS = {
+    'mixed': [0, 1, 2, 3, C, C, 3, 0], 'all background': [C] * 8, 'all one class': [2] * 8,
+    'one RoI': [1], 'one background RoI': [C], 'zero RoIs': [],
+}
+LOGITS = ('random', 'all high', 'all low', 'as labelled', 'against the labels')
+
+every_loss = pytest.mark.parametrize('name', NAMES)
+every_mix_of_labels = pytest.mark.parametrize('labels', LABELS.values(), ids=LABELS)
+
+
+def build(name, **kwargs):
+    """A loss that has seen a common batch, in training mode."""
+    loss = MODELS.build(dict(type=name, num_classes=C, **kwargs))
+    logits, labels = batch(loss, LABELS['mixed'], 'random', 3.0)
+    loss(logits, labels)
+    return loss
+
+
+def batch(loss, labels, kind, scale, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.tensor(labels, dtype=torch.long)
+    shape = len(labels), loss.get_cls_channels(C)
+    is_label = labels[:, None] == torch.arange(shape[1])
+    sign = {
+        # Without ties, at which weights that compare logits jump.
+        'random': 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1,
+        'all high': torch.ones(shape), 'all low': -torch.ones(shape),
+        'as labelled': torch.where(is_label, 1, -1),
+        'against the labels': torch.where(is_label, -1, 1),
+    }[kind]
+    return (scale * sign).to(dtype).requires_grad_(), labels
+
+
+def test_all_registered_losses_are_here():
+    assert {'EQLv2Loss', 'FCBL', 'ObjectnessBCELoss', 'SigmoidBCELoss'} <= set(NAMES)
+
+
+@every_loss
+@every_mix_of_labels
+@pytest.mark.parametrize('kind', LOGITS)
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_logits_of_ten_thousand_give_finite_loss_gradient_and_state(name, labels, kind, dtype):
+    loss = build(name)
+    for avg_factor in (None, float(max(len(labels), 1))):
+        logits, targets = batch(loss, labels, kind, 1e4, dtype)
+        value = loss(logits, targets, avg_factor=avg_factor)
+        value.backward()
+        assert value.isfinite() and value >= 0
+        assert value.dtype == torch.promote_types(dtype, torch.float32)
+        assert logits.grad.dtype == dtype and logits.grad.isfinite().all()
+        if not labels:
+            assert value == 0
+    assert all(state.isfinite().all() for state in loss.state_dict().values())
+    scores = loss.get_activation(logits.detach())
+    assert scores.shape == (len(labels), C + 1) and ((scores >= 0) & (scores <= 1)).all()
+    assert all(accuracy.isfinite() for accuracy in loss.get_accuracy(
+        logits.detach(), targets).values())
+
+
+@every_loss
+@pytest.mark.parametrize('scale', [1.0, 1e4])
+def test_half_precision_is_single_precision_of_the_same_logits(name, scale):
+    for dtype in (torch.float16, torch.bfloat16):
+        results = []
+        for compute in (dtype, torch.float32):
+            loss = build(name).eval()
+            logits, labels = batch(loss, LABELS['mixed'], 'random', scale, dtype)
+            logits = logits.detach().to(compute).requires_grad_()
+            value = loss(logits, labels)
+            value.backward()
+            results.append((value.detach(), logits.grad))
+        assert torch.equal(results[0][0], results[1][0])
+        assert torch.equal(results[0][1], results[1][1].to(dtype))
+
+
+@every_loss
+@every_mix_of_labels
+@pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
+def test_gradient_is_that_of_the_loss(name, labels, reduction):
+    # In eval(): a loss whose state moves with every call has no difference quotient.
+    loss = build(name, reduction=reduction).eval()
+    logits, labels = batch(loss, labels, 'random', 3.0, torch.float64)
+    weight = torch.linspace(0, 2, len(labels), dtype=torch.float64)
+    for kwargs in (dict(), dict(weight=weight)):
+        assert gradcheck(lambda z, kwargs=kwargs: loss(z, labels, **kwargs), logits)
+
+
+@every_loss
+def test_gradient_of_a_wrong_logit_saturates_and_of_a_right_one_vanishes(name):
+    # Whatever a loss weighs, a gradient of cross entropy is p - t: 0 where all is right.
+    loss = build(name).eval()
+    for kind in ('as labelled', 'against the labels'):
+        logits, labels = batch(loss, [0, 1, 2, 3], kind, 1e4)
+        loss(logits, labels, reduction_override='sum').backward()
+        at_label = logits.grad.gather(1, labels[:, None])
+        if kind == 'as labelled':
+            assert logits.grad.count_nonzero() == 0
+        else:
+            assert (at_label <= -1).all()
+
+
+@every_loss
+def test_a_single_class_is_enough(name):
+    loss = MODELS.build(dict(type=name, num_classes=1))
+    for labels in ([0, 1], [0], [1], []):
+        logits = torch.full((len(labels), loss.get_cls_channels(1)), 1e4, requires_grad=True)
+        value = loss(logits, torch.tensor(labels, dtype=torch.long), avg_factor=1.0)
+        value.backward()
+        assert value.isfinite() and logits.grad.isfinite().all()
+    assert all(state.isfinite().all() for state in loss.state_dict().values())
