@@ -12,6 +12,7 @@ ALLOWED = {
     'ops': set(),
     'datasets': {'annotations'},
     'evaluation': {'annotations', 'datasets'},
+    'analysis': {'annotations', 'datasets', 'evaluation'},
     'models/indicators': {'annotations', 'ops'},
     'models/losses': {'ops', 'models/indicators'},
     'models/feature_hallucination': {'ops'},
@@ -19,7 +20,7 @@ ALLOWED = {
     'models/detectors': set(),
     'models/roi_heads': {'ops', 'models/feature_hallucination', 'models/losses',
                          'models/indicators'},
-    'engine': {'annotations', 'compat', 'datasets', 'evaluation', 'models'},
+    'engine': {'analysis', 'annotations', 'compat', 'datasets', 'evaluation', 'models'},
 }
 
 

@@ -67,7 +67,8 @@ def test_wheel_has_configs_and_tools_and_no_mm_requirement(source, tmp_path):
     wheel = zipfile.ZipFile(build(source, tmp_path, 'build_wheel'))
     names = set(wheel.namelist())
     assert mim_files(names) == expected_mim_files(source)
-    modules = {f'bacl/{name}' for name in files_below(source / 'bacl') if name.endswith('.py')}
+    modules = {f'bacl/{name}' for name in files_below(source / 'bacl')
+               if name.endswith(('.py', '.html', '.css'))}
     assert modules <= names
     metadata = next(name for name in names if name.endswith('METADATA'))
     required = [line for line in wheel.read(metadata).decode().splitlines()

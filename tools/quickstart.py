@@ -86,15 +86,15 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def draw(preset: str, predictions: dict[str, Path], out: Path, state: State, digest: str,
-         log_dir: Path) -> None:
-    """Draw a handful of validation images with ground truth and detections side by side."""
-    data_root = Path('data/emoji_lt', preset)
-    command = [PYTHON, 'tools/analysis_tools/compare_predictions.py',
-               str(data_root / 'annotations/emoji_lt_val.json'), str(data_root),
-               *(f'{name}={path}' for name, path in predictions.items()), '--out', str(out)]
-    step = Step('pictures', command, digest, out, label(5, 'pictures'))
+def write_report(work_dirs: dict[str, Path], out: Path, state: State, digest: str,
+                 log_dir: Path) -> Path:
+    """Write the report of all runs; differences are to the baseline."""
+    first = ['baseline', *(name for name in work_dirs if name != 'baseline')]
+    command = [PYTHON, 'tools/analysis_tools/report.py',
+               *(f'{name}={work_dirs[name]}' for name in first), '--out', str(out)]
+    step = Step('report', command, digest, out / 'index.html', label(5, 'report'))
     run_once(step, state, log_dir, report)
+    return step.output
 
 
 def main() -> None:
@@ -102,7 +102,6 @@ def main() -> None:
     args = parse_args()
     started = time.monotonic()
     log_dir = args.work_dir / 'logs'
-    pictures = args.work_dir / 'pictures'
     state = State(args.work_dir / 'quickstart_state.json')
     configs = {
         name: Path('configs/bacl',
@@ -123,8 +122,9 @@ def main() -> None:
                               label=label(5, f'test {name}'))
         run_once(test, state, log_dir, report)
         predictions[name] = test.output.with_name(PREDICTIONS)
-    draw(args.preset, predictions, pictures, state,
-         digest_of('pictures', *(step.digest for step in trained.values())), log_dir)
+    page = write_report({name: step.output.parent for name, step in trained.items()},
+                        args.work_dir / 'report', state,
+                        digest_of('report', *(step.digest for step in trained.values())), log_dir)
 
     results = {
         name: read_metrics(path.parent / 'metrics.json') for name, path in predictions.items()
@@ -137,7 +137,7 @@ def main() -> None:
     print(f'\nEmoji-LT {args.preset}, seed {args.seed}, box AP in percent\n\n{table}\n')
     for name, step in trained.items():
         print(f'{name + " checkpoint":<20} {step.output}')
-    print(f'{"logs":<20} {log_dir}\n{"pictures":<20} {pictures}\n'
+    print(f'{"logs":<20} {log_dir}\n{"report":<20} {page}\n'
           f'{"table, results":<20} {args.work_dir}/table.md, results.json\n'
           f'{"total time":<20} {clock(started)}')
 

@@ -10,6 +10,7 @@ default_hooks = dict(
     finite_loss=dict(type='FiniteLossHook', max_skipped=0),  # batches
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
+    class_figures=dict(type='ClassFigureHook', interval=1),  # epochs
     class_check=dict(type='ClassCheckHook'),
     load_report=dict(type='LoadReportHook'),
     plain_checkpoint=dict(type='PlainCheckpointHook'))
@@ -18,7 +19,8 @@ env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
 
-vis_backends = [dict(type='LocalVisBackend')]
+# For Weights & Biases add dict(type='WandbVisBackend').
+vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 

@@ -35,6 +35,26 @@ def test_results_of_seeds_presets_and_stacks_are_kept_apart(quickstart):
     assert len(folders) == 4
 
 
+def test_report_compares_with_the_baseline_and_is_written_once(quickstart, tmp_path, monkeypatch):
+    steps = []
+
+    def run_step(step, *_):
+        steps.append(step)
+        step.output.parent.mkdir(parents=True)
+        step.output.touch()
+
+    monkeypatch.setattr('bacl.engine.steps.run_step', run_step)
+    runs = {name: Path(name.replace(' ', '-')) for name in quickstart.RUNS}
+    for _ in range(2):
+        state = quickstart.State(tmp_path / 'state.json')
+        page = quickstart.write_report(runs, tmp_path / 'report', state, 'digest', tmp_path)
+    assert page == tmp_path / 'report/index.html'
+    step, = steps
+    assert step.command[1:] == [
+        'tools/analysis_tools/report.py', 'baseline=baseline', 'stage 1=stage-1', 'BACL=BACL',
+        '--out', str(tmp_path / 'report')]
+
+
 @pytest.fixture
 def shell_script(tmp_path):
     """A function that runs quickstart.sh; nothing is installed, Python prints its arguments."""

@@ -1,7 +1,9 @@
 """Hooks between the runner and the models."""
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_check_hook import ClassCheckHook
+from .class_figure_hook import ClassFigureHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteLossError
+from .imbalance_hook import ImbalanceHook
 from .load_report_hook import LoadReportHook
 from .long_term_indicator_hook import LongTermIndicatorHook
 from .plain_checkpoint_hook import PlainCheckpointHook
@@ -9,7 +11,7 @@ from .seed_hook import SeedHook
 from .short_term_indicator_hook import ShortTermIndicatorHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'ClassCheckHook', 'FiniteLossHook', 'LoadReportHook',
-    'LongTermIndicatorHook', 'NonFiniteLossError', 'PlainCheckpointHook', 'SeedHook',
-    'ShortTermIndicatorHook'
+    'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook', 'ImbalanceHook',
+    'LoadReportHook', 'LongTermIndicatorHook', 'NonFiniteLossError', 'PlainCheckpointHook',
+    'SeedHook', 'ShortTermIndicatorHook'
 ]

@@ -1,0 +1,1 @@
+"""Charts, each with the numbers that it shows."""

@@ -1,0 +1,1 @@
+"""How imbalanced a dataset or a training is, in numbers: arrays in, arrays out."""

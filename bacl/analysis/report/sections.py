@@ -1,0 +1,145 @@
+"""The sections of a report: which numbers answer which question, in reading order."""
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from ..classifier import indicator_frame, norm_frame
+from ..figure import Figure
+from ..figures.classifier import plot_indicator_over_epochs, plot_weight_norms
+from ..figures.comparison import plot_class_gains, plot_differences, plot_group_ap
+from ..figures.dataset import dataset_figures
+from ..figures.results import (
+    plot_ap_by_cap,
+    plot_class_ap,
+    plot_confused_pairs,
+    plot_error_types,
+    plot_fixed_ap,
+    plot_reliability,
+)
+from ..figures.training import training_figures
+from ..measures.box_geometry import Pyramid
+from ..measures.summary import imbalance_summary
+from ..measures.training_record import TrainingRecord
+from ..objects import ObjectTable
+from ..results import (
+    Matches,
+    ap_by_cap,
+    class_ap_frame,
+    class_gains,
+    comparison_table,
+    confused_pairs,
+    error_types,
+    fixed_ap,
+    paired_bootstrap,
+    reliability,
+)
+from .classes import class_panels, images_class_table, runs_class_table
+from .examples import collect_examples
+from .gallery import draw_gallery
+from .inputs import Images, Run, Validation
+from .page import Gallery, Section, Table
+
+NUM_DRAWS = 1000  # of the bootstrap
+
+
+def summary_section(validation: Validation, runs: Sequence[Run]) -> Section:
+    """AP of every run, and the differences to the first."""
+    table = comparison_table({run.name: run.result for run in runs})
+    metrics = [column for column in table if f'{column}_difference' in table]
+    ap = pd.concat([table[['run']], 100 * table[metrics]], axis=1)
+    scope = 'an image' if validation.benchmark == 'LVIS' else 'an image and class'
+    blocks = [Table('ap_table', 'AP of every run', (
+        f'Boxes, in percent, by the rules of {validation.benchmark}, at most {validation.max_dets} '
+        f'detections of {scope}; n/a where no class has objects.'), ap)]
+    if len(runs) > 1:
+        differences = 100 * table[[f'{metric}_difference' for metric in metrics]].iloc[1:]
+        differences.columns = metrics
+        blocks.append(Table(
+            'ap_table_differences', f'Difference to {runs[0].name}', 'In points of AP.',
+            pd.concat([table[['run']].iloc[1:], differences], axis=1), signed=metrics))
+    return Section('summary', 'Summary', (
+        f'{len(validation.annotations["images"]):,} images and {len(validation.classes):,} classes '
+        f'of {validation.ann_file}.'), blocks)
+
+
+def data_section(images: Images, validation: Validation | None = None,
+                 pyramid: Pyramid | None = None) -> Section:
+    """What is imbalanced before any training."""
+    table = ObjectTable.from_annotations(images.annotations, images.ann_file)
+    val = None if validation is None else ObjectTable.from_annotations(
+        validation.annotations, validation.ann_file, validation.classes['train_instances'])
+    summary = Table('imbalance', 'Measures of imbalance', 'By the problem that they measure.',
+                    imbalance_summary(table, pyramid), digits=None)
+    return Section('data', 'Data', f'What is imbalanced in {images.ann_file}, before any training.',
+                   [*dataset_figures(table, val, pyramid), summary])
+
+
+def training_section(validation: Validation, runs: Sequence[Run]) -> Section:
+    """What training did about it: weights, indicators, and what a hook recorded."""
+    # Rows of a classifier are in the order of the file, not of the ids.
+    classes = validation.classes.loc[[c['id'] for c in validation.annotations['categories']]]
+    of_classes = (classes['name'].tolist(), classes['group'].tolist(),
+                  classes['train_images'].to_numpy())
+    last = {run.name: run.checkpoints[max(run.checkpoints)] for run in runs if run.checkpoints}
+    figures = [plot_weight_norms(norm_frame(last, *of_classes))] if last else []
+    for run in runs:
+        figures += _of_run(run, plot_indicator_over_epochs(
+            indicator_frame(run.checkpoints, *of_classes)))
+        if run.record is not None:
+            figures += _of_run(run, training_figures(TrainingRecord.load(run.record)))
+    return Section('training', 'Training', (
+        'What training did about the imbalance. Numbers of batches, losses and gradients are there '
+        'for runs with the ImbalanceHook.'), figures)
+
+
+def _of_run(run: Run, figures: Sequence[Figure]) -> list[Figure]:
+    """The same figures, told apart from those of other runs."""
+    name = ''.join(letter if letter.isalnum() else '_' for letter in run.name)
+    return [replace(figure, name=f'{figure.name}_{name}', title=f'{run.name}: {figure.title}')
+            for figure in figures]
+
+
+def results_section(validation: Validation, runs: Sequence[Run]) -> Section:
+    """Which classes fail, and why."""
+    def each(measure: Callable[[Matches], pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        return {run.name: measure(run.matches) for run in runs}
+
+    counts = (validation.classes['train_images'].to_numpy(),
+              validation.classes['train_instances'].to_numpy())
+    return Section('results', 'Results', 'Which classes fail, and why.', [
+        *plot_class_ap(each(lambda matches: class_ap_frame(matches, *counts))),
+        plot_ap_by_cap(each(ap_by_cap)), plot_fixed_ap(each(fixed_ap)),
+        *plot_error_types(each(error_types)), *plot_confused_pairs(each(confused_pairs)),
+        plot_reliability(each(reliability))])
+
+
+def comparison_section(runs: Sequence[Run], num_draws: int = NUM_DRAWS) -> Section:
+    """Whether a run is better than the first, and where."""
+    matches = {run.name: run.matches for run in runs}
+    frame = paired_bootstrap(matches, num_draws)
+    figures = [plot_group_ap(frame)]
+    if len(runs) > 1:
+        figures += [plot_differences(frame), *plot_class_gains(class_gains(matches))]
+    return Section('comparison', 'Comparison', (
+        'Whether a difference is more than the luck of these images, and which classes make it.'),
+        figures)
+
+
+def gallery_section(validation: Validation, runs: Sequence[Run], num_per_rule: int = 3,
+                    seed: int = 0) -> Section:
+    """What the runs see."""
+    caption = (
+        'As many detections are drawn as the image has annotated objects, those with the highest '
+        'scores. Solid boxes are right at IoU 0.5, dashed ones wrong. Classes that are not '
+        'labelled in an image are left out. Colours are frequency groups.')
+    return Section('gallery', 'Pictures', 'Annotations and runs side by side, chosen by rule.', [
+        Gallery(caption, draw_gallery(validation, runs, num_per_rule, seed))])
+
+
+def classes_section(images: Images, runs: Sequence[Run] = ()) -> Section:
+    """Every class on its own: of the runs, if there are any, else of the images."""
+    table = runs_class_table(images, runs) if runs else images_class_table(images)
+    panels = class_panels(table, images, collect_examples(images, runs),
+                          runs[-1] if runs else None)
+    return Section('classes', 'Classes', 'Every class on its own.', [table, panels])

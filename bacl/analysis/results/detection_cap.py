@@ -1,0 +1,62 @@
+"""AP under other caps on the number of detections: are rare classes crowded out, or not known?"""
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .average_precision import average_precision, group_averages
+from .matches import Matches
+
+CAPS = (10, 20, 30, 50, 100, 200, 300)
+# Highest scores of each class that fixed AP looks at.
+FIXED_AP_DETECTIONS = 10_000
+
+
+def ap_by_cap(matches: Matches, caps: Sequence[int] = CAPS) -> pd.DataFrame:
+    """AP of every group as a function of the largest number of detections of an image.
+
+    The cap is on all classes of an image together, also where the official one is per class. Of the
+    caps, those that leave out no detection are not in the result; the last entry is all detections
+    that there are, which the test itself may have capped.
+
+    Args:
+        matches: of a run.
+        caps: > 0.
+
+    Returns:
+        ``cap``, ``is_all`` (all that the file holds: ``cap`` is then the largest number of
+        detections of an image), ``group`` ('all' and the groups), ``ap`` in [0, 1].
+    """
+    rows = []
+    for cap in [*sorted(c for c in set(caps) if c < matches.max_dets_in_file),
+                matches.max_dets_in_file]:
+        ap = average_precision(matches, matches.rank < cap).mean(axis=0)
+        rows += [{'cap': cap, 'is_all': cap == matches.max_dets_in_file, 'group': group,
+                  'ap': float(value)} for group, value in group_averages(ap, matches).items()]
+    return pd.DataFrame(rows)
+
+
+def fixed_ap(matches: Matches, num_dets: int = FIXED_AP_DETECTIONS) -> pd.DataFrame:
+    """'Fixed AP' of every group: no cap on images, one on each class over the whole data set.
+
+    It does not depend on how the scores of different classes compare, only on their order within a
+    class. Where the test has capped the detections of an image, as all tests do, it can only undo
+    the cap of the evaluation: ``max_dets_in_file`` tells what was left to it.
+
+    Args:
+        matches: of a run.
+        num_dets: highest scores of each class that count, those of classes not labelled in their
+            image included.
+
+    Returns:
+        ``group`` ('all' and the groups), ``fixed_ap``, ``ap`` (under the official cap), in [0, 1],
+        and ``max_dets_in_file``.
+
+    Reference:
+        Dave et al., "Evaluating Large-Vocabulary Object Detectors: The Devil is in the Details",
+        arXiv:2102.01066.
+    """
+    fixed, official = (group_averages(average_precision(matches, keep).mean(axis=0), matches)
+                       for keep in (matches.class_rank < num_dets, None))
+    return pd.DataFrame([
+        {'group': group, 'fixed_ap': float(fixed[group]), 'ap': float(official[group]),
+         'max_dets_in_file': matches.max_dets_in_file} for group in fixed])

@@ -1,0 +1,31 @@
+import math
+
+from bacl.analysis.report.classes import class_panels, images_class_table, runs_class_table
+
+
+def test_table_has_ap_of_every_run_and_the_difference(validation, runs):
+    table = runs_class_table(validation, runs)
+    frame = table.frame.set_index('class')
+    assert frame.loc['many', ['training images', 'training objects', 'objects here']].tolist() == [
+        300, 400, 4]
+    rare = frame.loc['<script>alert(1)</script>']
+    assert rare['AP first'] == 0 and math.isclose(rare['AP last'], 100)
+    assert math.isclose(rare['last - first'], 100)
+    absent = table.cells()[2]
+    assert [cell.text for cell in absent[-3:]] == ['n/a'] * 3
+    assert table.cells()[1][-1].text == '+100.0'
+    assert [row[0].link for row in table.cells()] == ['#class-11', '#class-22', '#class-33']
+
+
+def test_a_data_set_has_counts_alone(validation):
+    assert list(images_class_table(validation).frame) == ['class', 'group', 'images', 'objects']
+
+
+def test_a_class_shows_what_it_is_taken_for_both_ways(validation, runs):
+    panels = class_panels(runs_class_table(validation, runs), validation, {}, runs[0]).classes
+    many, rare, absent = panels
+    taken_for, taken_from = rare.confusions.values()
+    assert [(c.name, c.category_id, c.count) for c in taken_for] == [('many', 11, 2)]
+    assert taken_from == []
+    assert [c.category_id for c in list(many.confusions.values())[1]] == [22]
+    assert absent.facts['objects here'] == '0' and absent.examples == ()

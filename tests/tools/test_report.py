@@ -1,0 +1,58 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+
+@pytest.fixture
+def call(load_tool, monkeypatch):
+    """A function that runs a tool with arguments; what it calls is recorded, not done."""
+
+    def run(path, names, *arguments):
+        tool, calls = load_tool(f'analysis_tools/{path}'), {}
+        for name, result in names.items():
+            def record(*args, name=name, result=result):
+                calls[name] = args
+                if isinstance(result, Exception):
+                    raise result
+                return result
+
+            monkeypatch.setattr(tool, name, record)
+        monkeypatch.setattr(sys, 'argv', [path, *arguments])
+        tool.main()
+        return calls
+
+    return run
+
+
+FILES = [SimpleNamespace(name='a'), SimpleNamespace(name='b')]
+
+
+def names(**others):
+    return dict(find_runs=FILES, read_runs=('validation', 'runs'), read_training_images='images',
+                read_pyramid='pyramid', write_run_report='out/index.html', **others)
+
+
+def test_report_of_runs_is_written_and_its_path_shown(call, capsys):
+    calls = call('report.py', names(), 'x', 'n=y', '--out', 'out', '--draws', '7', '--seed', '3')
+    assert calls['find_runs'] == (['x', 'n=y'], )
+    assert calls['read_training_images'] == (FILES[0], )
+    folder, *rest = calls['write_run_report']
+    assert str(folder) == 'out'
+    assert rest == ['validation', 'runs', 'images', 'pyramid', 7, 3]
+    assert capsys.readouterr().out == 'Report: out/index.html\n'
+
+
+def test_lost_training_annotations_are_told_and_leave_their_section_out(call, capsys):
+    results = {**names(), 'read_training_images': FileNotFoundError('train.json is not there.')}
+    calls = call('report.py', results, 'x', '--out', 'out')
+    assert calls['write_run_report'][3] == 'Left out: train.json is not there.'
+    assert 'train.json' in capsys.readouterr().err
+
+
+def test_report_of_a_data_set(call, capsys):
+    calls = call('dataset_report.py', dict(read_images='images', write_dataset_report='p.html'),
+                 'a.json', 'img', '--out', 'out')
+    assert calls['read_images'] == ('a.json', 'img')
+    assert calls['write_dataset_report'][1] == 'images'
+    assert capsys.readouterr().out == 'Report: p.html\n'
