@@ -7,6 +7,7 @@ import sys
 from bacl.engine.amp import DTYPES, prepare_amp
 from bacl.engine.config_check import check_config
 from bacl.engine.launch import LAUNCHERS, is_main_rank, leave_process_group, prepare_launch
+from bacl.engine.restart import agree_on_start
 from bacl.engine.run_lock import lock_work_dir
 from bacl.engine.stage1 import prepare_stage1
 from bacl.engine.work_dir import (
@@ -75,6 +76,7 @@ def train(cfg: Config) -> None:
     """Train; Ctrl-C ends it with a line on how to go on."""
     try:
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        agree_on_start(runner)
         runner.train()
     except KeyboardInterrupt:
         checkpoint = find_checkpoint(cfg.work_dir)

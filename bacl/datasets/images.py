@@ -52,6 +52,10 @@ def decode(content: bytes, img_path: str, color_type: str = 'color',
     return image
 
 
+# After a byte 255: another one that fills, a marker for nothing, restart markers.
+_WITHOUT_LENGTH = {bytes([code]) for code in (0xff, 0x01, *range(0xd0, 0xd8))}
+
+
 def is_cut_jpeg(content: bytes) -> bool:
     """Whether a JPEG file ends before its image does.
 
@@ -63,7 +67,10 @@ def is_cut_jpeg(content: bytes) -> bool:
     # Segments before the scan: marker, then the length of the rest. One may hold a whole preview.
     while content[position:position + 1] == b'\xff' and \
             content[position + 1:position + 2] != b'\xda':
-        position += 2 + int.from_bytes(content[position + 2:position + 4], 'big')
+        if content[position + 1:position + 2] in _WITHOUT_LENGTH:
+            position += 1 if content[position + 1:position + 2] == b'\xff' else 2
+        else:
+            position += 2 + int.from_bytes(content[position + 2:position + 4], 'big')
     return content.find(b'\xff\xd9', position) < 0
 
 

@@ -15,10 +15,12 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mmdet import registry as mmdet_registry
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.registry import Registry
 
 # Read by mmengine before the component gets the rest: the registry, and the list of hooks.
 READ_BY_HOST = ('type', '_scope_', 'priority')
+READ_BY_HOST_OF_OPTIMIZER = ('constructor', 'paramwise_cfg')
 # As alike as FCBL and FBCL; an unknown type that is less like one of ours may be somebody else's.
 TYPE_CUTOFF = 0.75
 
@@ -130,7 +132,8 @@ def _resembling_type(path: str, name: str) -> Iterator[str]:
 def _wrong_arguments(path: str, name: str, component: type, config: dict) -> Iterator[str]:
     valid, types = arguments(component), _own_types(component)
     for key, value in config.items():
-        if key in READ_BY_HOST:
+        if key in READ_BY_HOST or (
+                issubclass(component, OptimWrapper) and key in READ_BY_HOST_OF_OPTIMIZER):
             continue
         if key not in valid:
             nearest = difflib.get_close_matches(str(key), valid, 1, cutoff=0)

@@ -84,7 +84,10 @@ def is_main_rank(launcher: str) -> bool:
 
 
 def is_restarted() -> bool:
-    """Tell whether torchrun (``--max-restarts``) or Slurm (``--requeue``) started this job again."""
+    """Tell whether Slurm (``--requeue``) or torchrun (``--max-restarts``) counts a restart.
+
+    An agent of torchrun counts the failures of its own ranks, not those on other machines.
+    """
     return any(int(os.environ.get(name) or 0) > 0 for name in _RESTART_VARIABLES)
 
 

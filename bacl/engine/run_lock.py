@@ -4,14 +4,18 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 from mmengine.logging import print_log
+
+from .restart import agents_of_job, own_agent
 
 LOCK = 'run.lock'
 
@@ -24,7 +28,8 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
     it however the process ends: after ``kill -9`` the next run starts at once. The file also says
     who has it. That is what decides if the note comes from another host, whose locks the file
     system may not show: such a run counts as going on, unless it is the same Slurm job or torchrun
-    job (``--rdzv-id``), which was restarted elsewhere. After a run the file stays, empty.
+    job (``--rdzv-id``, or an agent of it), which was restarted elsewhere. After a run the file
+    stays, empty; also after SIGTERM, which schedulers send.
 
     Of a run with several processes, only the main one takes the lock.
 
@@ -44,9 +49,27 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
         _refuse_other_host(_read(file), work_dir, path)
         _write(file, json.dumps(_own_note()))
         try:
-            yield
+            with _on_sigterm(lambda: _write(file, '')):
+                yield
         finally:
             _write(file, '')
+
+
+@contextmanager
+def _on_sigterm(clean_up: Callable[[], None]) -> Iterator[None]:
+    """Do something before SIGTERM ends the process."""
+    def end(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == owner:  # a process that was forked from it has the handler, too
+            clean_up()
+        signal.signal(number, before)
+        os.kill(os.getpid(), number)
+
+    owner = os.getpid()
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _lock(file: IO[str]) -> bool:
@@ -69,7 +92,7 @@ def _own_note() -> dict[str, str | int | None]:
 def _job() -> str | None:
     """What a scheduler calls this job, the same after a restart; None without one."""
     if 'SLURM_JOB_ID' in os.environ:
-        return f'slurm {os.environ["SLURM_JOB_ID"]}.{os.environ.get("SLURM_STEP_ID", "")}'
+        return f'slurm {os.environ["SLURM_JOB_ID"]}'
     run_id = os.environ.get('TORCHELASTIC_RUN_ID', 'none')  # `none` unless the user names it
     return None if run_id == 'none' else f'torchrun {run_id}'
 
@@ -77,7 +100,7 @@ def _job() -> str | None:
 def _refuse_other_host(note: dict | None, work_dir: str, path: Path) -> None:
     if note is None or note['host'] == socket.gethostname():
         return
-    if note['job'] is not None and note['job'] == _job():
+    if note['job'] is not None and note['job'] == _job() or own_agent() in agents_of_job(work_dir):
         return
     raise RuntimeError(
         f'--work-dir expects a folder without a run in it, got {work_dir!r}, which '

@@ -5,9 +5,6 @@ import tempfile
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.logging import print_log
-
-from .launch import is_restarted
 
 POINTER = 'last_checkpoint'  # file in which mmengine names the newest checkpoint
 
@@ -82,10 +79,6 @@ def prepare_resume(cfg: Config, resume: str | None) -> None:
 
     MMEngine alone would start anew without a word when there is nothing to resume.
 
-    A job that its scheduler has started again (:func:`~bacl.engine.launch.is_restarted`) goes on
-    from the newest checkpoint of the work_dir, whatever it was told to start from. If it was ended
-    before its first checkpoint, it starts like the first time.
-
     Args:
         cfg: config of the run with its ``work_dir``, changed in place.
         resume: a checkpoint, ``'auto'`` for the newest one in the work_dir, or None to follow
@@ -94,17 +87,13 @@ def prepare_resume(cfg: Config, resume: str | None) -> None:
     Raises:
         FileNotFoundError: if there is no such checkpoint.
     """
-    found = find_checkpoint(cfg.work_dir)
-    if is_restarted() and found is not None:
-        print_log(f'The job was restarted: it resumes from {found}.', logger='current')
-        cfg.resume, cfg.load_from = True, str(found)
-        return
     if resume is None and not cfg.get('resume'):
         return
     cfg.resume = True
     if resume is None:
         resume = cfg.get('load_from') or 'auto'
     if resume == 'auto':
+        found = find_checkpoint(cfg.work_dir)
         if found is None:
             raise FileNotFoundError(
                 f'--resume expects a checkpoint in {cfg.work_dir!r}, got a folder without one. '

@@ -68,6 +68,15 @@ def test_cut_jpeg_is_named_even_if_the_decoder_fills_it(jpeg, tmp_path, monkeypa
         check_image(str(path))
 
 
+def test_markers_without_length_do_not_hide_the_end(jpeg):
+    # Fill bytes and a marker for nothing before the second segment.
+    for more in (b'\xff', b'\xff\xff', b'\xff\x01'):
+        padded = jpeg[:2] + more + jpeg[2:]
+        assert cv2.imdecode(np.frombuffer(padded, np.uint8), cv2.IMREAD_COLOR) is not None
+        assert not is_cut_jpeg(padded)
+        assert is_cut_jpeg(padded[:-2])
+
+
 def test_other_formats_are_not_cut_jpegs():
     assert not is_cut_jpeg(b'') and not is_cut_jpeg(b'\x89PNG')
 

@@ -168,6 +168,11 @@ def test_a_change_of_a_real_config_is_found():
         check_config(cfg)
 
 
+def test_what_mmengine_takes_from_an_optimizer_wrapper_is_left_to_it():
+    check(type='BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=1.0),
+          paramwise_cfg=dict(norm_decay_mult=0.0), constructor='DefaultOptimWrapperConstructor')
+
+
 def test_checkpointing_that_would_keep_the_backbone_from_learning_is_refused():
     check_config(Config(dict(activation_checkpointing=['neck'])))
     for modules in ('backbone', ['neck', 'backbone.layer1']):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bacl.engine import run_lock
+from bacl.engine.restart import START, own_agent
 from bacl.engine.run_lock import LOCK, lock_work_dir
 
 FORK = multiprocessing.get_context('fork')
@@ -92,8 +93,7 @@ def test_children_do_not_keep_the_lock(tmp_path, holder):
 
 
 @pytest.mark.parametrize('job, environment', [
-    (None, {}), ('slurm 12.0', {}), ('slurm 12.0', dict(SLURM_JOB_ID='13', SLURM_STEP_ID='0')),
-    ('slurm 12.0', dict(SLURM_JOB_ID='12', SLURM_STEP_ID='1')),
+    (None, {}), ('slurm 12', {}), ('slurm 12', dict(SLURM_JOB_ID='13')),
     (None, dict(TORCHELASTIC_RUN_ID='none')), ('torchrun a', dict(TORCHELASTIC_RUN_ID='b'))])
 def test_note_of_another_host_is_refused_with_what_to_remove(
         tmp_path, monkeypatch, job, environment):
@@ -107,8 +107,9 @@ def test_note_of_another_host_is_refused_with_what_to_remove(
 
 
 @pytest.mark.parametrize('job, environment', [
-    ('slurm 12.0', dict(SLURM_JOB_ID='12', SLURM_STEP_ID='0')),
-    ('slurm 12.', dict(SLURM_JOB_ID='12')),
+    ('slurm 12', dict(SLURM_JOB_ID='12')),
+    # A batch script goes on with its second step.
+    ('slurm 12', dict(SLURM_JOB_ID='12', SLURM_STEP_ID='1')),
     ('torchrun a', dict(TORCHELASTIC_RUN_ID='a'))])
 def test_job_that_was_restarted_on_another_host_goes_on(tmp_path, monkeypatch, job, environment):
     write_note(tmp_path, job=job)
@@ -137,3 +138,22 @@ def test_file_system_without_locks_is_a_warning(tmp_path, monkeypatch):
     ((message,), kwargs), = said
     assert 'cannot be locked (No locks available)' in message
     assert kwargs['level'] == logging.WARNING
+
+
+def test_sigterm_leaves_the_folder_to_other_hosts(tmp_path, holder):
+    process, _ = holder
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert process.exitcode == -signal.SIGTERM
+    assert (tmp_path / LOCK).read_text() == ''
+
+
+def test_job_whose_agent_is_known_may_move_to_another_host(tmp_path, monkeypatch):
+    write_note(tmp_path)
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+    (tmp_path / START).write_text(json.dumps(dict(agents=[['elsewhere', 5]])))
+    with pytest.raises(RuntimeError, match='did not leave properly'), lock_work_dir(str(tmp_path)):
+        pass
+    (tmp_path / START).write_text(json.dumps(dict(agents=[['elsewhere', 5], own_agent()])))
+    with lock_work_dir(str(tmp_path)):
+        pass

@@ -95,22 +95,3 @@ def test_resume_with_nothing_to_resume_is_refused(tmp_path, argument, resume):
 def test_resume_from_a_missing_checkpoint_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'--resume expects .*epoch_7\.pth'):
         prepare_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'epoch_7.pth'))
-
-
-@pytest.mark.parametrize('resume', [None, 'auto', 'other.pth'])
-def test_restarted_job_goes_on_from_the_newest_checkpoint(tmp_path, monkeypatch, resume):
-    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
-    touch(tmp_path, 'epoch_1.pth', 'epoch_2.pth')
-    cfg = Config(dict(work_dir=str(tmp_path), load_from='stage1.pth'))
-    prepare_resume(cfg, resume)
-    assert cfg.resume
-    assert cfg.load_from == str(tmp_path / 'epoch_2.pth')
-
-
-def test_job_restarted_before_its_first_checkpoint_starts_like_the_first_time(
-        tmp_path, monkeypatch):
-    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '2')
-    cfg = Config(dict(work_dir=str(tmp_path), load_from='stage1.pth'))
-    prepare_resume(cfg, None)
-    assert not cfg.get('resume')
-    assert cfg.load_from == 'stage1.pth'

@@ -28,6 +28,14 @@ class KillHook(Hook):
 
 
 @HOOKS.register_module()
+class TellPidHook(Hook):
+    """Prints the process of each rank."""
+
+    def before_train(self, runner):
+        print(f'RANK {get_rank()} IS {os.getpid()}', flush=True)
+
+
+@HOOKS.register_module()
 class KillWhileSavingHook(Hook):
     """Kills the process in the middle of writing a file: half of it is on the disk."""
 

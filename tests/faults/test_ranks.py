@@ -95,7 +95,8 @@ def test_stage1_on_two_ranks_has_the_losses_of_one_process(project, faults):
 
 
 def test_rank_that_dies_is_named_and_the_others_end(project, stage1_run):
-    config = project.config('stage2-bacl', hooks(kill=dict(type='KillHook', iteration=1, rank=1)))
+    config = project.config('stage2-bacl', hooks(
+        pids=dict(type='TellPidHook'), kill=dict(type='KillHook', iteration=1, rank=1)))
     started = time.monotonic()
     code, output = project.run(config, project.folder / 'run', '--stage1-checkpoint',
                                stage1_run / 'epoch_3.pth', processes=2)
@@ -105,6 +106,8 @@ def test_rank_that_dies_is_named_and_the_others_end(project, stage1_run):
     cause = output[output.index('Root Cause'):]
     assert re.search(r'rank\s*: 1 \(local_rank: 1\)', cause)
     assert re.search(r'exitcode\s*: -9 ', cause)
-    for pid in re.findall(r'\(pid: (\d+)\)', output):
+    pids = re.findall(r'RANK \d IS (\d+)', output)
+    assert len(pids) == 2
+    for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)

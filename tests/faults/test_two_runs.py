@@ -59,7 +59,7 @@ def test_run_on_another_host_is_told_what_to_remove(project):
     work_dir = project.folder / 'run'
     work_dir.mkdir()
     lock = work_dir / 'run.lock'
-    note = dict(host='elsewhere', pid=7, job='slurm 12.0', since='2026-01-01 00:00:00')
+    note = dict(host='elsewhere', pid=7, job='slurm 12', since='2026-01-01 00:00:00')
     lock.write_text(json.dumps(note))
     config = project.config('stage1')
     code, output = project.run(config, work_dir)

@@ -4,15 +4,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from bacl.analysis.report import Images, write_run_report
-from bacl.analysis.report.sections import NUM_DRAWS
-from bacl.engine.run_files import (
-    RunFiles,
-    find_runs,
-    read_pyramid,
-    read_runs,
-    read_training_images,
-)
+try:
+    from bacl.analysis.report import Images, write_run_report
+    from bacl.analysis.report.sections import NUM_DRAWS
+    from bacl.engine.run_files import (
+        RunFiles,
+        find_runs,
+        read_pyramid,
+        read_runs,
+        read_training_images,
+    )
+except ImportError as error:  # names the package and how to get it
+    sys.exit(str(error))
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,7 +27,8 @@ def parse_args() -> argparse.Namespace:
         'runs', nargs='+', metavar='RUN', help='work_dir of a training, or NAME=WORK_DIR, with the '
         'predictions of tools/test.py in test/predictions.pkl; differences are to the first run')
     parser.add_argument('--out', type=Path, required=True,
-                        help='folder for index.html and csv/; made if there is none')
+                        help='folder for index.html and csv/; made if there is none; an earlier '
+                        'report there is replaced')
     parser.add_argument('--draws', type=int, default=NUM_DRAWS, metavar='N',
                         help='draws of the bootstrap (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0,
@@ -45,10 +49,13 @@ def training_images(run: RunFiles) -> Images | str:
 def main() -> None:
     """Write the page."""
     args = parse_args()
-    files = find_runs(args.runs)
-    validation, runs = read_runs(files)
-    page = write_run_report(args.out, validation, runs, training_images(files[0]),
-                            read_pyramid(files[0]), args.draws, args.seed)
+    try:
+        files = find_runs(args.runs)
+        validation, runs = read_runs(files)
+        page = write_run_report(args.out, validation, runs, training_images(files[0]),
+                                read_pyramid(files[0]), args.draws, args.seed)
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
     print(f'Report: {page}')
 
 

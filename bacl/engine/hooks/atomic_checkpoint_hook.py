@@ -35,8 +35,9 @@ class AtomicCheckpointHook(CheckpointHook):
     """mmengine's hook, with checkpoints that are complete or not there. It has its arguments.
 
     A checkpoint, and ``last_checkpoint`` that names it, replace what was there in one step
-    (:func:`~bacl.engine.atomic_files.write_atomically`). With ``max_keep_ckpts`` the oldest is
-    removed once the new one is complete, so that for a moment there is one more. Checkpoints in a
+    (:func:`~bacl.engine.atomic_files.write_atomically`). With ``max_keep_ckpts`` the oldest, and with
+    ``save_best`` the best so far, is removed once the new one is complete, so that for a moment there
+    is one more. Checkpoints in a
     storage service are written as mmengine does.
 
     Raises:
@@ -65,6 +66,32 @@ class AtomicCheckpointHook(CheckpointHook):
         """Save the best."""
         with explain_failure(runner):
             super().after_val_epoch(runner, metrics)
+
+    # mmengine's own removes the best checkpoint before it has the new one.
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        if not self.save_best:
+            return
+        paths = self._best_paths()
+        self._set_best_paths(dict.fromkeys(paths))
+        super()._save_best_checkpoint(runner, metrics)
+        written = {key: path for key, path in self._best_paths().items() if path is not None}
+        self._set_best_paths(paths | written)
+        for key in written:
+            if paths[key] not in (None, written[key]) and is_main_process() and \
+                    self.file_backend.isfile(paths[key]):
+                self.file_backend.remove(paths[key])
+
+    def _best_paths(self) -> dict[str, str | None]:
+        """The best checkpoint by each metric that is watched; '' if there is one metric."""
+        if len(self.key_indicators) == 1:
+            return {'': self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    def _set_best_paths(self, paths: dict[str, str | None]) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = paths['']
+        else:
+            self.best_ckpt_path_dict = dict(paths)
 
     # mmengine's own removes the oldest checkpoint before it has the new one.
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Keeps losses that are not finite out of the weights."""
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,8 @@ class FiniteLossHook(Hook):
 
     A batch that is left out changes neither weights nor the optimizer's state nor buffers
     (indicators, class statistics, batch norms); with gradient accumulation the gradient that was
-    accumulated is left out with it. Schedules go on, and the log names no losses of the batch. How
+    accumulated is left out with it. Schedules go on, and the log names neither losses nor gradients
+    of the batch. How
     many batches were left out is counted in the checkpoint, so a resumed run goes on counting.
 
     Cost: a few operations on a handful of numbers a step, and on several ranks one number between
@@ -173,6 +175,11 @@ class FiniteLossHook(Hook):
                   f'{self.max_skipped}.', logger='current', level=logging.WARNING)
         # Without gradients the optimizer's step changes nothing, not even by weight decay.
         runner.optim_wrapper.zero_grad(set_to_none=True)
+        # The optimizer's wrapper has measured them already.
+        norms = runner.message_hub.log_scalars.get('train/grad_norm')
+        if norms is not None and not math.isfinite(norms.current()):
+            values, counts = norms.data
+            values[-1] = counts[-1] = 0
         for buffer, before in zip(model.buffers(), self._buffers, strict=True):
             buffer.copy_(before)
         self._is_left_out = True

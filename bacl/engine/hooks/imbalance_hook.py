@@ -33,9 +33,9 @@ PER_IMAGE_AND_BATCH = ('positives_per_image', 'negatives_per_image', 'classes_pe
 class ImbalanceHook(ScalarLogHook):
     """Measures a training of a two-stage detector: RoIs, IoUs, levels, losses, gradients.
 
-    In no config; add ``dict(type='ImbalanceHook')`` to its ``custom_hooks``. It looks at the box
-    heads of the RoI head and at the losses, during an iteration only, draws no random numbers and
-    changes no gradient: weights are bit by bit those of a training without it.
+    In no config; switched on by ``--cfg-options default_hooks.imbalance.type=ImbalanceHook``. It
+    looks at the box heads of the RoI head and at the losses, during an iteration only, draws no
+    random numbers and changes no gradient: weights are bit by bit those of a training without it.
 
     Every sampled RoI of every iteration is counted, on its device. Gradients of each loss term are
     taken at the last iteration of a window only, as they cost a backward pass: of the feature maps,

@@ -20,8 +20,8 @@ class LoadReportHook(Hook):
     resumed or trained with a frozen extractor; if a run is resumed, the state of indicators and
     hallucinators must be there, too. Otherwise, as when a detector is fine-tuned on other classes,
     tensors of another shape are a warning; but some have to fit. A model with a frozen extractor is
-    also not trained without a checkpoint. Checkpoints of the official repository are pointed to the
-    converter.
+    also not trained without a checkpoint. Where everything has to fit, checkpoints of MMDetection
+    2.x are pointed to the converter.
 
     Raises:
         ValueError: if the checkpoint does not fit; names the tensors.
@@ -37,12 +37,13 @@ class LoadReportHook(Hook):
         report = compare_weights(model, checkpoint.get('state_dict', checkpoint))
         # Unknown if the runner was told to load a file after it was built.
         name = f'Checkpoint {runner._load_from}' if runner._load_from else 'The checkpoint'
-        refuse_official_checkpoint(checkpoint, name)
         print_log(f'{name}: {report}.', logger='current',
                   level=logging.WARNING if report.misfit else logging.INFO)
         is_resumed = is_training(runner) and runner._resume
         is_fine_tuned = is_training(runner) and not is_resumed and not getattr(
             model, 'needs_pretrained_extractor', False)
+        if not is_fine_tuned:
+            refuse_official_checkpoint(checkpoint, name)
         problems = [] if is_fine_tuned else report.misfit + report.missing
         if is_resumed:
             problems += report.new

@@ -1,16 +1,18 @@
 """Random numbers that depend on where training is, not on how it got there."""
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmdet.registry import HOOKS
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import broadcast, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 STEP, SAMPLE = 0, 1  # what a stream of random numbers is for
 
@@ -22,6 +24,48 @@ def derive_seed(*key: int) -> int:
         *key: integers >= 0.
     """
     return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+class Repetition(int):
+    """Index of a sample that a sampler may give several times in an epoch.
+
+    Args:
+        index: in the dataset.
+        *key: what tells it from the other times: how often it came before, on which rank.
+    """
+
+    def __new__(cls, index: int, *key: int) -> 'Repetition':
+        """Keep the key beside the number."""
+        repetition = super().__new__(cls, index)
+        repetition.key = key
+        return repetition
+
+    def __reduce__(self) -> tuple:
+        """Indices go to the processes of the loader."""
+        return Repetition, (int(self), *self.key)
+
+
+class CountingSampler:
+    """A sampler whose indices are told apart; anything else is asked of the sampler itself."""
+
+    def __init__(self, sampler: Sampler, rank: int) -> None:
+        self.sampler = sampler
+        self.rank = rank
+
+    def __iter__(self) -> Iterator[Repetition]:
+        """The indices of the sampler, in its order."""
+        times = Counter()
+        for index in self.sampler:
+            yield Repetition(index, times[index], self.rank)
+            times[index] += 1
+
+    def __len__(self) -> int:
+        """Number of indices."""
+        return len(self.sampler)
+
+    def __getattr__(self, name: str) -> Any:
+        """What batch samplers and hooks ask, such as ``dataset`` and ``set_epoch``."""
+        return getattr(self.sampler, name)
 
 
 class SeededSamples:
@@ -44,10 +88,11 @@ class SeededSamples:
 
     def __call__(self, indices: Sequence[int]) -> list[Any]:
         """Load samples."""
-        return [self._load(int(index)) for index in indices]
+        return [self._load(index) for index in indices]
 
     def _load(self, index: int) -> Any:
-        seed = derive_seed(self.seed, SAMPLE, int(self.epoch), index)
+        index, key = int(index), getattr(index, 'key', ())
+        seed = derive_seed(self.seed, SAMPLE, int(self.epoch), index, *key)
         random.seed(seed)
         np.random.seed(seed)
         torch.default_generator.manual_seed(seed)  # transforms run on the CPU
@@ -64,7 +109,8 @@ class SeedHook(Hook):
 
     - the order of images depends on (seed, epoch),
     - the augmentation of an image on (seed, epoch, index in the dataset), so neither the number of
-      workers nor that of ranks nor the batch size changes it,
+      workers nor that of ranks nor the batch size changes it; if the sampler is one that gives an
+      image several times, also on how often it came before and on the rank,
     - what the model draws (RoIs, hallucinated features) on (seed, iteration, rank).
 
     Hence, on a CPU with the same number of threads and of ranks, a run that is killed and resumed
@@ -91,6 +137,9 @@ class SeedHook(Hook):
         for sampler in (loader.sampler, getattr(loader.batch_sampler, 'sampler', None)):
             if hasattr(sampler, 'seed'):
                 sampler.seed = self.seed
+        batches = loader.batch_sampler
+        if batches is not None and not isinstance(batches.sampler, DefaultSampler | CountingSampler):
+            batches.sampler = CountingSampler(batches.sampler, get_rank())
         # torch's loader asks a dataset for the indices of a batch, if it has this method.
         loader.dataset.__getitems__ = SeededSamples(loader.dataset, self.seed, self.epoch)
 

@@ -34,7 +34,8 @@ class Scores(BaseMetric):
         self.results += data_batch
 
     def compute_metrics(self, results):
-        return dict(acc=next(self.scores))
+        score = next(self.scores)
+        return score if isinstance(score, dict) else dict(acc=score)
 
 
 def train(work_dir, hook, max_epochs=4, scores=None, **kwargs):
@@ -110,3 +111,23 @@ def test_failure_of_the_first_checkpoint_says_that_there_is_none(tmp_path, monke
     fail_on(monkeypatch, 'epoch_1.pth', 1)
     with pytest.raises(RuntimeError, match='No checkpoint was written before'):
         train(tmp_path, AtomicCheckpointHook(interval=1))
+
+
+@pytest.mark.parametrize('save_best', ['acc', 'auto', ['acc', 'other']])
+def test_best_checkpoint_goes_when_the_better_one_is_complete(tmp_path, monkeypatch, save_best):
+    seen = []
+    write = Runner.save_checkpoint
+
+    def spy(runner, out_dir, filename, *args, **kwargs):
+        seen.append(sorted(path.name for path in tmp_path.glob('best_*')))
+        write(runner, out_dir, filename, *args, **kwargs)
+
+    monkeypatch.setattr(Runner, 'save_checkpoint', spy)
+    scores = [dict(acc=0.1, other=0.5), dict(acc=0.3, other=0.4), dict(acc=0.2, other=0.3)]
+    train(tmp_path, AtomicCheckpointHook(save_best=save_best, rule='greater'), 3,
+          scores)
+    others = ['best_other_epoch_1.pth'] if isinstance(save_best, list) else []
+    assert sorted(path.name for path in tmp_path.glob('best_*')) == [
+        'best_acc_epoch_2.pth', *others]
+    # While the second was written, the first was there.
+    assert ['best_acc_epoch_1.pth', *others] in seen

@@ -98,3 +98,5 @@ def test_official_checkpoint_is_pointed_to_the_converter():
     checkpoint = dict(state_dict=Detector().state_dict(), meta=dict(mmdet_version='2.8.0'))
     with pytest.raises(ValueError, match=r'some\.pth is .*convert_official_bacl\.py CONFIG'):
         LoadReportHook().after_load_checkpoint(runner(Detector()), checkpoint)
+    # A detector of the model zoo may start stage 1.
+    LoadReportHook().after_load_checkpoint(runner(Detector(decoupled=False)), checkpoint)

@@ -36,7 +36,7 @@ class PlainDataset(Dataset):
 
 
 def runner(model, dataset):
-    return SimpleNamespace(model=model, train_dataloader=SimpleNamespace(dataset=dataset),
+    return SimpleNamespace(model=model, hooks=[], train_dataloader=SimpleNamespace(dataset=dataset),
                            message_hub=MessageHub.get_instance(f'test{id(model)}'))
 
 

@@ -8,7 +8,7 @@ from bacl.engine.hooks import SeedHook
 from bacl.engine.hooks.seed_hook import derive_seed
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, DefaultSampler, RepeatDataset
 from mmengine.runner import EpochBasedTrainLoop
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 
 class Draws(BaseDataset):
@@ -24,11 +24,11 @@ class Draws(BaseDataset):
         return index, random.random(), np.random.random(), torch.rand(()).item()
 
 
-def loaded(seed=3, epochs=(0, 1), dataset=None, **loader):
+def loaded(seed=3, epochs=(0, 1), dataset=None, sampler=None, **loader):
     """The samples of each epoch, in its order, as a run from the first one on loads them."""
     dataset = dataset or Draws()
-    loader = DataLoader(dataset, collate_fn=list, sampler=DefaultSampler(dataset, seed=99),
-                        **loader)
+    loader = DataLoader(dataset, collate_fn=list,
+                        sampler=sampler or DefaultSampler(dataset, seed=99), **loader)
     run = SimpleNamespace(train_loop=EpochBasedTrainLoop.__new__(EpochBasedTrainLoop), seed=seed,
                           train_dataloader=loader)
     hook = SeedHook()
@@ -36,7 +36,8 @@ def loaded(seed=3, epochs=(0, 1), dataset=None, **loader):
     samples = {}
     for run.epoch in epochs:
         hook.before_train_epoch(run)
-        loader.sampler.set_epoch(run.epoch)
+        if sampler is None:
+            loader.sampler.set_epoch(run.epoch)
         samples[run.epoch] = [sample for batch in loader for sample in batch]
         torch.rand(7)  # what else happens must not matter
     return samples
@@ -74,6 +75,34 @@ def test_repeated_image_has_augmentations_of_its_own(wrapper):
     assert len(dataset) == 16
     samples = loaded(dataset=dataset, batch_size=4, epochs=(0,))[0]
     assert len({sample[1:] for sample in samples}) == 16
+
+
+class OneImageOften(Sampler):
+    """As a class-aware sampler where a class has one image."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __iter__(self):
+        return iter([3, 3, 1, 3, 3])
+
+    def __len__(self):
+        return 5
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_image_that_a_sampler_gives_often_has_augmentations_of_its_own(monkeypatch, workers):
+    def drawn(rank):
+        monkeypatch.setattr('bacl.engine.hooks.seed_hook.get_rank', lambda: rank)
+        monkeypatch.setattr('bacl.engine.hooks.seed_hook.broadcast', lambda seed: None)
+        dataset = Draws()
+        return loaded(dataset=dataset, sampler=OneImageOften(dataset), batch_size=2, epochs=(0, 1),
+                      num_workers=workers)
+
+    samples = [sample for rank in (0, 1) for epoch in drawn(rank).values() for sample in epoch]
+    assert [sample[0] for sample in samples] == [3, 3, 1, 3, 3] * 4
+    assert len({sample[1:] for sample in samples}) == 20
+    assert drawn(1) == drawn(1)
 
 
 def test_model_draws_by_seed_iteration_and_rank(monkeypatch):
