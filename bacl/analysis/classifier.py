@@ -87,7 +87,7 @@ def indicator_states(state_dict: StateDict) -> list[IndicatorState]:
 def class_probabilities(strength: np.ndarray, is_known: np.ndarray) -> np.ndarray:
     """How likely each class is to be hallucinated in a draw (Eq. 12).
 
-    Training does not record what it drew. This is what it drew from when the checkpoint was
+    A checkpoint does not hold what was drawn. This is what training drew from when it was
     written. A class drawn without known features yields nothing, so its probability is 0 here and
     the sum can be below 1.
 

@@ -50,6 +50,24 @@ def test_lost_training_annotations_are_told_and_leave_their_section_out(call, ca
     assert 'train.json' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(('tool', 'first'), [('report.py', 'find_runs'),
+                                             ('dataset_report.py', 'read_images')])
+def test_bad_input_ends_with_its_message(call, tool, first):
+    with pytest.raises(SystemExit, match='^FileNotFoundError: a.json is not there.$'):
+        call(tool, {first: FileNotFoundError('a.json is not there.')}, 'a', 'b', '--out', 'out')
+
+
+@pytest.mark.parametrize('tool', ['report.py', 'dataset_report.py'])
+@pytest.mark.parametrize('package', ['plotly', 'jinja2', 'itables'])
+def test_a_missing_package_is_named_with_the_cure(load_tool, monkeypatch, tool, package):
+    for name in list(sys.modules):
+        if name.startswith(('bacl.analysis.report', f'{package}.')):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)  # cannot be imported
+    with pytest.raises(SystemExit, match=f'^Reports expect the package {package} .*pip install'):
+        load_tool(f'analysis_tools/{tool}')
+
+
 def test_report_of_a_data_set(call, capsys):
     calls = call('dataset_report.py', dict(read_images='images', write_dataset_report='p.html'),
                  'a.json', 'img', '--out', 'out')

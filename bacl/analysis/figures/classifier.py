@@ -70,9 +70,10 @@ def plot_indicator_over_epochs(frame: pd.DataFrame) -> list[Figure]:
             num_unknown = int((part.loc[part['epoch'] == epochs[-1], 'is_known'] == 0).sum())
             figures.append(Figure(
                 f'hallucination{suffix}', f'How likely each class was to be hallucinated{where}',
-                'Training does not record what it drew: this is the probability that a draw gave '
-                'the class, by the strength at the end of each epoch (Eq. 12). Classes whose '
-                f'features are unknown have 0; after the last epoch these are {num_unknown}.{note}',
+                'The probability that a draw gave the class, by the strength at the end of each '
+                'epoch (Eq. 12). What was drawn is not in a checkpoint; the ImbalanceHook counts '
+                'it. Classes whose features are unknown have 0; after the last epoch these are '
+                f'{num_unknown}.{note}',
                 part, _over_epochs(part, drawn, 'probability', 'probability of a draw', '.2%')))
     return figures
 
@@ -89,7 +90,7 @@ def plot_indicator_confusions(frames: dict[str, pd.DataFrame],
     for number, (name, frame) in enumerate(frames.items()):
         top = frame.head(num_pairs)
         chart = pair_bars(top, 'share', '%{x:.1%}', [],
-                          'share of the score of the samples of a class', 'class → other class')
+                          'share of the score of the class', 'class → other class')
         chart.update_xaxes(tickformat='.0%')
         figures.append(Figure(
             f'indicator_confusions_{number}', f'Confusions seen in training: {name}',

@@ -19,7 +19,9 @@ _RUN_SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'triangle-up', 'x', 'sta
 _RUN_DASHES = ('solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot')
 # From this many points on, browsers need their graphics processor.
 MANY_POINTS = 5000
-_NAME_LENGTH = 18  # of classes beside bars; longer names leave no room for the bars on a phone
+_STACKED_HEIGHT = 270  # of a panel with its titles, in pixels
+_STACKED_SHARE = 0.68  # of that height without its titles
+_NAME_LENGTH = 22  # of classes on bars; longer names do not fit on a phone
 
 
 def group_name(group: str) -> str:
@@ -47,7 +49,7 @@ def scatter(num_points: int, **arguments) -> go.Scatter | go.Scattergl:
 
 
 def make_panels(titles: Sequence[str], share_y: bool = True) -> tuple[go.Figure, list[dict]]:
-    """A chart of panels, two in a row, so that it can be read on a phone.
+    """A chart of panels, two in a row; :func:`stacked` puts them below each other.
 
     Args:
         titles: of the panels, at least one.
@@ -96,6 +98,37 @@ def set_layout(chart: go.Figure, x_title: str, y_title: str, height: int | None 
         if axis.domain is None or chart.layout[_opposite(axis)].domain[0] == 0:
             axis.title = dict(text=y_title, standoff=10)
     return chart
+
+
+def stacked(chart: go.Figure) -> go.Layout | None:
+    """The layout of a chart of panels with all of them in one column, as on a phone.
+
+    Args:
+        chart: of :func:`make_panels` and :func:`set_layout`; it is not changed.
+
+    Returns:
+        None if the chart has no two panels beside each other.
+    """
+    axes = list(chart.select_yaxes())
+    if len({chart.layout[_opposite(axis)].domain for axis in axes if axis.anchor}) < 2:
+        return None
+    layout = go.Figure(layout=chart.layout).layout
+    titles = layout.annotations  # of the panels; the grid may have a place without one
+    margin = layout.margin.t + layout.margin.b
+    room = 1 / len(titles)
+    for number, (axis, title) in enumerate(zip(axes, titles, strict=False)):
+        top = 1 - number * room
+        # Below the last panel the margin has room for its axis.
+        bottom = top - _STACKED_SHARE * room if number < len(titles) - 1 else 0
+        layout[_opposite(axis)].domain = [0, 1]
+        layout[axis.plotly_name].update(domain=[bottom, top], showticklabels=True,
+                                        title=axes[0].title)
+        title.update(x=0.5, y=top)
+    height = margin + _STACKED_HEIGHT * len(titles)
+    above = (layout.legend.y - 1) * (layout.height - margin)
+    layout.legend.y = 1 + above / (height - margin)
+    layout.height = height
+    return layout
 
 
 def _opposite(axis: go.layout.YAxis) -> str:
@@ -149,10 +182,16 @@ def pair_bars(pairs: pd.DataFrame, value: str, hover: str, hover_columns: Sequen
                                                        hover_columns)]),
             hovertemplate=f'%{{customdata[0]}}<br>{hover}<extra></extra>'))
     set_layout(chart, x_title, y_title, height=180 + 22 * len(pairs))
-    # Places, not names, are the positions: shortened names can be equal.
-    chart.update_yaxes(autorange='reversed', tickvals=place, showgrid=False, ticktext=[
-        f'{_short(true)} → {_short(predicted)}' for true, predicted in
-        zip(pairs['true'], pairs['predicted'], strict=True)])
+    chart.update_traces(opacity=0.45)
+    # Names stand on the bars, so that both have the width of a phone. Places, not names, are the
+    # positions: shortened names can be equal.
+    chart.add_trace(go.Scatter(
+        x=np.zeros(len(pairs)), y=place, mode='text', textposition='middle right', cliponaxis=False,
+        hoverinfo='skip', showlegend=False, text=[
+            f'{_short(true)} → {_short(predicted)}' for true, predicted in
+            zip(pairs['true'], pairs['predicted'], strict=True)]))
+    chart.update_xaxes(range=[0, 1.05 * pairs[value].max()] if len(pairs) else None)
+    chart.update_yaxes(autorange='reversed', showticklabels=False, showgrid=False)
     return chart
 
 

@@ -29,6 +29,8 @@ def training_figures(record: TrainingRecord) -> list[Figure]:
                          'an epoch with the ImbalanceHook.')
     figures = [sample_share_figure(record)]
     figures += [class_positives_figure(record, stage) for stage in range(len(record.stages))]
+    figures += [hallucination_figure(record, stage) for stage in range(len(record.stages))
+                if record.hallucinated[:, stage].any()]
     figures.append(iou_figure(record))
     if record.regression_loss.any():
         figures.append(regression_share_figure(record))
@@ -73,40 +75,74 @@ def sample_share_figure(record: TrainingRecord) -> Figure:
 def class_positives_figure(record: TrainingRecord, stage: int = 0) -> Figure:
     """Positives of each class against its frequency."""
     positives = record.positives[:, stage].sum(0)
-    hallucinated = record.hallucinated[:, stage].sum(0)
     rois = positives.sum() + record.negatives[:, stage].sum()
     name = record.stages[stage].item()
     frame = pd.DataFrame(dict(
         class_name=record.class_names, group=record.groups,
         train_instances=record.instance_count, positive_rois=positives, other_rois=rois - positives,
-        hallucinated_samples=hallucinated,
         batches_with_class=record.batches_with_class[:, stage].sum(0)))
     chart = new_chart('training instances of the class (log scale)',
-                      'samples (log scale)')
+                      'positive RoIs (log scale)')
     chart.update_xaxes(type='log', dtick=1)
     chart.update_yaxes(type='log', dtick=1)
-    for column, suffix, is_made in (('hallucinated_samples', 'hallucinated', True),
-                                    ('positive_rois', 'RoIs', False)):
-        for group in present_groups(record.groups):
-            part = frame[(frame['group'] == group) & (frame['train_instances'] > 0)
-                         & (frame[column] > 0)]
-            if not len(part):
-                continue
-            marker = dict(group_marker(group), size=6)
-            if is_made:
-                marker.update(symbol=marker['symbol'] + '-open', opacity=0.6)
+    for group in present_groups(record.groups):
+        part = frame[(frame['group'] == group) & (frame['train_instances'] > 0)
+                     & (frame['positive_rois'] > 0)]
+        if len(part):
             chart.add_scatter(
-                x=part['train_instances'], y=part[column], mode='markers',
-                name=f'{GROUP_NAMES[group]}, {suffix}', marker=marker, text=part['class_name'],
-                hovertemplate='%{text}<br>%{x:,} instances, %{y:,} ' + suffix + '<extra></extra>')
+                x=part['train_instances'], y=part['positive_rois'], mode='markers',
+                name=GROUP_NAMES[group], marker=dict(group_marker(group), size=6),
+                text=part['class_name'],
+                hovertemplate='%{text}<br>%{x:,} instances, %{y:,} RoIs<extra></extra>')
     num_missed = int((positives == 0).sum())
     return Figure(
         'class_positives' + (f'_{name}' if name else ''),
-        _of_stage('Positive samples of each class', name),
+        _of_stage('Positive RoIs of each class', name),
         f'Sampled RoIs with the label of the class, over {_time(record)}; for a sigmoid classifier '
         'all other RoIs are its negatives. '
         f'{num_missed} of {len(frame)} classes had no positive RoI; counts of 0 are left out.',
         frame, chart)
+
+
+def hallucination_figure(record: TrainingRecord, stage: int = 0) -> Figure:
+    """How often each class was hallucinated, against its frequency."""
+    name = record.stages[stage].item()
+    counts = record.hallucinated[:, stage]  # (E, C)
+    share = 100 * shares(counts)
+    frame = pd.DataFrame(dict(
+        period=np.repeat([_time(record, period) for period in range(len(counts))], counts.shape[1]),
+        class_name=np.tile(record.class_names, len(counts)),
+        group=np.tile(record.groups, len(counts)),
+        train_instances=np.tile(record.instance_count, len(counts)),
+        hallucinated_samples=counts.ravel(), share_percent=share.ravel()))
+    chart = new_chart('training instances of the class (log scale)',
+                      'share of the hallucinated samples (%)', yaxis_rangemode='tozero')
+    chart.update_xaxes(type='log', dtick=1)
+    drawn = list(dict.fromkeys((0, len(counts) - 1)))
+    for period in drawn:
+        time = _time(record, period)
+        for group in present_groups(record.groups):
+            chosen = (record.groups == group) & (record.instance_count > 0)
+            if not chosen.any():
+                continue
+            marker = dict(group_marker(group), size=6)
+            if period != drawn[-1]:
+                marker.update(symbol=marker['symbol'] + '-open', opacity=0.5)
+            chart.add_scatter(
+                x=record.instance_count[chosen], y=share[period, chosen], mode='markers',
+                name=GROUP_NAMES[group] + (f', {time}' if len(drawn) > 1 else ''), marker=marker,
+                text=record.class_names[chosen], customdata=counts[period, chosen],
+                hovertemplate='%{text}<br>%{x:,} instances, hallucinated %{customdata:,} times '
+                              f'(%{{y:.2f}} %)<br>{time}<extra></extra>')
+    chart.add_hline(y=100 / counts.shape[1], line=dict(color=NEUTRAL, dash='dot'))
+    total = counts.sum(0)
+    return Figure(
+        'hallucinated_samples' + (f'_{name}' if name else ''),
+        _of_stage('How often each class was hallucinated', name),
+        f'{total.sum():,} samples over {_time(record)}'
+        + (', in the first period (open) and the last' if len(drawn) > 1 else '')
+        + f'; {int((total == 0).sum())} of {len(total)} classes had none. All classes alike would '
+        'be on the dotted line. The CSV has every period.', frame, chart)
 
 
 def iou_figure(record: TrainingRecord) -> Figure:

@@ -101,8 +101,8 @@ class TrainingRecord:
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f'There is no {path}. Train with --cfg-options '
-                '\'custom_hooks=[dict(type="ImbalanceHook")]\', beside the hooks of the config, '
-                'to record the imbalances of a training.')
+                'default_hooks.imbalance.type=ImbalanceHook to record the imbalances of a '
+                'training.')
         try:
             with np.load(path) as arrays:
                 return cls(**{field.name: arrays[field.name] for field in fields(cls)})

@@ -105,6 +105,6 @@ def _detected(run: Run, image: int) -> Panel:
     right = int(matches.tp[rows, 0].sum())
     num_objects = int((matches.objects.image == image).sum())
     return Panel(f'{run.name}: {right} of {num_objects} found', [
-        Mark(tuple(matches.box[row].tolist()),
-             f'{matches.class_names[matches.label[row]]} {matches.score[row]:.2f}',
-             matches.groups[matches.label[row]], bool(matches.tp[row, 0])) for row in rows])
+        Mark(tuple(matches.box[row].tolist()), matches.class_names[matches.label[row]],
+             matches.groups[matches.label[row]], bool(matches.tp[row, 0]),
+             float(matches.score[row])) for row in rows])

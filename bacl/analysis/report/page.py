@@ -3,6 +3,7 @@
 Everything that the page needs is inside it: plotly draws the charts, DataTables (of itables) sorts
 and searches the tables, and Jinja2 escapes every text, because class names are the data's.
 """
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from typing import Any, ClassVar
 import jinja2
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from itables.options import dt_bundle
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from ..figure import Figure
+from ..figures.layout import stacked
 from ..groups import GROUP_COLOURS, GROUP_NAMES
 from .examples import Example
 from .pictures import Picture
@@ -160,6 +164,9 @@ def class_address(category_id: int) -> str:
 def write_page(folder: str | Path, title: str, sections: Sequence[Section]) -> Path:
     """Write a page, and the numbers behind it as CSV files.
 
+    A page that was there is replaced, and those of its CSV files that the new one has not are
+    removed. Nothing else in the folder is touched.
+
     Args:
         folder: gets ``index.html`` and ``csv/``; made if there is none.
         title: of the page.
@@ -173,21 +180,31 @@ def write_page(folder: str | Path, title: str, sections: Sequence[Section]) -> P
         OSError: if the folder cannot be written to.
     """
     folder = Path(folder)
+    path = folder / INDEX
+    earlier = _csv_names(path)
     _write_csv(folder / CSV_FOLDER, [
         block for section in sections for block in section.blocks if hasattr(block, 'frame')])
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters['breakable'] = _breakable
     environment.tests['figure'] = lambda block: isinstance(block, Figure)
     bundle = Path(dt_bundle)
     page = environment.get_template('page.html').render(
-        title=title, sections=sections, csv_folder=CSV_FOLDER, chart_json=_chart_json, zip=zip,
+        title=title, sections=sections, csv_folder=CSV_FOLDER, charts=_charts_json, zip=zip,
         class_address=class_address, group_names=GROUP_NAMES, group_colours=GROUP_COLOURS,
         plotly_js=get_plotlyjs(), tables_css=bundle.with_suffix('.css').read_text('utf-8'),
         tables_js=b64encode(bundle.read_bytes()).decode())
-    path = folder / INDEX
     path.write_text(page, encoding='utf-8')
+    for name in earlier - _csv_names(path):
+        (folder / CSV_FOLDER / f'{name}.csv').unlink(missing_ok=True)
     return path
+
+
+def _csv_names(page: Path) -> set[str]:
+    """Names of the CSV files of a page that this module wrote; none for another page."""
+    text = page.read_text('utf-8', errors='replace') if page.is_file() else ''
+    return set(re.findall(rf'<a class="csv" href="{CSV_FOLDER}/(\w+)\.csv">', text))
 
 
 def _write_csv(folder: Path, blocks: Sequence[Figure | Table]) -> None:
@@ -201,9 +218,20 @@ def _write_csv(folder: Path, blocks: Sequence[Figure | Table]) -> None:
         block.frame.to_csv(folder / f'{block.name}.csv', index=False)
 
 
-def _chart_json(figure: Figure) -> str:
-    """The chart for plotly.js, as JSON that cannot end the script that it stands in."""
-    return figure.chart.to_json(validate=False).replace('<', '\\u003c')
+def _charts_json(figure: Figure) -> str:
+    """The chart for plotly.js, and its layout for narrow screens if that is another.
+
+    As JSON that cannot end the script that it stands in.
+    """
+    layout = stacked(figure.chart)
+    narrow = 'null' if layout is None else go.Figure(layout=layout).to_json(validate=False)
+    text = f'{{"wide": {figure.chart.to_json(validate=False)}, "narrow": {narrow}}}'
+    return text.replace('<', '\\u003c')
+
+
+def _breakable(text: str) -> Markup:
+    """A name as HTML that may be broken after an underscore, as after a space."""
+    return escape(text).replace('_', Markup('_<wbr>'))
 
 
 def _rank(value: Any) -> float | None:

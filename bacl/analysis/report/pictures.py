@@ -17,6 +17,7 @@ Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the 
 MAX_SIDE = 640  # of an image of the gallery, in pixels; a larger one is made smaller
 THUMBNAIL_SIDE = 72  # of an example, in pixels
 CONTEXT = 0.25  # how much of its surroundings an example shows, as a share of the longer side
+NAME_LENGTH = 16  # letters at a box, of longer names the beginning
 QUALITY = dict(picture=80, thumbnail=60)  # of WebP, in [0, 100]
 
 
@@ -26,15 +27,46 @@ class Mark:
 
     Attributes:
         box: where.
-        label: what stands at it.
+        name: of the class.
         group: frequency group of the class, which decides the colour.
         is_right: whether it is annotated, or found as annotated; others are dashed.
+        score: of a detection.
     """
 
     box: Box
-    label: str
+    name: str
     group: str
     is_right: bool = True
+    score: float | None = None
+
+    @property
+    def text(self) -> str:
+        """Name and score."""
+        return self._with_score(self.name)
+
+    @property
+    def short_text(self) -> str:
+        """The same, of a long name only the beginning."""
+        is_short = len(self.name) <= NAME_LENGTH
+        return self._with_score(self.name if is_short else f'{self.name[:NAME_LENGTH - 1]}…')
+
+    def _with_score(self, name: str) -> str:
+        return name if self.score is None else f'{name} {self.score:.2f}'
+
+
+@dataclass(frozen=True)
+class Label:
+    """What stands at a mark.
+
+    Attributes:
+        text: the words.
+        left: where they begin, in pixels of the original image.
+        base: their base line, likewise.
+    """
+
+    text: str
+    left: float
+    base: float
 
 
 @dataclass(frozen=True)
@@ -70,28 +102,35 @@ class Picture:
         """Of labels, in pixels of the original image; about 11 on the screen."""
         return self.width / 28
 
-    def place_labels(self, panel: Panel) -> list[tuple[float, float]]:
-        """Where the labels of a panel begin, so that they can be read.
+    def place_labels(self, panel: Panel) -> list[Label | None]:
+        """Labels that can be read: each inside the image and at its box, none on another.
 
-        Each stands above its box, inside the image; where another one stands, a line below it.
+        A label stands above its box, else inside it at the top, else below it, else inside it at
+        the bottom.
 
         Returns:
-            Left and base line of each mark's label, in pixels of the original image. Labels of
-            later marks, which are drawn on top, are placed first.
+            One for each mark; None where all these places are taken. Labels of later marks, which
+            are drawn on top, are placed first.
         """
-        placed: list[tuple[float, float, float]] = []  # left, right, base line
+        placed: list[Label | None] = []
         for mark in reversed(panel.marks):
-            # Letters of the page's font are at most 0.7 as wide as high.
-            width = 0.7 * self.font_size * len(mark.label)
-            left = min(max(mark.box[0], 0), max(self.width - width, 0))
-            base = max(mark.box[1] - 0.25 * self.font_size, self.font_size)
-            while base < self.height and any(
-                    left < other_right and other_left < left + width
-                    and abs(base - other_base) < self.font_size
-                    for other_left, other_right, other_base in placed):
-                base += self.font_size / 2
-            placed.append((left, left + width, min(base, self.height)))
-        return [(left, base) for left, _, base in reversed(placed)]
+            text, (x, y, _, height) = mark.short_text, mark.box
+            left = min(max(x, 0), max(self.width - self._text_width(text), 0))
+            gap, line = 0.25 * self.font_size, self.font_size
+            bases = (y - gap, y + line, y + height + line, y + height - gap)
+            candidates = (Label(text, left, min(max(base, line), self.height - gap))
+                          for base in bases)
+            placed.append(next((label for label in candidates if not any(
+                other and self._overlap(label, other) for other in placed)), None))
+        return placed[::-1]
+
+    def _text_width(self, text: str) -> float:
+        return 0.66 * self.font_size * len(text)  # letters of the page's font, bold, on average
+
+    def _overlap(self, one: Label, other: Label) -> bool:
+        return (abs(one.base - other.base) < 1.1 * self.font_size
+                and one.left < other.left + self._text_width(other.text)
+                and other.left < one.left + self._text_width(one.text))
 
 
 def open_image(path: str) -> Image.Image:

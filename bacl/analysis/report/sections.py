@@ -1,12 +1,16 @@
 """The sections of a report: which numbers answer which question, in reading order."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from ..classifier import indicator_frame, norm_frame
+from ..classifier import StateDict, indicator_frame, indicator_states, norm_frame
 from ..figure import Figure
-from ..figures.classifier import plot_indicator_over_epochs, plot_weight_norms
+from ..figures.classifier import (
+    plot_indicator_confusions,
+    plot_indicator_over_epochs,
+    plot_weight_norms,
+)
 from ..figures.comparison import plot_class_gains, plot_differences, plot_group_ap
 from ..figures.dataset import dataset_figures
 from ..figures.results import (
@@ -29,6 +33,7 @@ from ..results import (
     class_gains,
     comparison_table,
     confused_pairs,
+    confused_pairs_of_matrix,
     error_types,
     fixed_ap,
     paired_bootstrap,
@@ -83,6 +88,7 @@ def training_section(validation: Validation, runs: Sequence[Run]) -> Section:
                   classes['train_images'].to_numpy())
     last = {run.name: run.checkpoints[max(run.checkpoints)] for run in runs if run.checkpoints}
     figures = [plot_weight_norms(norm_frame(last, *of_classes))] if last else []
+    figures += plot_indicator_confusions(_confusions_in_training(last, classes))
     for run in runs:
         figures += _of_run(run, plot_indicator_over_epochs(
             indicator_frame(run.checkpoints, *of_classes)))
@@ -90,7 +96,22 @@ def training_section(validation: Validation, runs: Sequence[Run]) -> Section:
             figures += _of_run(run, training_figures(TrainingRecord.load(run.record)))
     return Section('training', 'Training', (
         'What training did about the imbalance. Numbers of batches, losses and gradients are there '
-        'for runs with the ImbalanceHook.'), figures)
+        'for runs with the ImbalanceHook (--cfg-options '
+        'default_hooks.imbalance.type=ImbalanceHook).'), figures)
+
+
+def _confusions_in_training(states: Mapping[str, StateDict],
+                            classes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Confused pairs by the indicators that know pairs, of each run, in a cascade of each stage."""
+    frames = {}
+    for run, state in states.items():
+        stages = indicator_states(state)
+        for number, indicator in enumerate(stages):
+            if indicator.confusion is not None:
+                name = f'{run}, stage {number}' if len(stages) > 1 else run
+                frames[name] = confused_pairs_of_matrix(
+                    indicator.confusion, classes['name'].tolist(), classes['group'].to_numpy())
+    return frames
 
 
 def _of_run(run: Run, figures: Sequence[Figure]) -> list[Figure]:
@@ -132,7 +153,8 @@ def gallery_section(validation: Validation, runs: Sequence[Run], num_per_rule: i
     caption = (
         'As many detections are drawn as the image has annotated objects, those with the highest '
         'scores. Solid boxes are right at IoU 0.5, dashed ones wrong. Classes that are not '
-        'labelled in an image are left out. Colours are frequency groups.')
+        'labelled in an image are left out. Colours are frequency groups. Names without room are '
+        'left out or shortened; point at a box to read them.')
     return Section('gallery', 'Pictures', 'Annotations and runs side by side, chosen by rule.', [
         Gallery(caption, draw_gallery(validation, runs, num_per_rule, seed))])
 

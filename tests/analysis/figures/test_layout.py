@@ -12,6 +12,7 @@ from bacl.analysis.figures.layout import (
     running_median,
     scatter,
     set_layout,
+    stacked,
 )
 
 
@@ -38,6 +39,36 @@ def test_panels_have_titles_and_only_the_left_ones_a_y_title(num_panels):
     assert not chart.layout.showlegend  # one entry
 
 
+@pytest.mark.parametrize('num_panels', [2, 3, 4, 5])
+def test_panels_stand_below_each_other_on_a_phone(num_panels):
+    chart, places = make_panels([f'panel {i}' for i in range(num_panels)])
+    for place in places:
+        chart.add_trace(go.Bar(x=[1], y=[1]), **place)
+    before = set_layout(chart, 'x', 'y', title_height=30).to_json()
+    layout = stacked(chart)
+    assert chart.to_json() == before
+    tops = []
+    for number in range(1, num_panels + 1):
+        axis = layout[f'yaxis{number if number > 1 else ""}']
+        assert layout[axis.anchor.replace('x', 'xaxis')].domain == (0, 1)
+        assert axis.title.text == 'y' and axis.showticklabels
+        bottom, top = axis.domain
+        assert not tops or top < tops[-1][0] - 0.05, 'between panels there is room for titles'
+        tops.append((bottom, top))
+        title = layout.annotations[number - 1]
+        assert (title.text, title.x, title.y) == (f'panel {number - 1}', 0.5, top)
+    assert (tops[0][1], tops[-1][0]) == (1, 0)
+    # The legend keeps its distance in pixels.
+    inner = layout.height - layout.margin.t - layout.margin.b
+    assert (layout.legend.y - 1) * inner == pytest.approx(30)
+
+
+def test_a_chart_in_one_column_has_no_other_layout():
+    assert stacked(set_layout(go.Figure(go.Bar(x=[1], y=[2])), 'x', 'y')) is None
+    chart, (place, ) = make_panels(['one'])
+    assert stacked(set_layout(chart.add_trace(go.Bar(x=[1], y=[1]), **place), 'x', 'y')) is None
+
+
 def test_bars_of_unknown_values_say_so():
     bars = bar_values([1, np.nan])
     assert bars['y'].tolist() == [1, 0] and bars['text'].tolist() == ['', 'n/a']
@@ -58,9 +89,9 @@ def test_pairs_with_equal_short_names_stay_apart():
     pairs = pd.DataFrame({'true': names, 'predicted': ['cat', 'cat'], 'true_group': ['r', 'f'],
                           'share': [0.5, 0.2]})
     chart = pair_bars(pairs, 'share', '%{x}', [], 'x', 'y')
-    assert sorted(place for trace in chart.data for place in trace.y) == [0, 1]
+    assert [trace.y.tolist() for trace in chart.data] == [[0], [1], [0, 1]]
     assert chart.data[0].name == 'rare class' and chart.data[1].name == 'frequent class'
-    assert len(set(chart.layout.yaxis.ticktext)) == 1
+    assert len(set(chart.data[-1].text)) == 1 and chart.data[-1].mode == 'text'
     assert chart.data[0].customdata[0][0] == f'{names[0]} → cat'
 
 

@@ -6,6 +6,7 @@ import pytest
 from bacl.analysis.figures.training import (
     class_positives_figure,
     gradient_share_figure,
+    hallucination_figure,
     iou_figure,
     loss_share_figure,
     regression_share_figure,
@@ -54,9 +55,24 @@ def test_positives_of_classes(record):
     figure = class_positives_figure(record)
     assert figure.frame['positive_rois'].tolist() == [0, 30, 70]
     assert figure.frame['other_rois'].tolist() == [400, 370, 330]
-    assert figure.frame['hallucinated_samples'].tolist() == [100, 0, 0]
     assert '1 of 3 classes had no positive RoI' in figure.caption
-    assert [len(trace.x) for trace in figure.chart.data] == [1, 1, 1]
+    assert [(trace.name, trace.x, trace.y) for trace in figure.chart.data] == [
+        ('common', (10, ), (30, )), ('frequent', (89, ), (70, ))]
+
+
+def test_hallucinated_samples_of_classes_by_period(record):
+    drawn = replace(record, hallucinated=np.array([[[50, 0, 0]], [[30, 10, 0]]]))
+    figure = hallucination_figure(drawn)
+    assert figure.frame['hallucinated_samples'].tolist() == [50, 0, 0, 30, 10, 0]
+    assert figure.frame['share_percent'].tolist() == [100, 0, 0, 75, 25, 0]
+    assert figure.frame['period'].unique().tolist() == ['iterations 1 to 10', 'iterations 11 to 20']
+    assert '90 samples' in figure.caption and '1 of 3 classes had none' in figure.caption
+    last = {trace.name: (trace.x, trace.y) for trace in figure.chart.data[3:]}
+    assert last == {'rare, iterations 11 to 20': ((1, ), (75, )),
+                    'common, iterations 11 to 20': ((10, ), (25, )),
+                    'frequent, iterations 11 to 20': ((89, ), (0, ))}
+    alone = hallucination_figure(drawn.up_to(10)).chart.data
+    assert [trace.name for trace in alone] == ['rare', 'common', 'frequent']
 
 
 def test_ious_of_the_first_and_the_last_period(record):
@@ -105,7 +121,7 @@ def test_all_charts_of_a_cascade(record):
         'positives_per_image', 'negatives_per_image', 'classes_per_batch')}
     figures = training_figures(replace(record, stages=np.array(['s0', 's1', 's2']), **wide))
     names = [figure.name for figure in figures]
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 12
     for figure in figures:
         layout = figure.chart.layout
         assert layout.xaxis.title.text and layout.yaxis.title.text and figure.caption

@@ -68,7 +68,7 @@ def test_pictures_show_annotations_and_every_run(validation, runs):
     pictures = {picture.name: picture for picture in draw_gallery(validation, runs)}
     assert sorted(pictures) == [f'picture-{i}' for i in range(1, 5)]
     annotated, first, last = pictures['picture-4'].panels
-    assert [mark.label for mark in annotated.marks] == ['<script>alert(1)</script>']
+    assert [mark.text for mark in annotated.marks] == ['<script>alert(1)</script>']
     assert annotated.marks[0].box == (20, 20, 40, 20) and annotated.marks[0].group == 'r'
-    assert [(m.label, m.is_right, m.group) for m in first.marks] == [('many 0.60', False, 'f')]
+    assert [(m.text, m.is_right, m.group) for m in first.marks] == [('many 0.60', False, 'f')]
     assert last.marks[0].is_right and last.title == 'last: 1 of 1 found'

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from bacl.analysis.figure import Figure
+from bacl.analysis.figures.layout import make_panels, set_layout
 from bacl.analysis.report import Section, write_page
 from bacl.analysis.report.classes import class_panels, images_class_table
 from bacl.analysis.report.examples import Example
@@ -58,12 +59,65 @@ def test_two_figures_of_one_name_are_refused(tmp_path):
         write_page(tmp_path, 'T', [Section('a', 'A', '', [figure('one'), figure('one')])])
 
 
+def test_an_earlier_report_is_replaced_and_nothing_else_removed(tmp_path):
+    def write(*names):
+        return write_page(tmp_path, 'T', [Section('a', 'A', 'Text.', [figure(n) for n in names])])
+
+    write('one', 'two')
+    (tmp_path / 'csv/mine.csv').write_text('a')
+    (tmp_path / 'two.csv').write_text('b')
+    write('two', 'three')
+    assert sorted(path.name for path in (tmp_path / 'csv').iterdir()) == [
+        'mine.csv', 'three.csv', 'two.csv']
+    (tmp_path / 'csv/two.csv').unlink()
+    write('three')  # what is gone already does not matter
+    (tmp_path / 'index.html').write_text('<a href="csv/mine.csv">a page of somebody else</a>')
+    write('one')
+    assert sorted(path.name for path in (tmp_path / 'csv').iterdir()) == [
+        'mine.csv', 'one.csv', 'three.csv']
+    assert (tmp_path / 'two.csv').read_text() == 'b'
+
+
+def test_names_break_after_underscores_only(tmp_path, browser):
+    frame = pd.DataFrame({'class': ['baby_bottle_with_a_long_name', 'hamburger', '<b>_'],
+                          **{f'AP of a run with a name {i}': [0.5, 1.5, 2.5] for i in range(9)}})
+    page = write_page(tmp_path, 'T', [Section('a', 'A', '', [
+        Table('n', 'N', '', frame, links={'class': ['#a'] * 3}, is_sortable=True)])])
+    assert '&lt;b&gt;_<wbr></a>' in page.read_text()
+    for width in (1280, 390):
+        browser.open(page, width=width)
+        browser.wait_for('return document.querySelector(".dt-search input")')
+        lines = browser.run(
+            'return [...document.querySelectorAll("tbody td a")].map(link => '
+            'new Set([...link.getClientRects()].map(rect => rect.top)).size)')
+        assert lines[1] == lines[2] == 1 <= lines[0] <= 4
+        browser.driver.find_element('css selector', '.dt-search input').send_keys('baby_bottle')
+        browser.wait_for('return document.querySelectorAll("tbody tr").length === 1')
+
+
+def test_panels_are_in_one_column_on_a_phone(tmp_path, browser):
+    chart, places = make_panels(['a', 'b'])
+    for place in places:
+        chart.add_trace(go.Bar(x=['x'], y=[1]), **place)
+    both = Figure('both', 'A chart', 'A caption.', pd.DataFrame(), set_layout(chart, 'x', 'y'))
+    page = write_page(tmp_path, 'T', [Section('a', 'A', '', [both])])
+    left = {}
+    for width in (1280, 390):
+        browser.open(page, width=width)
+        browser.draw_all_charts()
+        left[width] = browser.run('return [".xtitle", ".x2title"].map(title => document'
+                                  '.querySelector(title).getBoundingClientRect().left)')
+        assert browser.run('return charts[0].clientHeight === charts[0].layout.height')
+    assert left[1280][1] - left[1280][0] > 300
+    assert left[390][0] == pytest.approx(left[390][1], abs=20)
+
+
 def test_texts_of_the_data_are_no_markup(tmp_path):
     page = write_page(tmp_path, EVIL, [Section('a', EVIL, EVIL, [
         figure('one', EVIL), table(name=[EVIL])])]).read_text()
     assert EVIL not in page
     chart = re.search(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)[1]
-    assert json.loads(chart)['data'][0]['text'] == [EVIL, 'b']
+    assert json.loads(chart)['wide']['data'][0]['text'] == [EVIL, 'b']
 
 
 @pytest.fixture(scope='module')

@@ -63,17 +63,28 @@ boxes = st.tuples(st.floats(-10, 290), st.floats(-10, 210), st.floats(0, 300), s
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(boxes, st.text('ab', max_size=40)), max_size=8))
-def test_labels_begin_inside_the_image(marks):
-    panel = Panel('', [Mark(box, label, 'r') for box, label in marks])
-    places = picture(panel).place_labels(panel)
-    assert len(places) == len(marks)
-    for (left, base), (_, label) in zip(places, marks, strict=True):
-        assert 0 <= left and 0 < base <= 200
-        assert left == 0 or left + 7 * len(label) <= 280 + 1e-9
+def test_labels_are_inside_the_image_and_none_is_on_another(marks):
+    panel = Panel('', [Mark(box, name, 'r', score=0.5) for box, name in marks])
+    labels = picture(panel).place_labels(panel)
+    assert len(labels) == len(marks)
+    assert not labels or labels[-1], 'that on top is always there'
+    shown = [(label.left, label.left + 6.6 * len(label.text), label.base)
+             for label in labels if label]
+    for left, right, base in shown:
+        assert 0 <= left and right <= 280 + 1e-9 and 10 <= base <= 200
+    for one, other in combinations(shown, 2):
+        assert one[1] <= other[0] or other[1] <= one[0] or abs(one[2] - other[2]) >= 11
 
 
-def test_labels_of_equal_boxes_stand_below_each_other():
-    panel = Panel('', [Mark((20, 50, 60, 60), label, 'r') for label in ('one', 'two', 'three')])
-    lines = [base for _, base in picture(panel).place_labels(panel)]
-    assert lines[2] == 50 - 2.5, 'the last one is drawn on top and has the best place'
-    assert all(abs(a - b) >= 10 for a, b in combinations(lines, 2))
+def test_labels_of_equal_boxes_stand_around_them_as_long_as_there_is_room():
+    panel = Panel('', [Mark((20, 50, 60, 60), name, 'r') for name in ('a', 'b', 'c', 'd', 'e')])
+    labels = picture(panel).place_labels(panel)
+    assert labels[0] is None
+    # The last one is drawn on top and has the best place.
+    assert [label.base for label in labels[:0:-1]] == [50 - 2.5, 50 + 10, 110 + 10, 110 - 2.5]
+
+
+def test_long_names_are_shortened_at_the_box_only():
+    mark = Mark((0, 0, 5, 5), 'motorized_wheelchair', 'r', score=0.123)
+    assert (mark.text, mark.short_text) == ('motorized_wheelchair 0.12', 'motorized_wheel… 0.12')
+    assert Mark((0, 0, 5, 5), 'sixteen_letters_', 'r').short_text == 'sixteen_letters_'

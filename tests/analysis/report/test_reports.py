@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bacl.analysis.report import Images, write_dataset_report, write_run_report
-from bacl.analysis.report.sections import gallery_section, summary_section
+from bacl.analysis.report.sections import gallery_section, summary_section, training_section
 
 SECTIONS = ['summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
 
@@ -53,6 +53,27 @@ def test_groups_without_objects_are_not_known(validation, runs):
     row = dict(zip(differences.frame, differences.cells()[0], strict=True))
     assert (row['run'].text, row['APr'].text, row['APc'].text) == ('last', '+100.0', 'n/a')
     assert len(differences.cells()) == 1, 'the first run is what others are compared with'
+
+
+@pytest.mark.parametrize('stages', [('', ), ('.0', '.1')])
+def test_confusions_of_an_indicator_are_shown_by_names_of_the_file(validation, runs, stages):
+    state = {}
+    for number, stage in enumerate(stages):
+        head = f'roi_head.bbox_head{stage}'
+        scores = np.zeros((3, 3))
+        scores[number, 2] = 5  # rows are in the order of the file, not of the ids
+        state |= {f'{head}.fc_cls.weight': np.ones((4, 2)),
+                  f'{head}.loss_cls.indicator.score_sum': scores,
+                  f'{head}.loss_cls.indicator.num_samples': np.full(3, 10)}
+    without = {1: {'roi_head.bbox_head.fc_cls.weight': np.ones((4, 2))}}
+    shown = [replace(runs[0], checkpoints=without), replace(runs[1], checkpoints={1: {}, 2: state})]
+    figures = [figure for figure in training_section(validation, shown).blocks
+               if figure.name.startswith('indicator_confusions')]
+    assert [figure.title.partition(': ')[2] for figure in figures] == (
+        ['last'] if len(stages) == 1 else ['last, stage 0', 'last, stage 1'])
+    for figure, true in zip(figures, ('<script>alert(1)</script>', 'many'), strict=False):
+        assert figure.frame[['true', 'predicted', 'share']].to_numpy().tolist() == [
+            [true, 'absent', 0.5]]
 
 
 def test_a_run_alone_has_no_differences(tmp_path, validation, runs, browser):
