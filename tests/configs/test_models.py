@@ -95,7 +95,7 @@ def test_stage_2_finds_all_weights_in_its_stage_1(config_name, cfg, build_shapes
 def run_hooks(cfg, model, dataset):
     """Do what a runner's hooks do with model and dataset before the first epoch."""
     runner = SimpleNamespace(
-        model=model, epoch=0, train_dataloader=SimpleNamespace(dataset=dataset))
+        model=model, epoch=0, hooks=[], train_dataloader=SimpleNamespace(dataset=dataset))
     hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])]
     for event in ('before_train', 'before_train_epoch'):
         for hook in [HOOKS.build(cfg.default_hooks.class_check), *hooks]:

@@ -93,13 +93,6 @@ def test_ema_averages_weights_and_leaves_what_is_collected_alone(train_stage2, f
     # mmengine keeps the weights that training goes on with beside it.
     assert torch.equal(checkpoint['ema_state_dict'][f'module.{weight}'], plain[weight])
 
-    # A resumed run goes on with both.
-    whole = faults.read(train_stage2(ema, work_dir='whole', max_epochs=2) / 'epoch_2.pth')
-    train_stage2(ema, max_epochs=2, arguments=['--resume'])
-    resumed = faults.read(folder / 'epoch_2.pth')
-    for part in ('state_dict', 'ema_state_dict'):
-        assert faults.differences(whole[part], resumed[part]) == []
-
 
 def test_ema_of_buffers_is_refused(stage2):
     _, code, output = stage2(

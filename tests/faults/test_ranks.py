@@ -71,14 +71,14 @@ def test_stage2_on_two_and_four_ranks_has_the_losses_and_the_indicator_of_one_pr
         WITHOUT_DRAWS.format(', roi_head=dict(hallucinator=None)')
     for processes in (1, 2, 4):
         output = stage2(*settings, processes=processes, batch_size=4 // processes,
-                        work_dir=f'on-{processes}', max_epochs=2)
-        assert output.count(f'SAME STATE on {processes} ranks') == 2
+                        work_dir=f'on-{processes}')
+        assert f'SAME STATE on {processes} ranks' in output
     names = [f'on-{processes}' for processes in (1, 2, 4)]
-    curve = check_equal_curves(project.folder, names, 2 * faults.NUM_BATCHES)
+    curve = check_equal_curves(project.folder, names, faults.NUM_BATCHES)
     assert curve[-1]['loss_cls'] != pytest.approx(curve[0]['loss_cls'], rel=1e-3)
     # Counts are exact, sums of scores but for the order of the sum.
     key = 'roi_head.bbox_head.loss_cls.indicator.'
-    states = [faults.read(project.folder / name / 'epoch_2.pth')['state_dict'] for name in names]
+    states = [faults.read(project.folder / name / 'epoch_1.pth')['state_dict'] for name in names]
     for state in states[1:]:
         assert state[f'{key}num_samples'].tolist() == states[0][f'{key}num_samples'].tolist()
         assert state[f'{key}score_sum'].numpy() == pytest.approx(

@@ -67,6 +67,3 @@ def test_run_on_another_host_is_told_what_to_remove(project):
     assert 'process 7 on elsewhere (since 2026-01-01 00:00:00) is using or did not leave' in output
     assert f'If it has ended, remove {lock} and start again' in output
     assert json.loads(lock.read_text()) == note
-    # The same job, which Slurm has restarted here.
-    project.environment.update(SLURM_JOB_ID='12', SLURM_STEP_ID='0')
-    project.train(config, work_dir)
