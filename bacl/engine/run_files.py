@@ -17,7 +17,7 @@ from bacl.annotations import read_annotations
 from bacl.annotations.coco import check_coco_content
 from bacl.compat.checkpoints import load_weights
 from bacl.compat.predictions import load_predictions
-from bacl.datasets import CocoLTDataset, LongTailLVISV1Dataset, LongTailLVISV05Dataset
+from bacl.datasets import CocoLTDataset, LongTailLVISV05Dataset, LongTailLVISV1Dataset
 from bacl.datasets.long_tail import LongTailMixin
 from bacl.evaluation import CocoLTMetric, Detections
 from bacl.evaluation.metrics.grouped_ap_metric import GroupedAPMetric

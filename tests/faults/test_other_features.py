@@ -40,7 +40,8 @@ def train_stage2(stage2):
 
 def test_gradient_accumulation_observes_every_batch_once(train_stage2, faults):
     # At rest, so that both runs see the same RoIs.
-    at_rest = 'param_scheduler = []; optim_wrapper = dict(optimizer=dict(lr=0.0), accumulative_counts={})'
+    at_rest = 'param_scheduler = []\n' \
+        'optim_wrapper = dict(optimizer=dict(lr=0.0), accumulative_counts={})'
     ours, theirs = (
         faults.read(train_stage2(at_rest.format(count), work_dir=f'{count}') / 'epoch_1.pth')
         for count in (3, 1))
@@ -79,8 +80,8 @@ def test_gradient_checkpointing_without_gradient_is_refused(project):
 
 def test_ema_averages_weights_and_leaves_what_is_collected_alone(train_stage2, faults):
     plain = faults.read(train_stage2(work_dir='plain') / 'epoch_1.pth')['state_dict']
-    ema = "custom_hooks = [dict(type='LongTermIndicatorHook'), dict(type='ShortTermIndicatorHook')" \
-        ", dict(type='EMAHook', momentum=0.1)]"
+    ema = "custom_hooks = [dict(type='LongTermIndicatorHook'), " \
+        "dict(type='ShortTermIndicatorHook'), dict(type='EMAHook', momentum=0.1)]"
     folder = train_stage2(ema)
     checkpoint = faults.read(folder / 'epoch_1.pth')
     averaged = checkpoint['state_dict']

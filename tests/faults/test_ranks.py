@@ -13,9 +13,10 @@ FIRST = "dict(type='FirstSampler', _delete_=True, num={}, pos_fraction={}, add_g
 WITHOUT_DRAWS = 'model = dict(train_cfg=dict(' \
     f'rpn=dict(sampler={FIRST.format(128, 0.5, False)}), ' \
     f'rcnn=dict(sampler={FIRST.format(64, 0.25, True)})){{}})'
-# No proposal is a positive: the ground truth is not among them, and the overlap has to be perfect.
-WITHOUT_POSITIVES = 'model = dict(train_cfg=dict(rcnn=dict(sampler=dict(add_gt_as_proposals=False)' \
-    ', assigner=dict(pos_iou_thr=1.0, neg_iou_thr=1.0, min_pos_iou=1.0))))'
+# No proposal is a positive: the ground truth is not among them, and overlaps have to be perfect.
+WITHOUT_POSITIVES = 'model = dict(train_cfg=dict(rcnn=dict(' \
+    'sampler=dict(add_gt_as_proposals=False), ' \
+    'assigner=dict(pos_iou_thr=1.0, neg_iou_thr=1.0, min_pos_iou=1.0))))'
 
 
 def hooks(**more):

@@ -201,6 +201,7 @@ class Stopwatch:
         return getattr(self.transform, name)
 
     def __call__(self, results: dict) -> dict | None:
+        """Transform a sample and add the time."""
         start = time.perf_counter()
         results = self.transform(results)
         self.seconds[self.name] = (

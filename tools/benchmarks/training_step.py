@@ -74,16 +74,16 @@ def emoji_lt_trainings(args: argparse.Namespace) -> dict[str, Training]:
 
 def lvis_trainings() -> dict[str, Training]:
     """Return trainings of LVIS v1 on the same image."""
-    bacl, plain = Config.fromfile(LVIS), Config.fromfile(LVIS)
+    balanced, plain = Config.fromfile(LVIS), Config.fromfile(LVIS)
     plain.model.roi_head.hallucinator = None
-    num_classes = bacl.model.roi_head.bbox_head.num_classes
+    num_classes = balanced.model.roi_head.bbox_head.num_classes
     plain.model.roi_head.bbox_head.loss_cls = dict(type='ObjectnessBCELoss',
                                                    num_classes=num_classes)
     batch = demo_mm_inputs(1, [LVIS_SHAPE], num_items=[LVIS_OBJECTS], num_classes=num_classes)
-    for config in (bacl, plain):
+    for config in (balanced, plain):
         config.model.backbone.init_cfg = None
     return {name: Training(config, None, [batch])
-            for name, config in (('plain BCE', plain), ('BACL', bacl))}
+            for name, config in (('plain BCE', plain), ('BACL', balanced))}
 
 
 def measure(args: argparse.Namespace) -> Iterable[dict]:

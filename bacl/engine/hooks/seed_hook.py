@@ -138,7 +138,9 @@ class SeedHook(Hook):
             if hasattr(sampler, 'seed'):
                 sampler.seed = self.seed
         batches = loader.batch_sampler
-        if batches is not None and not isinstance(batches.sampler, DefaultSampler | CountingSampler):
+        repeats = batches is not None and not isinstance(
+            batches.sampler, DefaultSampler | CountingSampler)
+        if repeats:
             batches.sampler = CountingSampler(batches.sampler, get_rank())
         # torch's loader asks a dataset for the indices of a batch, if it has this method.
         loader.dataset.__getitems__ = SeededSamples(loader.dataset, self.seed, self.epoch)

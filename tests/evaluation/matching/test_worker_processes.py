@@ -12,7 +12,6 @@ from bacl.evaluation.matching import (
     Matching,
     default_num_workers,
     precision_by_processes,
-    worker_processes,
 )
 from bacl.evaluation.matching.worker_processes import category_chunks, work
 from hypothesis import given
