@@ -122,10 +122,6 @@ def main() -> None:
                               label=label(5, f'test {name}'))
         run_once(test, state, log_dir, report)
         predictions[name] = test.output.with_name(PREDICTIONS)
-    page = write_report({name: step.output.parent for name, step in trained.items()},
-                        args.work_dir / 'report', state,
-                        digest_of('report', *(step.digest for step in trained.values())), log_dir)
-
     results = {
         name: read_metrics(path.parent / 'metrics.json') for name, path in predictions.items()
     }
@@ -134,7 +130,10 @@ def main() -> None:
     (args.work_dir / 'results.json').write_text(json.dumps(dict(
         preset=args.preset, mm=args.mm, seed=args.seed, **results,
         gain=difference(results['BACL'], results['baseline'])), indent=2) + '\n')
-    print(f'\nEmoji-LT {args.preset}, seed {args.seed}, box AP in percent\n\n{table}\n')
+    print(f'\nEmoji-LT {args.preset}, seed {args.seed}, box AP in percent\n\n{table}\n', flush=True)
+    page = write_report({name: step.output.parent for name, step in trained.items()},
+                        args.work_dir / 'report', state,
+                        digest_of('report', *(step.digest for step in trained.values())), log_dir)
     for name, step in trained.items():
         print(f'{name + " checkpoint":<20} {step.output}')
     print(f'{"logs":<20} {log_dir}\n{"report":<20} {page}\n'

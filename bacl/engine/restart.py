@@ -16,12 +16,21 @@ from .work_dir import find_checkpoint
 # torchrun agents of the job; its time tells which checkpoints are of this job.
 START = 'job_start.json'
 
-Agent = list  # host, process id
+Agent = list  # host, process id, when it was started
 
 
 def own_agent() -> Agent | None:
-    """The torchrun agent that started this process, as host and process id; None without one."""
-    return [socket.gethostname(), os.getppid()] if 'TORCHELASTIC_RUN_ID' in os.environ else None
+    """The torchrun agent that started this process; None without one.
+
+    In containers, hosts and process ids repeat, so its start is part of it, in clock ticks since
+    the machine was booted (0 where there is no ``/proc``).
+    """
+    if 'TORCHELASTIC_RUN_ID' not in os.environ:
+        return None
+    status = Path('/proc', str(os.getppid()), 'stat')
+    # The name, in parentheses, may hold anything; the start is the 20th field behind it.
+    started = int(status.read_text().rpartition(')')[2].split()[19]) if status.is_file() else 0
+    return [socket.gethostname(), os.getppid(), started]
 
 
 def agents_of_job(work_dir: str | Path) -> list[Agent]:

@@ -3,6 +3,7 @@
 A run is a work_dir. ``tools/train.py`` leaves its config, its checkpoints and, if it was asked to,
 a record of what was imbalanced; ``tools/test.py`` leaves the predictions, in ``test/``.
 """
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from bacl.evaluation import CocoLTMetric, Detections
 from bacl.evaluation.metrics.grouped_ap_metric import GroupedAPMetric
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from .dataset_configs import unwrapped_datasets
@@ -150,6 +152,7 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
             metric of this package; or if predictions are of other data than their config says.
     """
     validation, runs = None, []
+    tested: dict[str, set[int]] = {}
     metrics: dict[str, GroupedAPMetric] = {}  # runs that are compared share the annotations
     for run in files:
         cfg = _load_config(run.config)
@@ -158,12 +161,27 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
             metrics[repr(evaluator)] = METRICS.build(evaluator)
         metric = metrics[repr(evaluator)]
         validation = validation or _read_validation(cfg, metric, run.config)
-        detections = _read_detections(run, metric.annotations)
+        tested[run.name], detections = _read_detections(run, metric.annotations)
         runs.append(Run(run.name, _match(metric, detections),
                         metric.evaluate_detections(detections, 'bbox'), _read_states(run),
                         run.record))
     check_same_data({run.name: run.matches for run in runs})
+    _check_same_images(tested, len(validation.annotations['images']))
     return validation, runs
+
+
+def _check_same_images(tested: dict[str, set[int]], num_images: int) -> None:
+    """Images that one run has not seen would count as missed, and against it alone."""
+    (first, images), *others = tested.items()
+    for name, other in others:
+        if other != images:
+            raise ValueError(
+                f'Runs {first!r} and {name!r} cannot be compared: they were tested on different '
+                f'images ({len(images)} and {len(other)}, {len(images & other)} of them the same). '
+                'Test both on all.')
+    if len(images) < num_images:
+        print_log(f'Predictions are of {len(images)} of {num_images} images; objects in the others '
+                  'count as missed.', logger='current', level=logging.WARNING)
 
 
 def read_training_images(run: RunFiles) -> Images:
@@ -284,8 +302,8 @@ def _match(metric: GroupedAPMetric, detections: Detections) -> Matches:
     return match_lvis(metric.annotations, detections, metric.max_dets)
 
 
-def _read_detections(run: RunFiles, annotations: dict) -> Detections:
-    """The boxes that a run predicted, by image; no code from the file is executed."""
+def _read_detections(run: RunFiles, annotations: dict) -> tuple[set[int], Detections]:
+    """The images that a run has seen, and the boxes in them; no code of the file is executed."""
     samples = load_predictions(run.predictions)
     instances = [sample['pred_instances'] for sample in samples]
     boxes, scores, labels = (
@@ -300,9 +318,12 @@ def _read_detections(run: RunFiles, annotations: dict) -> Detections:
     unknown = np.setdiff1d(image_ids, known)
     if len(unknown):
         raise _other_data(run, f'{len(known)} images', f'another image, {unknown[0]}')
+    if len(set(image_ids.tolist())) < len(image_ids):
+        raise _other_data(run, f'{len(known)} images, each once', 'an image more than once')
     boxes[:, 2:] -= boxes[:, :2]
-    return Detections(np.repeat(image_ids, [len(found['scores']) for found in instances]),
-                      category_ids[labels], scores, boxes[:, 2] * boxes[:, 3], boxes)
+    image_of_box = np.repeat(image_ids, [len(found['scores']) for found in instances])
+    return set(image_ids.tolist()), Detections(
+        image_of_box, category_ids[labels], scores, boxes[:, 2] * boxes[:, 3], boxes)
 
 
 def _other_data(run: RunFiles, expected: str, found: str) -> ValueError:

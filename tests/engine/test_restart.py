@@ -64,7 +64,9 @@ def test_new_ranks_of_the_same_agent_are_a_restart(tmp_path, monkeypatch):
     assert agents_of_job(tmp_path) == [own_agent()]
     newest = write(tmp_path / 'epoch_1.pth', 1)
     assert start(tmp_path) == (True, newest)
-    # By another agent it is a new job.
+    # By another agent, or one with the same number later on, it is a new job.
+    (tmp_path / START).write_text(json.dumps(dict(agents=[[*own_agent()[:2], 0]])))
+    assert start(tmp_path) == (False, 'stage1.pth')
     monkeypatch.setattr(restart.os, 'getppid', lambda: 1)
     assert start(tmp_path) == (False, 'stage1.pth')
 

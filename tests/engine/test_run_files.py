@@ -212,3 +212,24 @@ def test_a_file_of_another_format_is_refused(tmp_path):
     (tmp_path / 'a.json').write_text('{"images": []}')
     with pytest.raises(ValueError, match=r"a\.json is not COCO: it has no list 'annotations'"):
         read_images(str(tmp_path / 'a.json'), str(tmp_path))
+
+
+def test_runs_that_saw_different_images_are_not_compared(make_run):
+    some = make_run('some', samples(image_ids=(1, 2)))
+    with pytest.raises(ValueError, match=r"'all' and 'some' cannot be compared: they were tested "
+                                         r'on different images \(3 and 2, 2 of them the same\)'):
+        read_runs(find_runs([make_run('all'), some]))
+    read_runs(find_runs([some, make_run('same', samples(image_ids=(2, 1)))]))
+    twice = make_run('twice', samples(image_ids=(1, 2, 3, 3)))
+    with pytest.raises(ValueError, match='3 images, each once, got an image more than once'):
+        read_runs(find_runs([twice]))
+
+
+def test_images_that_were_not_tested_are_told(make_run, monkeypatch):
+    said = []
+    monkeypatch.setattr('bacl.engine.run_files.print_log',
+                        lambda text, **kwargs: said.append(text))
+    read_runs(find_runs([make_run('all')]))
+    assert said == []
+    read_runs(find_runs([make_run('some', samples(image_ids=(1, 2)))]))
+    assert said == ['Predictions are of 2 of 3 images; objects in the others count as missed.']

@@ -1,4 +1,6 @@
 """Pictures of the classifier and the indicators while training goes on."""
+import logging
+
 import numpy as np
 from bacl.analysis.classifier import classifier_norms, indicator_states
 from bacl.analysis.groups import GROUP_COLOURS, GROUP_NAMES
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from mmdet.registry import HOOKS
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..class_checks import innermost_dataset
@@ -56,8 +59,9 @@ class ClassFigureHook(Hook):
     - ``indicator_strength``: what the long-term indicator says of each class, if there is one.
 
     The dataset has to know its ``class_counts()``, with frequency groups, as those of this package;
-    of another dataset, or without a classifier for its classes, nothing is drawn. Only the main
-    process draws, a fraction of a second per picture.
+    of another dataset nothing is drawn, nor, with a warning, of a model whose classifier or
+    indicator is none that is known here. Only the main process draws, a fraction of a second per
+    picture.
 
     Args:
         interval: epochs between two pictures, > 0.
@@ -80,22 +84,31 @@ class ClassFigureHook(Hook):
         dataset = innermost_dataset(runner.train_dataloader.dataset)
         counts = dataset.class_counts() if hasattr(dataset, 'class_counts') else None
         self.counts = counts if counts is not None and counts.group is not None else None
+        try:
+            if self.counts is not None:
+                self._values(runner)
+        except ValueError as error:
+            self.counts = None
+            print_log(f'ClassFigureHook draws nothing: {error}', logger='current',
+                      level=logging.WARNING)
 
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
         """Draw."""
         if self.counts is None or not self.every_n_epochs(runner, self.interval):
             return
-        state = unwrapped_model(runner).state_dict()
-        num_classes = len(self.counts.image_count)
-        # No slash in the names: mmengine's local backend makes files of them.
-        pictures = {'classifier_weight_norms': ('norm of the classifier weights',
-                                                classifier_norms(state, num_classes)),
-                    'indicator_strength': ('strength of the indicator (0 to 1)',
-                                           [i.strength for i in indicator_states(state)])}
         groups = np.asarray([str(group) for group in self.counts.group])
-        for name, (ylabel, stages) in pictures.items():
+        for name, (ylabel, stages) in self._values(runner).items():
             for stage, values in enumerate(stages):
                 picture = draw_classes(values, np.asarray(self.counts.image_count), groups, ylabel)
                 runner.visualizer.add_image(f'{name}{stage}' if len(stages) > 1 else name, picture,
                                             step=runner.epoch + 1)
+
+    def _values(self, runner: Runner) -> dict[str, tuple[str, list[np.ndarray]]]:
+        """By the name of the picture: what the values are, and those of each stage, (C,)."""
+        state = unwrapped_model(runner).state_dict()
+        # No slash in the names: mmengine's local backend makes files of them.
+        return {'classifier_weight_norms': ('norm of the classifier weights', classifier_norms(
+                    state, len(self.counts.image_count))),
+                'indicator_strength': ('strength of the indicator (0 to 1)',
+                                       [i.strength for i in indicator_states(state)])}

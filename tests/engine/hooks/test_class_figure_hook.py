@@ -74,6 +74,14 @@ def test_nothing_is_drawn_without_groups_or_between_the_intervals(
     assert not list(tmp_path.rglob('*.png'))
 
 
+def test_model_without_a_known_classifier_is_trained_without_pictures(visualizer, tmp_path):
+    draw(runner_of(nn.Linear(2, 2), visualizer))
+    few_rows = Detector()
+    few_rows.bbox_head.fc_cls = nn.Linear(3, 3)
+    draw(runner_of(few_rows, visualizer))
+    assert not list(tmp_path.rglob('*.png'))
+
+
 def coloured(picture, colour):
     """Columns in which a colour of a group stands out."""
     rgb = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)])
