@@ -150,7 +150,9 @@ def plot_error_types(frames: dict[str, pd.DataFrame]) -> list[Figure]:
     frame['share_of_gains'] = gain / total.where(total > 0)
     rule = (f'An error is a detection without a match at IoU {FOREGROUND_IOU}, or a missed object; '
             f'types as in TIDE, with background below IoU {BACKGROUND_IOU}. Detections of classes '
-            'that are not labelled in their image are unknown and have no type.')
+            'that are not labelled in their image are unknown and have no type. Missed objects are '
+            'mended by not asking for them: a class without others then has AP50 0 if it still has '
+            'wrong detections, else 1.')
     return [
         Figure('error_gains', 'What each type of error costs',
                'By how much AP50 of a group would rise if all errors of one type were mended, the '

@@ -12,18 +12,21 @@ NUM_CONFUSIONS = 5  # of a class, each way
 
 
 def images_class_table(images: Images) -> Table:
-    """How often each class occurs."""
-    frame = images.classes.reset_index(drop=True)[
-        ['name', 'group', 'train_images', 'train_instances']]
-    frame.columns = ['class', 'group', 'images', 'objects']
-    return _table(frame, images, 'Every class, in the order of the file. Click one to see its '
-                                 'objects.')
+    """How often each class occurs, here and, if that differs, in the training set.
+
+    A validation file or a part of a training file may store the counts of the whole training set.
+    """
+    here, training = _counts_here(images), _counts_in_training(images)
+    parts = [_names(images), here]
+    if (here.to_numpy() != training.to_numpy()).any():
+        parts.append(training)
+    return _table(pd.concat(parts, axis=1), images, 'Every class, by id; crowds are objects, too. '
+                                                    'Click one to see its objects.')
 
 
 def runs_class_table(validation: Validation, runs: Sequence[Run]) -> Table:
     """AP of each class in each run, beside how often it occurs."""
-    frame = images_class_table(validation).frame.rename(
-        columns={'images': 'training images', 'objects': 'training objects'})
+    frame = pd.concat([_names(validation), _counts_in_training(validation)], axis=1)
     frame['objects here'] = runs[0].matches.num_objects()
     ap = {run.name: 100 * average_precision(run.matches).mean(axis=0) for run in runs}
     frame = frame.assign(**{f'AP {name}': values for name, values in ap.items()})
@@ -31,8 +34,29 @@ def runs_class_table(validation: Validation, runs: Sequence[Run]) -> Table:
     if len(runs) > 1:
         frame[gain] = ap[runs[-1].name] - ap[runs[0].name]
     return _table(frame, validation, (
-        'Every class, in the order of the file; AP in percent, n/a for a class without objects '
+        'Every class, by id; AP in percent, n/a for a class without objects '
         'here. Click one to see its objects and what they are taken for.'), [gain])
+
+
+def _names(images: Images) -> pd.DataFrame:
+    frame = images.classes[['name', 'group']].reset_index(drop=True)
+    frame.columns = ['class', 'group']
+    return frame
+
+
+def _counts_here(images: Images) -> pd.DataFrame:
+    """Images and annotations of each class, counted."""
+    images_of = {category_id: [] for category_id in images.classes.index.tolist()}
+    for annotation in images.annotations['annotations']:
+        images_of[annotation['category_id']].append(annotation['image_id'])
+    return pd.DataFrame({'images here': [len(set(ids)) for ids in images_of.values()],
+                         'objects here': [len(ids) for ids in images_of.values()]})
+
+
+def _counts_in_training(images: Images) -> pd.DataFrame:
+    frame = images.classes[['train_images', 'train_instances']].reset_index(drop=True)
+    frame.columns = ['training images', 'training objects']
+    return frame
 
 
 def _table(frame: pd.DataFrame, images: Images, caption: str, signed: Sequence[str] = ()) -> Table:

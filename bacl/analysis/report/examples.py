@@ -13,6 +13,8 @@ BUDGET = 5_000_000  # bytes of all examples in a page
 MAX_PER_CLASS = 6
 TYPICAL_SIZE = 2000  # bytes of an example
 MIN_IOU = 0.5  # of a detection that is taken to mean the object
+# Matches know no detections of other classes.
+NO_ANSWER = 'nothing of a labelled class'
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Example:
     Attributes:
         source: data URI.
         image_id: where it is.
-        answers: per run what the best detection at its place says, and with what score.
+        answers: per run what the best detection at its place says, and with what score. Only
+            classes that are labelled in the image are looked at, in COCO all.
     """
 
     source: str
@@ -106,6 +109,6 @@ class _Answers:
             ious = box_iou(matches.box[rows], np.tile(np.array(box, dtype=float), (len(rows), 1)),
                            np.zeros(len(rows), dtype=bool))
             there = rows[ious >= MIN_IOU]
-            answers[run.name] = 'nothing' if not len(there) else (
+            answers[run.name] = NO_ANSWER if not len(there) else (
                 f'{matches.class_names[matches.label[there[0]]]} {matches.score[there[0]]:.2f}')
         return answers

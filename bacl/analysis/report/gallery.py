@@ -1,7 +1,9 @@
 """Ground truth and models side by side, on images chosen by rule and not by hand.
 
 As many of a model's detections are drawn as the image has objects, those with the highest scores:
-scores of different losses are not on one scale, so that no threshold would be fair to all.
+scores of different losses are not on one scale, so that no threshold would be fair to all. Only
+what counts in the evaluation is drawn and counted: no crowds or other ignored objects, and no
+detections of them, of classes that are not labelled in the image, or beyond the cap.
 
 Reference: Fig. 6 of the paper.
 """
@@ -22,9 +24,14 @@ RULES = {'gain': 'largest gain from {first} to {last}',
 
 
 def shown(matches: Matches) -> NDArray[np.bool_]:
-    """Which detections are drawn: (N,), bool, the first K of an image with K objects."""
-    num_objects = np.bincount(matches.objects.image, minlength=matches.num_images)
-    return matches.rank < num_objects[matches.image]
+    """Which detections are drawn: (N,), bool, the first K that count of an image with K objects."""
+    candidates = np.flatnonzero(matches.is_counted & ~matches.ignored[:, 0])
+    order = candidates[np.lexsort((matches.rank[candidates], matches.image[candidates]))]
+    image = matches.image[order]
+    rank = np.arange(len(order)) - np.searchsorted(image, image)
+    result = np.zeros(len(matches), dtype=bool)
+    result[order] = rank < _num_objects(matches)[image]
+    return result
 
 
 def num_found(matches: Matches) -> NDArray[np.int64]:
@@ -33,9 +40,15 @@ def num_found(matches: Matches) -> NDArray[np.int64]:
     return np.bincount(matches.image[right], minlength=matches.num_images)
 
 
+def _num_objects(matches: Matches) -> NDArray[np.int64]:
+    """Objects to be found in each image: (I,)."""
+    objects = matches.objects
+    return np.bincount(objects.image[~objects.is_ignored], minlength=matches.num_images)
+
+
 def rarest_group(matches: Matches) -> str:
     """The group of the fewest training images that has objects here; '' without objects."""
-    present = set(matches.groups[matches.objects.label].tolist())
+    present = set(matches.groups[matches.num_objects() > 0].tolist())
     return next((group for group in GROUP_NAMES if group in present), '')
 
 
@@ -53,9 +66,9 @@ def choose_images(runs: Sequence[Run], num_per_rule: int = 3,
     """
     matches = runs[0].matches
     objects = matches.objects
-    num_objects = np.bincount(objects.image, minlength=matches.num_images)
+    num_objects = _num_objects(matches)
     gain = num_found(runs[-1].matches) - num_found(matches)
-    is_rare = matches.groups[objects.label] == rarest_group(matches)
+    is_rare = ~objects.is_ignored & (matches.groups[objects.label] == rarest_group(matches))
     num_rare = np.bincount(objects.image[is_rare], minlength=matches.num_images)
     shuffled = np.random.default_rng(seed).permutation(matches.num_images)
     chosen: dict[int, str] = {}
@@ -92,7 +105,7 @@ def draw_gallery(validation: Validation, runs: Sequence[Run], num_per_rule: int 
 
 def _annotated(matches: Matches, image: int) -> Panel:
     objects = matches.objects
-    rows = np.flatnonzero(objects.image == image)
+    rows = np.flatnonzero((objects.image == image) & ~objects.is_ignored)
     return Panel(f'annotated: {len(rows)}', [
         Mark(tuple(objects.box[row].tolist()), matches.class_names[objects.label[row]],
              matches.groups[objects.label[row]]) for row in rows])
@@ -103,8 +116,7 @@ def _detected(run: Run, image: int) -> Panel:
     rows = np.flatnonzero((matches.image == image) & shown(matches))
     rows = rows[np.argsort(matches.score[rows], kind='stable')]  # the best one on top
     right = int(matches.tp[rows, 0].sum())
-    num_objects = int((matches.objects.image == image).sum())
-    return Panel(f'{run.name}: {right} of {num_objects} found', [
+    return Panel(f'{run.name}: {right} of {_num_objects(matches)[image]} found', [
         Mark(tuple(matches.box[row].tolist()), matches.class_names[matches.label[row]],
              matches.groups[matches.label[row]], bool(matches.tp[row, 0]),
              float(matches.score[row])) for row in rows])

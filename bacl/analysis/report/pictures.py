@@ -159,12 +159,20 @@ def thumbnail_source(image: Image.Image, box: Box) -> str:
         box: of the object.
     """
     x, y, width, height = box
-    side = max(width, height) * (1 + 2 * CONTEXT)
+    side = max(max(width, height) * (1 + 2 * CONTEXT), 1)  # a box may be thinner than a pixel
     left, top = x + (width - side) / 2, y + (height - side) / 2
-    # What lies beyond the image is black. A box may be thinner than a pixel.
-    crop = image.crop((round(left), round(top), round(left + max(side, 1)),
-                       round(top + max(side, 1))))
-    return _data_uri(crop.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE)), QUALITY['thumbnail'])
+    # What lies beyond the image is black. The square is not cut out as a whole: that of a long
+    # object may have far more pixels than the image.
+    inside = (max(left, 0), max(top, 0), min(left + side, image.width),
+              min(top + side, image.height))
+    canvas = Image.new('RGB', (THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    if inside[0] < inside[2] and inside[1] < inside[3]:
+        scale = THUMBNAIL_SIDE / side
+        size = (max(1, round((inside[2] - inside[0]) * scale)),
+                max(1, round((inside[3] - inside[1]) * scale)))
+        canvas.paste(image.resize(size, box=inside),
+                     (round((inside[0] - left) * scale), round((inside[1] - top) * scale)))
+    return _data_uri(canvas, QUALITY['thumbnail'])
 
 
 def _data_uri(image: Image.Image, quality: int) -> str:

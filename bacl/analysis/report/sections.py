@@ -89,11 +89,11 @@ def training_section(validation: Validation, runs: Sequence[Run]) -> Section:
     last = {run.name: run.checkpoints[max(run.checkpoints)] for run in runs if run.checkpoints}
     figures = [plot_weight_norms(norm_frame(last, *of_classes))] if last else []
     figures += plot_indicator_confusions(_confusions_in_training(last, classes))
-    for run in runs:
-        figures += _of_run(run, plot_indicator_over_epochs(
+    for number, run in enumerate(runs):
+        figures += _of_run(number, run, plot_indicator_over_epochs(
             indicator_frame(run.checkpoints, *of_classes)))
         if run.record is not None:
-            figures += _of_run(run, training_figures(TrainingRecord.load(run.record)))
+            figures += _of_run(number, run, training_figures(TrainingRecord.load(run.record)))
     return Section('training', 'Training', (
         'What training did about the imbalance. Numbers of batches, losses and gradients are there '
         'for runs with the ImbalanceHook (--cfg-options '
@@ -114,10 +114,9 @@ def _confusions_in_training(states: Mapping[str, StateDict],
     return frames
 
 
-def _of_run(run: Run, figures: Sequence[Figure]) -> list[Figure]:
-    """The same figures, told apart from those of other runs."""
-    name = ''.join(letter if letter.isalnum() else '_' for letter in run.name)
-    return [replace(figure, name=f'{figure.name}_{name}', title=f'{run.name}: {figure.title}')
+def _of_run(number: int, run: Run, figures: Sequence[Figure]) -> list[Figure]:
+    """The same figures, told apart from those of other runs by their number."""
+    return [replace(figure, name=f'{figure.name}_run_{number}', title=f'{run.name}: {figure.title}')
             for figure in figures]
 
 
@@ -151,9 +150,10 @@ def gallery_section(validation: Validation, runs: Sequence[Run], num_per_rule: i
                     seed: int = 0) -> Section:
     """What the runs see."""
     caption = (
-        'As many detections are drawn as the image has annotated objects, those with the highest '
-        'scores. Solid boxes are right at IoU 0.5, dashed ones wrong. Classes that are not '
-        'labelled in an image are left out. Colours are frequency groups. Names without room are '
+        'As many detections are drawn as the image has objects to be found, those with the highest '
+        'scores. Solid boxes are right at IoU 0.5, dashed ones wrong. What the evaluation does not '
+        'count is left out: classes that are not labelled in an image, crowds and other ignored '
+        'objects, and detections of these. Colours are frequency groups. Names without room are '
         'left out or shortened; point at a box to read them.')
     return Section('gallery', 'Pictures', 'Annotations and runs side by side, chosen by rule.', [
         Gallery(caption, draw_gallery(validation, runs, num_per_rule, seed))])

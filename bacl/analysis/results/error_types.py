@@ -28,7 +28,9 @@ def error_types(matches: Matches) -> pd.DataFrame:
     minus AP50: a duplicate, a background or a both-error is removed; a classification error gets
     the class of the object and a localisation error its place, if no right detection has the object
     and no higher-scored error of the type points to it, and is removed otherwise; a missed object
-    is no longer to be found. Gains of types do not sum to 1 - AP50.
+    is no longer to be found. A class of which no object is left to be found has then, as in TIDE,
+    AP50 0 if it still has wrong detections; without any nothing is wrong, and its AP50 is 1 (TIDE
+    leaves it out of the mean). Gains of types do not sum to 1 - AP50.
 
     In LVIS a class is labelled in few images. A detection of a class that is not labelled in its
     image is unknown, not an error: it has no type, and an object under it alone counts as missed.
@@ -54,14 +56,16 @@ def error_types(matches: Matches) -> pd.DataFrame:
     for number, name in enumerate(ERROR_TYPES):
         if name == 'missed':
             mended, counted = _without_objects(matches, is_missed), matches.objects.label[is_missed]
+            after = average_precision(mended, ious=(0.5, ))[0]
+            is_emptied = np.isnan(after) & ~np.isnan(before)
+            has_wrong = np.bincount(matches.label[wrong], minlength=matches.num_classes) > 0
+            after = np.where(is_emptied, ~has_wrong, after)
         else:
             chosen = kind == number
             target = {'classification': nearest.other, 'localisation': nearest.own}.get(name)
             mended = _mended(matches, wrong[chosen], None if target is None else target[chosen])
             counted = matches.label[wrong[chosen]]
-        after = average_precision(mended, ious=(0.5, ))[0]
-        # A class all of whose objects were missed has nothing left to be found: nothing is wrong.
-        after = np.where(np.isnan(after) & ~np.isnan(before), 1, after)
+            after = average_precision(mended, ious=(0.5, ))[0]
         count = np.bincount(counted, minlength=matches.num_classes)
         rows += [{'error': name, 'group': group, 'gain_ap50': float(gain),
                   'count': int(count.sum() if group not in matches.group_names

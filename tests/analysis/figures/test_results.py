@@ -53,6 +53,7 @@ def test_groups_without_classes_are_not_available(runs):
     bars = plot_fixed_ap({'x': fixed_ap(runs['base'])}).chart.data[0]
     assert dict(zip(bars.x, bars.text, strict=True))['common'] == 'n/a'
     gains, _ = plot_error_types({'x': error_types(runs['base'])})
+    assert 'AP50 0 if it still has wrong detections' in gains.caption
     assert 'common: n/a' in gains.chart.data[0].x
 
 

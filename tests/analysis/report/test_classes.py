@@ -1,6 +1,8 @@
 import math
+from dataclasses import replace
 
 from bacl.analysis.report.classes import class_panels, images_class_table, runs_class_table
+from bacl.analysis.report.inputs import class_frame
 
 
 def test_table_has_ap_of_every_run_and_the_difference(validation, runs):
@@ -18,7 +20,21 @@ def test_table_has_ap_of_every_run_and_the_difference(validation, runs):
 
 
 def test_a_data_set_has_counts_alone(validation):
-    assert list(images_class_table(validation).frame) == ['class', 'group', 'images', 'objects']
+    table = images_class_table(validation)
+    assert table.frame.iloc[:, 2:].to_dict('list') == {
+        'images here': [3, 2, 0], 'objects here': [4, 2, 0],
+        'training images': [300, 2, 20], 'training objects': [400, 3, 25]}
+    assert 'by id' in table.caption
+
+
+def test_counts_of_training_are_not_repeated_if_they_are_those_of_the_file(validation):
+    categories = [{k: v for k, v in category.items() if not k.endswith('_count')}
+                  for category in validation.annotations['categories']]
+    data = dict(validation.annotations, categories=categories)
+    table = images_class_table(replace(validation, annotations=data,
+                                       classes=class_frame(data, 'train.json')))
+    assert list(table.frame) == ['class', 'group', 'images here', 'objects here']
+    assert table.frame['objects here'].tolist() == [4, 2, 0]
 
 
 def test_a_class_shows_what_it_is_taken_for_both_ways(validation, runs):

@@ -1,7 +1,11 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from bacl.analysis.report import Run
 from bacl.analysis.report.examples import collect_examples
+from bacl.analysis.results import match_lvis
+from bacl.evaluation import Detections, evaluate_detections
 
 
 def test_every_class_has_examples_and_what_runs_take_them_for(validation, runs):
@@ -13,9 +17,15 @@ def test_every_class_has_examples_and_what_runs_take_them_for(validation, runs):
     assert [example.image_id for example in examples[11]] == [2, 1, 3], 'one of each image'
 
 
-def test_what_nobody_finds_is_nothing(validation, make_run):
-    examples = collect_examples(validation, [make_run('blind', [])])
-    assert examples[11][0].answers == {'blind': 'nothing'}
+def test_detections_of_unlabelled_classes_are_no_answer_but_not_said_to_be_none(validation):
+    images = [dict(image, neg_category_ids=[]) for image in validation.annotations['images']]
+    data = dict(validation.annotations, images=images)
+    detections = Detections(np.array([2]), np.array([33]), np.array([0.9]), np.array([900.]),
+                            np.array([[5., 5, 30, 30]]))
+    run = Run('run', match_lvis(data, detections), evaluate_detections(data, detections))
+    examples = collect_examples(replace(validation, annotations=data), [run])
+    assert examples[11][0].image_id == 2
+    assert examples[11][0].answers == {'run': 'nothing of a labelled class'}
 
 
 @pytest.mark.parametrize('budget', [3, 3 * 2000, 3 * 5000])

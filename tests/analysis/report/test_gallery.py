@@ -1,12 +1,15 @@
 import numpy as np
 from bacl.analysis.report.gallery import (
+    _annotated,
+    _detected,
     choose_images,
     draw_gallery,
     num_found,
     rarest_group,
     shown,
 )
-from bacl.analysis.results import match_lvis
+from bacl.analysis.report.inputs import Run
+from bacl.analysis.results import match_coco_lt, match_lvis
 from bacl.evaluation import Detections
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +24,51 @@ def test_as_many_detections_are_shown_as_there_are_objects(make_run):
     matches = make_run('run', found).matches
     assert matches.label[shown(matches)].tolist() == [0], 'image 4 has one object'
     assert num_found(matches).tolist() == [0, 0, 0, 0], 'the right one is the second'
+
+
+def detections_of(found):
+    boxes = np.array([box for *_, box in found], dtype=float)
+    image, category, score = (np.array(column) for column in list(zip(*found, strict=True))[:3])
+    return Detections(image, category, score, boxes[:, 2] * boxes[:, 3], boxes)
+
+
+A, B = (0, 0, 10, 10), (50, 0, 10, 10)
+
+
+def test_detections_of_unlabelled_classes_take_no_place():
+    data = dict(
+        images=[dict(id=1, neg_category_ids=[], not_exhaustive_category_ids=[])],
+        categories=[dict(id=i, name=f'{i}', frequency='f') for i in (1, 2)],
+        annotations=[dict(image_id=1, category_id=1, bbox=list(box), area=100) for box in (A, B)])
+    found = detections_of([(1, 2, 0.9, A), (1, 2, 0.8, B), (1, 1, 0.7, A), (1, 1, 0.6, B)])
+    matches = match_lvis(data, found)
+    assert num_found(matches).tolist() == [2]
+    assert _detected(Run('run', matches, None), 0).title == 'run: 2 of 2 found'
+    # What is beyond the cap does not count in the evaluation, nor here.
+    assert num_found(match_lvis(data, found, max_dets=3)).tolist() == [1]
+
+
+def test_crowds_and_what_finds_them_do_not_count():
+    data = dict(
+        images=[dict(id=1)], categories=[dict(id=1, name='1')],
+        annotations=[dict(image_id=1, category_id=1, bbox=list(box), area=100, iscrowd=crowd)
+                     for box, crowd in ((A, 1), (B, 0))])
+    matches = match_coco_lt(data, detections_of([(1, 1, 0.9, A), (1, 1, 0.8, B), (1, 1, 0.7, B)]),
+                            ['1'], ['1'])
+    panel = _detected(Run('run', matches, None), 0)
+    assert panel.title == 'run: 1 of 1 found'
+    assert [(mark.box, mark.is_right) for mark in panel.marks] == [(B, True)]
+    annotated = _annotated(matches, 0)
+    assert annotated.title == 'annotated: 1' and [m.box for m in annotated.marks] == [B]
+
+
+def test_an_image_of_crowds_alone_is_not_chosen():
+    data = dict(
+        images=[dict(id=1)], categories=[dict(id=1, name='1')],
+        annotations=[dict(image_id=1, category_id=1, bbox=list(A), area=100, iscrowd=1)])
+    matches = match_coco_lt(data, detections_of([(1, 1, 0.9, A)]), ['1'], ['1'])
+    assert choose_images([Run('run', matches, None)]) == []
+    assert rarest_group(matches) == ''
 
 
 def test_images_are_chosen_by_rule_and_once(runs):

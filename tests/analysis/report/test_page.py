@@ -134,8 +134,8 @@ def large_page(tmp_path_factory):
                     for n in range(2)] for i in range(1, NUM_CLASSES + 1)}
     classes = images_class_table(images)
     frame = classes.frame
-    chart = go.Figure(go.Scatter(x=frame['images'], y=rng.random(NUM_CLASSES), mode='markers',
-                                 text=frame['class']))
+    chart = go.Figure(go.Scatter(x=frame['training images'], y=rng.random(NUM_CLASSES),
+                                 mode='markers', text=frame['class']))
     return write_page(tmp_path_factory.mktemp('large'), 'Large', [
         Section('charts', 'Charts', '', [
             Figure(f'chart_{i}', 'Chart', '', frame, chart) for i in range(20)]),

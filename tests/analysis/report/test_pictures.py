@@ -44,6 +44,37 @@ def test_an_example_shows_its_object_in_the_middle(box):
         assert np.asarray(example)[2, 2, 2] > 150, 'its surroundings are shown, too'
 
 
+def test_an_object_longer_than_what_can_be_cut_out_square():
+    image = Image.new('RGB', (9000, 40), 'blue')
+    image.paste('red', (100, 5, 8900, 35))
+    # 13,200 pixels square is more than Pillow lets one cut out.
+    pixels = np.asarray(decoded(thumbnail_source(image, (100, 5, 8800, 30))))
+    assert pixels.shape == (THUMBNAIL_SIDE, THUMBNAIL_SIDE, 3)
+    rows = np.flatnonzero(pixels.max(axis=(1, 2)) > 60)
+    assert 34 <= rows.min() and rows.max() <= 37, 'a line in the middle, black around'
+
+
+@pytest.mark.parametrize('box', [(1e6, 0, 20, 20), (-1e6, -1e6, 20, 20), (0, 1e6, 1e5, 10),
+                                 (101, 61, 0, 0)])
+def test_a_box_outside_of_the_image_is_black(box):
+    example = decoded(thumbnail_source(Image.new('RGB', (100, 60), 'white'), box))
+    assert np.asarray(example).max() < 10
+
+
+@pytest.mark.parametrize('box', [(10, 10, 20, 10), (-5, -5, 20, 20), (90, 50, 30, 30),
+                                 (0, 0, 100, 60), (40, -50, 10, 200)])
+def test_an_example_agrees_with_cutting_out_a_square(box):
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (6, 10, 3), dtype=np.uint8)).resize((100, 60))
+    x, y, width, height = box
+    side = 1.5 * max(width, height)
+    left, top = x + (width - side) / 2, y + (height - side) / 2
+    square = image.crop([round(v) for v in (left, top, left + side, top + side)])
+    twin = np.asarray(square.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE)), dtype=float)
+    example = np.asarray(decoded(thumbnail_source(image, box)), dtype=float)
+    assert np.abs(example - twin).mean() < 12, 'but for WebP and parts of pixels'
+
+
 def test_images_are_rgb_and_faults_are_named(tmp_path):
     Image.new('RGB', (4, 3), (250, 0, 10)).save(tmp_path / 'a.png')
     assert open_image(str(tmp_path / 'a.png')).getpixel((0, 0)) == (250, 0, 10)

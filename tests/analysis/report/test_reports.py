@@ -76,6 +76,17 @@ def test_confusions_of_an_indicator_are_shown_by_names_of_the_file(validation, r
             [true, 'absent', 0.5]]
 
 
+def test_figures_of_runs_whose_names_differ_in_punctuation_alone_have_names_of_their_own(
+        validation, runs):
+    state = {1: {'roi_head.bbox_head.fc_cls.weight': np.ones((4, 2)),
+                 'roi_head.bbox_head.loss_cls.indicator.score_sum': np.ones((3, 3)),
+                 'roi_head.bbox_head.loss_cls.indicator.num_samples': np.full(3, 10)}}
+    shown = [replace(runs[0], name=name, checkpoints=state) for name in ('a/seed-0', 'a_seed.0')]
+    names = [figure.name for figure in training_section(validation, shown).blocks]
+    assert len(names) == len(set(names))
+    assert {'indicator_run_0', 'indicator_run_1'} <= set(names)
+
+
 def test_a_run_alone_has_no_differences(tmp_path, validation, runs, browser):
     alone = write_run_report(tmp_path, validation, runs[:1], 'No training data.', num_draws=2)
     browser.open(alone)

@@ -90,6 +90,26 @@ def test_of_several_errors_on_an_object_the_best_is_mended_and_others_go(detecti
 def test_a_class_whose_objects_are_all_missed_has_everything_to_gain(detections_of):
     frame = gains_of(detections_of, [(1, 0.9, A)])
     assert frame.loc[('missed', 'r'), 'gain_ap50'] == 1
+    assert frame.loc[('missed', 'all'), 'gain_ap50'] == pytest.approx((1 - 51 / 101 + 1) / 2)
+
+
+def test_but_nothing_if_it_has_wrong_detections_still(detections_of):
+    # The dog is missed; what is taken for one is background, and stays.
+    frame = gains_of(detections_of, [(1, 0.9, A), (2, 0.1, (200, 200, 10, 10))])
+    assert frame.loc[('missed', 'r'), 'gain_ap50'] == 0
+    assert frame.loc[('missed', 'r'), 'count'] == 1
+    assert frame.loc[('missed', 'all'), 'gain_ap50'] == pytest.approx((1 - 51 / 101) / 2)
+
+
+def test_detections_that_do_not_count_leave_it_everything_to_gain(detections_of):
+    # Beyond the cap, or of a class that is not exhaustively annotated: not wrong.
+    detections = detections_of([(1, 1, 0.9, A), (1, 2, 0.1, (200, 200, 10, 10))])
+    partly = {**ANNOTATIONS, 'images': [{**ANNOTATIONS['images'][0],
+                                         'not_exhaustive_category_ids': [2]}]}
+    for annotations, max_dets in ((ANNOTATIONS, 1), (partly, 300)):
+        frame = error_types(match_lvis(annotations, detections, max_dets))
+        gain = frame.set_index(['error', 'group']).loc[('missed', 'r'), 'gain_ap50']
+        assert gain == 1
 
 
 def test_below_the_cap_only(detections_of):
