@@ -122,7 +122,7 @@ def test_only_the_baseline_and_the_copy_use_the_nms_of_mmdet(tool, monkeypatch, 
         num_calls[side] = len(calls)
     assert num_calls == dict(baseline=1, BACL=0, copy=1)
     assert type(detectors['baseline'].roi_head) is StandardRoIHead
-    assert len(found['BACL']) == 30
+    assert len(found['BACL']) == 300
     for field in ('bboxes', 'scores', 'labels'):
         assert torch.equal(found['BACL'][field], found['copy'][field])
 
