@@ -116,7 +116,7 @@ def test_job_that_was_restarted_on_another_host_goes_on(tmp_path, monkeypatch, j
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with lock_work_dir(str(tmp_path)):
-        pass
+        assert json.loads((tmp_path / LOCK).read_text())['pid'] == os.getpid()
 
 
 @pytest.mark.parametrize('content', ['', 'x', '[]', 'null', '{}', '{"host": "elsewhere", "pi'])

@@ -30,11 +30,12 @@ def load(model, weights, **kwargs):
     run = runner(model, **kwargs)
     hook.after_load_checkpoint(run, dict(state_dict=weights))
     hook.before_train(run)
+    return hook
 
 
 def test_stage_one_weights_enter_stage_two():
     stage1 = Detector(with_fcbl=False)
-    load(Detector(), stage1.state_dict())
+    assert load(Detector(), stage1.state_dict()).has_loaded
 
 
 @pytest.mark.parametrize('decoupled, kwargs', [
