@@ -147,9 +147,9 @@ def check_config_or_data(args: argparse.Namespace) -> int:
 
     try:
         bacl.register_components()
-        from bacl.engine.config_check import check_config
-        from bacl.engine.data_check import check_data
-        from bacl.engine.work_dir import require_file
+        from bacl.engine.checking.config_check import check_config
+        from bacl.engine.checking.data_check import check_data
+        from bacl.engine.running.work_dir import require_file
         from mmengine.config import Config, DictAction
 
         require_file(args.config, 'CONFIG')

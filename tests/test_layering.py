@@ -15,10 +15,10 @@ ALLOWED = {
     'analysis': {'annotations', 'datasets', 'evaluation'},
     'models/indicators': {'annotations', 'ops'},
     'models/losses': {'ops', 'models/indicators'},
-    'models/feature_hallucination': {'ops'},
+    'models/augmenters': {'ops'},
     'models/backbones': set(),
     'models/detectors': set(),
-    'models/roi_heads': {'ops', 'models/feature_hallucination', 'models/losses',
+    'models/roi_heads': {'ops', 'models/augmenters', 'models/losses',
                          'models/indicators'},
     'engine': {'analysis', 'annotations', 'compat', 'datasets', 'evaluation', 'models'},
 }

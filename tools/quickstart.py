@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bacl.engine.steps import (
+from bacl.engine.running.steps import (
     METRICS,
     PREDICTIONS,
     PYTHON,

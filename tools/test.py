@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 
 from bacl.datasets.long_tail import LongTailMixin
-from bacl.engine.config_check import check_config
-from bacl.engine.dataset_configs import unwrapped_datasets
-from bacl.engine.launch import LAUNCHERS, leave_process_group, prepare_launch
-from bacl.engine.work_dir import require_file, resolve_work_dir
+from bacl.engine.checking.config_check import check_config
+from bacl.engine.running.dataset_configs import unwrapped_datasets
+from bacl.engine.running.launch import LAUNCHERS, leave_process_group, prepare_launch
+from bacl.engine.running.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 from mmdet.registry import DATASETS

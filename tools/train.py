@@ -4,13 +4,13 @@ import argparse
 import contextlib
 import sys
 
-from bacl.engine.amp import DTYPES, prepare_amp
-from bacl.engine.config_check import check_config
-from bacl.engine.launch import LAUNCHERS, is_main_rank, leave_process_group, prepare_launch
-from bacl.engine.restart import agree_on_start
-from bacl.engine.run_lock import lock_work_dir
-from bacl.engine.stage1 import prepare_stage1
-from bacl.engine.work_dir import (
+from bacl.engine.checking.config_check import check_config
+from bacl.engine.running.amp import DTYPES, prepare_amp
+from bacl.engine.running.launch import LAUNCHERS, is_main_rank, leave_process_group, prepare_launch
+from bacl.engine.running.restart import agree_on_start
+from bacl.engine.running.run_lock import lock_work_dir
+from bacl.engine.running.stage1 import prepare_stage1
+from bacl.engine.running.work_dir import (
     find_checkpoint,
     prepare_resume,
     require_file,

@@ -27,10 +27,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
-from .dataset_configs import unwrapped_datasets
 from .hooks.imbalance_hook import RECORD_NAME
-from .steps import PREDICTIONS
-from .work_dir import find_checkpoint
+from .running.dataset_configs import unwrapped_datasets
+from .running.steps import PREDICTIONS
+from .running.work_dir import find_checkpoint
 
 TEST_FOLDER = 'test'  # of a work_dir: what tools/test.py wrote
 # Others, nearly all of a checkpoint, are not kept in memory.

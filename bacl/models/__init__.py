@@ -1,7 +1,7 @@
 """Indicators, losses, feature hallucination, heads and detectors."""
+from .augmenters import *  # noqa: F401,F403
 from .backbones import *  # noqa: F401,F403
 from .detectors import *  # noqa: F401,F403
-from .feature_hallucination import *  # noqa: F401,F403
 from .indicators import *  # noqa: F401,F403
 from .losses import *  # noqa: F401,F403
 from .roi_heads import *  # noqa: F401,F403

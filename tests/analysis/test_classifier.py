@@ -10,7 +10,7 @@ from bacl.analysis.classifier import (
     known_classes,
     norm_frame,
 )
-from bacl.models.feature_hallucination import class_probability
+from bacl.models.augmenters import class_probability
 from bacl.models.indicators import (
     ConfusionMatrix,
     CumulativeInstanceNumber,

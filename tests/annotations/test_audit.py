@@ -14,7 +14,7 @@ from bacl.annotations.audit import (
     summarise,
 )
 from bacl.datasets.image_audit import IMAGE_RULES
-from bacl.engine.data_check import BAD_FILE
+from bacl.engine.checking.data_check import BAD_FILE
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from functools import cache
 
 import mmcv.ops
 import pytest
-from bacl.engine.config_check import arguments, check_config
+from bacl.engine.checking.config_check import arguments, check_config
 from mmdet import registry
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from bacl.annotations import ClassCounts
-from bacl.engine.class_checks import check_class_counts
-from bacl.engine.load_report import compare_weights
+from bacl.engine.checking.class_checks import check_class_counts
+from bacl.engine.checking.load_report import compare_weights
 from mmdet.registry import HOOKS, MODELS
 from mmdet.testing import demo_mm_inputs
 

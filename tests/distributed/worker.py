@@ -9,7 +9,7 @@ import bacl  # noqa: F401
 import bacl.ops.class_groups
 import torch
 import torch.distributed as dist
-from bacl.models.feature_hallucination import ClassFeatureDistribution
+from bacl.models.augmenters import ClassFeatureDistribution
 from bacl.models.losses import EQLv2Loss
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs

@@ -6,8 +6,8 @@ import zlib
 from pathlib import Path
 
 import torch
-from bacl.engine.launch import is_restarted
-from bacl.engine.runner_state import unwrapped_model
+from bacl.engine.running.launch import is_restarted
+from bacl.engine.running.runner_state import unwrapped_model
 from mmdet.models.task_modules import RandomSampler
 from mmdet.registry import HOOKS, TASK_UTILS
 from mmengine.dist import all_gather_object, all_reduce_dict, get_rank

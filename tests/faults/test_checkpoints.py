@@ -7,7 +7,7 @@ from pathlib import Path
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.engine.build import build_model
+from bacl.engine.running.build import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_{}.py')

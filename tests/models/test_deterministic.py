@@ -10,7 +10,7 @@ from pathlib import Path
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.engine.build import build_model
+from bacl.engine.running.build import build_model
 from mmdet.testing import demo_mm_inputs
 from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -6,7 +6,7 @@ backward pass without a GPU, so that operators which would wait are also counted
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.feature_hallucination import FeatureHallucinator
+from bacl.models.augmenters import FeatureHallucinator
 from bacl.models.losses import FCBL
 from bacl.models.roi_heads import FHMRoIHead
 from bacl.models.roi_heads.classifier_taps import ClassifierTap

@@ -3,7 +3,7 @@ import time
 
 import bacl  # noqa: F401
 import torch
-from bacl.models.feature_hallucination import FeatureHallucinator
+from bacl.models.augmenters import FeatureHallucinator
 from bacl.models.losses import FCBL
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bacl.engine.build import build_model
+from bacl.engine.running.build import build_model
 from mmengine.runner import load_checkpoint
 
 CONFIG = (Path(__file__).resolve().parents[2] /

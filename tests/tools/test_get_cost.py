@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bacl.engine.build import build_model
+from bacl.engine.running.build import build_model
 
 CONFIG = str(Path(__file__).resolve().parents[2] /
              'configs/bacl/faster-rcnn_r50_fpn_sce-2x_lvis-v0.5.py')

@@ -43,7 +43,7 @@ def test_report_compares_with_the_baseline_and_is_written_once(quickstart, tmp_p
         step.output.parent.mkdir(parents=True)
         step.output.touch()
 
-    monkeypatch.setattr('bacl.engine.steps.run_step', run_step)
+    monkeypatch.setattr('bacl.engine.running.steps.run_step', run_step)
     runs = {name: Path(name.replace(' ', '-')) for name in quickstart.RUNS}
     for _ in range(2):
         state = quickstart.State(tmp_path / 'state.json')

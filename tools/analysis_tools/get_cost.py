@@ -3,9 +3,9 @@ import argparse
 import sys
 
 import torch
-from bacl.engine.build import build_model
-from bacl.engine.cost import count_multiply_adds, count_parameters, measure_fps
-from bacl.engine.work_dir import require_file
+from bacl.engine.probing.cost import count_multiply_adds, count_parameters, measure_fps
+from bacl.engine.running.build import build_model
+from bacl.engine.running.work_dir import require_file
 from mmengine.config import DictAction
 from mmengine.runner import load_checkpoint
 

@@ -11,7 +11,7 @@ from statistics import median
 
 import bacl  # noqa: F401
 import torch
-from bacl.models.feature_hallucination import FeatureHallucinator
+from bacl.models.augmenters import FeatureHallucinator
 from bacl.models.losses import FCBL, ObjectnessBCELoss
 from bacl.models.roi_heads.classifier_taps import ClassifierTap
 from reporting import add_arguments, compare, row, run, time_in_turn

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import yaml
-from bacl.engine.steps import (
+from bacl.engine.running.steps import (
     METRICS,
     State,
     StepFailedError,

@@ -28,8 +28,8 @@ from types import MethodType
 
 import torch
 import torch.nn.functional as F
-from bacl.engine.build import build_model
-from bacl.engine.work_dir import require_file
+from bacl.engine.running.build import build_model
+from bacl.engine.running.work_dir import require_file
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import DATASETS
 from mmdet.structures import DetDataSample

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from bacl.compat.checkpoints import load_weights
-from bacl.engine.build import build_model
-from bacl.engine.official_checkpoint import convert_official_checkpoint
+from bacl.engine.running.build import build_model
+from bacl.engine.running.official_checkpoint import convert_official_checkpoint
 from mmengine.config import DictAction
 
 

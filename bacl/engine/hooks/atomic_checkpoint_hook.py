@@ -10,8 +10,8 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ..atomic_files import BACKEND, AtomicLocalBackend, write_atomically
-from ..work_dir import POINTER, find_checkpoint
+from ..running.atomic_files import BACKEND, AtomicLocalBackend, write_atomically
+from ..running.work_dir import POINTER, find_checkpoint
 
 
 @contextmanager
@@ -35,7 +35,7 @@ class AtomicCheckpointHook(CheckpointHook):
     """mmengine's hook, with checkpoints that are complete or not there. It has its arguments.
 
     A checkpoint, and ``last_checkpoint`` that names it, replace what was there in one step
-    (:func:`~bacl.engine.atomic_files.write_atomically`). With ``max_keep_ckpts`` the oldest, with
+    (:func:`~bacl.engine.running.atomic_files.write_atomically`). With ``max_keep_ckpts`` the oldest, with
     ``save_best`` the best so far, is removed once the new one is complete, so that for a moment
     there is one more. Checkpoints in a
     storage service are written as mmengine does.

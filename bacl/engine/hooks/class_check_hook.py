@@ -5,13 +5,13 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..class_checks import (
+from ..checking.class_checks import (
     check_class_counts,
     check_class_order,
     class_source,
     innermost_dataset,
 )
-from ..runner_state import is_training, unwrapped_model
+from ..running.runner_state import is_training, unwrapped_model
 
 
 @HOOKS.register_module()
@@ -21,7 +21,7 @@ class ClassCheckHook(Hook):
     mmdet's ``NumClassCheckHook`` looks at training and validation only, and at numbers only; a
     wrong test set would be evaluated into plausible numbers. Numbers are compared with the model.
     The order is compared with the training dataset while training, else with the classes that the
-    loaded checkpoint was trained on, if it says so. See :mod:`bacl.engine.class_checks`.
+    loaded checkpoint was trained on, if it says so. See :mod:`bacl.engine.checking.class_checks`.
 
     Raises:
         ValueError: if numbers or names differ.

@@ -12,8 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..class_checks import innermost_dataset
-from ..runner_state import unwrapped_model
+from ..checking.class_checks import innermost_dataset
+from ..running.runner_state import unwrapped_model
 
 # matplotlib's names for the symbols of plotly in bacl.analysis.groups.
 MARKERS = {'r': 'D', 'c': 's', 'f': 'o', '1': 'D', '2': 's', '3': 'o', '4': 'P'}

@@ -13,8 +13,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ..runner_state import unwrapped_model
-from ..work_dir import find_checkpoint
+from ..running.runner_state import unwrapped_model
+from ..running.work_dir import find_checkpoint
 
 NUM_SKIPPED = 'num_skipped_batches'  # in the message hub, hence in the checkpoint
 

@@ -16,12 +16,12 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ..atomic_files import write_atomically
-from ..class_checks import check_class_counts, innermost_dataset
-from ..loss_terms import gradient_norms, loss_terms
-from ..method_taps import observed_method
-from ..roi_statistics import NUM_IOU_BINS, RegressionInputs, RoIStatistics
-from ..runner_state import unwrapped_model
+from ..checking.class_checks import check_class_counts, innermost_dataset
+from ..probing.loss_terms import gradient_norms, loss_terms
+from ..probing.method_taps import observed_method
+from ..probing.roi_statistics import NUM_IOU_BINS, RegressionInputs, RoIStatistics
+from ..running.atomic_files import write_atomically
+from ..running.runner_state import unwrapped_model
 from .long_term_indicator_hook import count_instances
 from .scalar_log_hook import ScalarLogHook
 

@@ -6,9 +6,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..load_report import compare_weights, shortened
-from ..official_checkpoint import refuse_official_checkpoint
-from ..runner_state import is_training, unwrapped_model
+from ..checking.load_report import compare_weights, shortened
+from ..running.official_checkpoint import refuse_official_checkpoint
+from ..running.runner_state import is_training, unwrapped_model
 
 
 @HOOKS.register_module()

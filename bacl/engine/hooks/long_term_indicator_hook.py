@@ -10,8 +10,8 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
 
-from ..class_checks import check_class_counts, innermost_dataset
-from ..runner_state import unwrapped_model
+from ..checking.class_checks import check_class_counts, innermost_dataset
+from ..running.runner_state import unwrapped_model
 from .scalar_log_hook import ScalarLogHook
 
 

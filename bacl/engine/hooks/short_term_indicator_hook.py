@@ -6,7 +6,7 @@ from bacl.models.roi_heads import FeatureHallucinationMixin
 from mmdet.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from ..runner_state import unwrapped_model
+from ..running.runner_state import unwrapped_model
 from .scalar_log_hook import ScalarLogHook
 
 

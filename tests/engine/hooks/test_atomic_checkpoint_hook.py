@@ -5,7 +5,7 @@ import bacl  # noqa: F401
 import pytest
 import torch
 from bacl.engine.hooks import AtomicCheckpointHook
-from bacl.engine.work_dir import find_checkpoint
+from bacl.engine.running.work_dir import find_checkpoint
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import CheckpointHook
 from mmengine.model import BaseModel

@@ -5,7 +5,7 @@ import math
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.feature_hallucination import FeatureHallucinator
+from bacl.models.augmenters import FeatureHallucinator
 from bacl.models.indicators import ConfusionMatrix
 from bacl.models.losses import FCBL
 from hypothesis import given

@@ -4,7 +4,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from bacl.models.feature_hallucination import (
+from bacl.models.augmenters import (
     ClassFeatureDistribution,
     class_probability,
     sample_classes,

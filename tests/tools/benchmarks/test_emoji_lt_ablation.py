@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bacl.engine.steps import Step, StepFailedError
+from bacl.engine.running.steps import Step, StepFailedError
 
 ROOT = Path(__file__).resolve().parents[3]
 

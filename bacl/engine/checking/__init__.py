@@ -1,0 +1,1 @@
+"""Checks before anything is trained or evaluated: config, data, classes, weights."""

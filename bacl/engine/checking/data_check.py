@@ -1,0 +1,162 @@
+"""The data of a config, gone through without training: ``python -m bacl.check data CONFIG``."""
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import cv2
+from bacl.annotations.audit import Finding, Rule, is_bad_image, summarise
+from bacl.datasets.image_audit import IMAGE_RULES, ImageRecord, Loader, audit_image
+from bacl.datasets.long_tail import LongTailMixin
+from mmdet.registry import DATASETS
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+
+from ..running.dataset_configs import unwrapped_datasets
+
+SPLITS = ('train', 'val', 'test')
+IMAGES_PER_TASK = 64  # that a worker process gets at a time
+IMAGES_PER_ENTRY = 10_000  # between two lines of progress
+
+BAD_FILE = Rule('bad-file', 'annotation files that are missing or not of their format',
+                'Nothing else is checked', refused=True)
+
+
+@dataclass
+class DatasetReport:
+    """What is unusual in one dataset of a config.
+
+    Attributes:
+        splits: those of :data:`SPLITS` that use it.
+        dataset_type: class of the dataset.
+        summary: its annotation file and what it holds.
+        findings: of all rules that apply.
+        num_opened: images that were opened; None if they were not to be.
+    """
+
+    splits: list[str]
+    dataset_type: str
+    summary: str
+    findings: list[Finding] = field(default_factory=list)
+    num_opened: int | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a rule refuses the dataset."""
+        return any(finding.rule.refused for finding in self.findings)
+
+    def __str__(self) -> str:
+        opened = 'Images were not opened.' if self.num_opened is None else \
+            f'{self.num_opened} images were opened.'
+        findings = sorted(self.findings, key=lambda finding: not finding.rule.refused)
+        return '\n'.join([
+            f'{", ".join(self.splits)}: {self.dataset_type}', f'  {self.summary} {opened}',
+            *(f'  {"REFUSED" if finding.rule.refused else "counted"}  {finding}'
+              for finding in findings)])
+
+
+def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> list[DatasetReport]:
+    """Go through the data of a config without training on it.
+
+    Args:
+        cfg: with ``train_dataloader``, ``val_dataloader`` and ``test_dataloader``, or some of
+            them. A dataset that several use is gone through once.
+        with_images: whether to open every image.
+        num_workers: processes that open images; 0 opens them in this one.
+
+    Returns:
+        A report for each dataset.
+
+    Raises:
+        ValueError: if there is no dataset, or one whose type is not of this package.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    reports: dict[str, DatasetReport] = {}
+    for split, config in _dataset_configs(cfg):
+        dataset = _build_unloaded(split, config)
+        loader = _loader(config)
+        key = repr((config.type, dataset.ann_file, dataset.data_prefix, dataset.test_mode, loader))
+        if key in reports:
+            reports[key].splits.append(split)
+        else:
+            reports[key] = _check_dataset(split, dataset, loader, with_images, num_workers)
+    if not reports:
+        raise ValueError('check_data(cfg=) expects a train_dataloader, val_dataloader or '
+                         'test_dataloader, got a config without one.')
+    return list(reports.values())
+
+
+def _dataset_configs(cfg: Config) -> Iterator[tuple[str, ConfigDict]]:
+    for split in SPLITS:
+        dataloader = cfg.get(f'{split}_dataloader')
+        if dataloader:
+            yield from ((split, config) for config in unwrapped_datasets(dataloader.dataset))
+
+
+def _build_unloaded(split: str, config: ConfigDict) -> LongTailMixin:
+    dataset_class = DATASETS.get(config.type) if isinstance(config.type, str) else config.type
+    if not (isinstance(dataset_class, type) and issubclass(dataset_class, LongTailMixin)):
+        raise ValueError(f'{split}_dataloader.dataset.type expects a LongTailLVISV1Dataset, '
+                         f'LongTailLVISV05Dataset or CocoLTDataset, got {config.type!r}, whose '
+                         'format is not known here.')
+    return DATASETS.build(dict(config, lazy_init=True, pipeline=[]))
+
+
+def _loader(config: ConfigDict) -> Loader:
+    """The arguments of the ``LoadImageFromFile`` in the pipeline of a dataset."""
+    for transform in config.get('pipeline', []):
+        if transform.get('type') in ('LoadImageFromFile', 'mmdet.LoadImageFromFile'):
+            return Loader(*(transform.get(name, default)
+                            for name, default in Loader._field_defaults.items()))
+    return Loader(backend_args=config.get('backend_args'))
+
+
+def _check_dataset(split: str, dataset: LongTailMixin, loader: Loader, with_images: bool,
+                   num_workers: int) -> DatasetReport:
+    report = DatasetReport([split], type(dataset).__name__, f'{dataset.ann_file}.')
+    try:
+        data = dataset.read_content()
+    except (OSError, ValueError) as error:
+        report.findings = [Finding(BAD_FILE, 1, [str(error).rstrip('.')])]
+        return report
+    report.summary = summarise(data, [], dataset.ann_file)
+    report.findings = dataset.audit(data)
+    if with_images:
+        records = [
+            ImageRecord(image['id'], dataset.image_path(image), (image['height'], image['width']))
+            for image in data['images'] if not is_bad_image(image, dataset.image_name_field)]
+        report.num_opened = len(records)
+        report.findings += audit_images(records, loader, num_workers)
+    return report
+
+
+def audit_images(records: Sequence[ImageRecord], loader: Loader,
+                 num_workers: int) -> list[Finding]:
+    """Open images and apply the rules of :mod:`bacl.datasets.image_audit`.
+
+    Args:
+        records: of the images.
+        loader: how they are loaded.
+        num_workers: processes; 0 is this one.
+
+    Returns:
+        A finding for each rule that applies to an image; its examples are in the order of
+        ``records``.
+    """
+    audit = partial(audit_image, loader=loader)
+    if num_workers == 0:
+        return _collect(map(audit, records))
+    with ProcessPoolExecutor(num_workers, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+        return _collect(pool.map(audit, records, chunksize=IMAGES_PER_TASK))
+
+
+def _collect(results: Iterable[list[tuple[str, str]]]) -> list[Finding]:
+    found = {rule.name: Finding(rule) for rule in IMAGE_RULES}
+    for number, applied in enumerate(results, start=1):
+        for name, example in applied:
+            found[name].add(example)
+        if number % IMAGES_PER_ENTRY == 0:
+            print_log(f'{number} images opened', logger='current', level=logging.INFO)
+    return [finding for finding in found.values() if finding.count]

@@ -1,0 +1,1 @@
+"""Starting a run and going on with it: launching, weights, folders, chains of steps."""

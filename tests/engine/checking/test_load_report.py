@@ -1,0 +1,41 @@
+import torch
+from bacl.engine.checking.load_report import compare_weights, shortened
+from bacl.models.losses import FCBL
+from torch import nn
+
+
+class Detector(nn.Module):
+    def __init__(self, with_fcbl=True):
+        super().__init__()
+        self.backbone = nn.Linear(2, 2)
+        self.fc_cls = nn.Linear(2, 4)
+        if with_fcbl:
+            self.loss_cls = FCBL(3)
+
+
+def test_indicator_is_new_to_weights_of_stage_one():
+    report = compare_weights(Detector(), Detector(with_fcbl=False).state_dict())
+    assert len(report.loaded) == 4 and not (report.missing or report.unused or report.misfit)
+    assert report.new == ['loss_cls.indicator.score_sum', 'loss_cls.indicator.num_samples']
+
+
+def test_wrapped_weights_and_left_overs_are_recognised():
+    weights = {f'module.{k}': v for k, v in Detector().state_dict().items()}
+    weights['module.mask_head.weight'] = torch.zeros(1)
+    report = compare_weights(Detector(), weights)
+    assert len(report.loaded) == 6 and report.unused == ['mask_head.weight']
+
+
+def test_counters_of_batch_norms_may_be_missing():
+    weights = {name: tensor for name, tensor in nn.BatchNorm2d(3).state_dict().items()
+               if name != 'num_batches_tracked'}
+    report = compare_weights(nn.BatchNorm2d(3), weights)
+    assert len(report.loaded) == 4 and not report.missing
+
+
+def test_report_counts_and_names():
+    report = compare_weights(Detector(), {'backbone.weight': torch.zeros(2, 2), 'x': torch.ones(1)})
+    text = str(report)
+    assert '1 tensors loaded' in text and "1 in the checkpoint but not in the model: x" in text
+    assert '3 in the model but not in the checkpoint: backbone.bias' in text
+    assert shortened(list('abcdefgh')) == 'a, b, c, d, e, f and 2 more'
