@@ -35,10 +35,9 @@ class AtomicCheckpointHook(CheckpointHook):
     """mmengine's hook, with checkpoints that are complete or not there. It has its arguments.
 
     A checkpoint, and ``last_checkpoint`` that names it, replace what was there in one step
-    (:func:`~bacl.engine.running.atomic_files.write_atomically`). With ``max_keep_ckpts`` the oldest, with
-    ``save_best`` the best so far, is removed once the new one is complete, so that for a moment
-    there is one more. Checkpoints in a
-    storage service are written as mmengine does.
+    (:func:`~bacl.engine.running.atomic_files.write_atomically`). With ``max_keep_ckpts`` the
+    oldest, with ``save_best`` the best so far, is removed once the new one is complete, so that
+    for a moment there is one more. Checkpoints in a storage service are written as mmengine does.
 
     Raises:
         RuntimeError: if a checkpoint cannot be written; says which one is left.

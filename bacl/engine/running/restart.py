@@ -45,10 +45,11 @@ def agree_on_start(runner: Runner) -> None:
     """Start all ranks from the same checkpoint; after a restart, from the newest of the job.
 
     A job was restarted if Slurm or an agent of torchrun counted a restart
-    (:func:`~bacl.engine.running.launch.is_restarted`), or if one of its agents started ranks before, as
-    when a machine joins or leaves; agents do not tell each other. Then training goes on from the
-    newest checkpoint that the job has written in the work_dir, whatever it was told to start from;
-    without one it starts like the first time. Checkpoints from before the job are not its own.
+    (:func:`~bacl.engine.running.launch.is_restarted`), or if one of its agents started ranks
+    before, as when a machine joins or leaves; agents do not tell each other. Then training goes on
+    from the newest checkpoint that the job has written in the work_dir, whatever it was told to
+    start from; without one it starts like the first time. Checkpoints from before the job are not
+    its own.
 
     The main rank decides, because ranks may see different states of a shared folder. Collective:
     every rank calls it, once, when ranks are connected and nothing is loaded.
