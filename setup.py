@@ -47,6 +47,10 @@ setup(
     license='Apache-2.0',
     keywords='computer vision, object detection, long-tailed recognition, LVIS, MMDetection',
     packages=find_packages(include=['bacl', 'bacl.*']),
+    # Said aloud, the root makes an editable install put the checkout on Python's path. Otherwise
+    # setuptools adds an import hook, which Python asks last: in a folder with a clone named `bacl`
+    # it takes that folder for an (empty) namespace package.
+    package_dir={'': '.'},
     include_package_data=True,
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),

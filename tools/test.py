@@ -8,7 +8,7 @@ from pathlib import Path
 from bacl.datasets.long_tail import LongTailMixin
 from bacl.engine.checking.config_check import check_config
 from bacl.engine.running.dataset_configs import unwrapped_datasets
-from bacl.engine.running.launch import LAUNCHERS, leave_process_group, prepare_launch
+from bacl.engine.running.launch import LAUNCHERS, prepare_launch
 from bacl.engine.running.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
@@ -96,7 +96,6 @@ def main() -> None:
     metrics = runner.test()
     if is_main_process():
         write_metrics(metrics, Path(cfg.work_dir, 'metrics.json'))
-    leave_process_group()
 
 
 if __name__ == '__main__':

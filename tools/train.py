@@ -6,7 +6,7 @@ import sys
 
 from bacl.engine.checking.config_check import check_config
 from bacl.engine.running.amp import DTYPES, prepare_amp
-from bacl.engine.running.launch import LAUNCHERS, is_main_rank, leave_process_group, prepare_launch
+from bacl.engine.running.launch import LAUNCHERS, is_main_rank, prepare_launch
 from bacl.engine.running.restart import agree_on_start
 from bacl.engine.running.run_lock import lock_work_dir
 from bacl.engine.running.stage1 import prepare_stage1
@@ -93,7 +93,6 @@ def main() -> None:
     cfg = load_config(parse_args())
     with lock_work_dir(cfg.work_dir) if is_main_rank(cfg.launcher) else contextlib.nullcontext():
         train(cfg)
-    leave_process_group()
 
 
 if __name__ == '__main__':

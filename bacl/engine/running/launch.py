@@ -1,8 +1,10 @@
 """Find device and communication backend of a run, so that no config has to name them."""
 
+import atexit
 import logging
 import os
 import subprocess
+import sys
 from datetime import timedelta
 
 import mmengine.device.utils as mmengine_device
@@ -31,7 +33,8 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
     With accelerators mmengine does the rest by itself (NCCL, one process per device). Without any,
     several processes talk through gloo; MMEngine would ask for a CUDA device all the same, so the
     process group is created here and the model wrapper is told to bind no device. Apple's GPU (MPS)
-    is not used. Call it before the Runner is built; ``cfg`` is changed in place.
+    is not used. Call it before the Runner is built; ``cfg`` is changed in place. However many
+    processes there are, the process group is destroyed when Python ends.
 
     Args:
         cfg: config of the run; gets ``launcher`` and, on CPU only, ``model_wrapper_cfg``.
@@ -49,6 +52,7 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
         _use_cpu()
     if launcher == 'none':
         return
+    atexit.register(_destroy_process_group)
     rank, world_size, local_rank = read_ranks(launcher)
     if get_device() == 'cpu':
         _init_gloo(cfg, launcher, rank, world_size, local_rank)
@@ -91,16 +95,6 @@ def is_restarted() -> bool:
     return any(int(os.environ.get(name) or 0) > 0 for name in _RESTART_VARIABLES)
 
 
-def leave_process_group() -> None:
-    """End the talk of ranks, if there is any; the last call of a run that succeeded.
-
-    Without it the threads of gloo now and then abort a process whose Python has ended, and the run
-    counts as failed.
-    """
-    if is_distributed():
-        torch_dist.destroy_process_group()
-
-
 def check_local_rank(local_rank: int, num_devices: int) -> None:
     """Refuse a process without a CUDA device of its own: NCCL would hang or fail obscurely.
 
@@ -112,6 +106,17 @@ def check_local_rank(local_rank: int, num_devices: int) -> None:
             f'--launcher expects at most one process per CUDA device, got local rank {local_rank} '
             f'with {num_devices} device(s). Start {num_devices} process(es), '
             'or hide the devices with CUDA_VISIBLE_DEVICES=-1 to train on the CPU.')
+
+
+def _destroy_process_group() -> None:
+    """Destroy the process group, if there is one, at the end of a process that did not fail.
+
+    Without it the threads of gloo now and then abort a process whose Python has ended, and the run
+    counts as failed. A process that ends with an exception must not wait for what it has begun with
+    others: its launcher ends them only after it.
+    """
+    if is_distributed() and not hasattr(sys, 'last_value'):  # set for an exception nobody caught
+        torch_dist.destroy_process_group()
 
 
 def _use_cpu() -> None:

@@ -12,7 +12,6 @@ from bacl.engine.running.launch import (
     check_local_rank,
     is_main_rank,
     is_restarted,
-    leave_process_group,
     prepare_launch,
     read_ranks,
 )
@@ -73,13 +72,23 @@ def test_restart_is_what_torchrun_or_slurm_counts(monkeypatch, variable):
         assert is_restarted() == expected
 
 
-def test_process_group_is_left_if_there_is_one(monkeypatch, single_process):
-    leave_process_group()
+@pytest.mark.parametrize('has_failed', [False, True])
+def test_process_group_is_destroyed_at_the_end_of_a_process_that_did_not_fail(
+        monkeypatch, single_process, has_failed):
+    at_exit = []
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(launch.atexit, 'register', at_exit.append)
+    prepare_launch(Config(), 'none')
+    assert at_exit == []
     prepare_launch(Config(), 'pytorch')
     assert torch_dist.is_initialized()
-    leave_process_group()
-    assert not torch_dist.is_initialized()
+    if has_failed:
+        monkeypatch.setattr(sys, 'last_value', KeyError(), raising=False)
+    else:
+        monkeypatch.delattr(sys, 'last_value', raising=False)
+    for call in at_exit * 2:  # a script may have destroyed it itself
+        call()
+    assert torch_dist.is_initialized() == has_failed
 
 
 def test_ranks_of_slurm_are_read(monkeypatch):
@@ -147,10 +156,11 @@ def test_devices_are_left_to_mmengine(monkeypatch, single_process):
 def test_two_processes_on_the_cpu_form_a_group_that_adds(tmp_path):
     script = tmp_path / 'sum_ranks.py'
     script.write_text(
-        'import torch\n'
+        'import atexit, torch\n'
         'from bacl.engine.running.launch import prepare_launch\n'
         'from mmengine import dist\n'
         'from mmengine.config import Config\n'
+        "atexit.register(lambda: print('left', not dist.is_distributed(), flush=True))\n"
         "prepare_launch(Config(), 'pytorch')\n"
         'total = torch.tensor(float(dist.get_rank() + 1))\n'
         'dist.all_reduce(total)\n'
@@ -166,3 +176,4 @@ def test_two_processes_on_the_cpu_form_a_group_that_adds(tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'rank 0 of 2: 3.0' in done.stdout
     assert 'rank 1 of 2: 3.0' in done.stdout
+    assert done.stdout.count('left True') == 2
