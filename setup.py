@@ -51,7 +51,7 @@ setup(
     # setuptools adds an import hook, which Python asks last: in a folder with a clone named `bacl`
     # it takes that folder for an (empty) namespace package.
     package_dir={'': '.'},
-    include_package_data=True,
+    package_data={'': ['*.md', 'templates/*']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={name: read_requirements(name) for name in ('mminstall', 'optional', 'tests')},

@@ -10,7 +10,7 @@ ALLOWED = {
     'compat': set(),
     'annotations': set(),
     'ops': set(),
-    'datasets': {'annotations'},
+    'datasets': {'annotations', 'compat'},
     'evaluation': {'annotations', 'datasets'},
     'analysis': {'annotations', 'datasets', 'evaluation'},
     'models/indicators': {'annotations', 'ops'},

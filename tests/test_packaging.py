@@ -15,8 +15,12 @@ SOURCES = ('bacl', 'configs', 'tools', 'requirements', 'setup.py', 'pyproject.to
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    """A copy of the sources, so that building leaves nothing in the repository."""
-    folder = tmp_path_factory.mktemp('source')
+    """A copy of the sources, so that building leaves nothing in the repository.
+
+    Its folder has the name of the package, as a clone has.
+    """
+    folder = tmp_path_factory.mktemp('source') / 'bacl'
+    folder.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name,
@@ -93,3 +97,17 @@ def test_editable_install_links_configs_and_tools(source, tmp_path):
     assert (mim / 'configs').resolve() == source / 'configs'
     assert (mim / 'tools').resolve() == source / 'tools'
     assert (mim / 'model-index.yml').read_text() == (source / 'model-index.yml').read_text()
+
+
+def test_editable_install_is_found_from_a_script_beside_the_clone(source, tmp_path):
+    # Python asks import hooks last, after it has taken a folder `bacl` for a namespace package.
+    site_packages = tmp_path / 'site-packages'
+    shutil.unpack_archive(build(source, tmp_path, 'build_editable'), site_packages, 'zip')
+    script = source.parent / 'script.py'
+    script.write_text('import importlib.util, site, sys\n'
+                      'site.addsitedir(sys.argv[1])\n'
+                      'print(importlib.util.find_spec("bacl").origin)\n')
+    # -S: without the packages of this environment, among which the package may be, too.
+    done = subprocess.run([sys.executable, '-S', str(script), str(site_packages)], env={},
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(source / 'bacl' / '__init__.py')

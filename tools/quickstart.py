@@ -14,7 +14,6 @@ from pathlib import Path
 from bacl.engine.running.steps import (
     METRICS,
     PREDICTIONS,
-    PYTHON,
     State,
     Step,
     StepFailedError,
@@ -90,7 +89,7 @@ def write_report(work_dirs: dict[str, Path], out: Path, state: State, digest: st
                  log_dir: Path) -> Path:
     """Write the report of all runs; differences are to the baseline."""
     first = ['baseline', *(name for name in work_dirs if name != 'baseline')]
-    command = [PYTHON, 'tools/analysis_tools/report.py',
+    command = [sys.executable, 'tools/analysis_tools/report.py',
                *(f'{name}={work_dirs[name]}' for name in first), '--out', str(out)]
     step = Step('report', command, digest, out / 'index.html', label(5, 'report'))
     run_once(step, state, log_dir, report)

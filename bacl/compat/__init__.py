@@ -1,4 +1,4 @@
-"""What makes torch, mmcv, mmengine and mmdet work together; imports nothing else of the package."""
+"""What the package needs of Python, torch, mmcv, mmengine and mmdet; imports nothing else of it."""
 
 
 def prepare() -> None:

@@ -5,23 +5,20 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from bacl.compat.atomic_files import write_atomically
+
 
 def write_json(file: Path, content: dict) -> None:
     """Write canonical JSON: sorted keys, no spaces, ASCII.
 
-    The file appears under its name only when it is complete.
+    The file appears under its name only when it is complete
+    (:func:`~bacl.compat.atomic_files.write_atomically`).
 
     Args:
-        file: to be written or replaced, in a folder that exists.
+        file: to be written or replaced.
         content: of the file.
     """
-    partial = file.with_name(f'{file.name}.partial')
-    try:
-        partial.write_text(json.dumps(content, sort_keys=True, separators=(',', ':')),
-                           encoding='ascii')
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(file, json.dumps(content, sort_keys=True, separators=(',', ':')).encode('ascii'))
 
 
 def digest_files(files: Sequence[str | os.PathLike]) -> str:

@@ -1,10 +1,11 @@
 """Convert a checkpoint of the official BACL repository (MMDetection 2.x) for a config of ours."""
 import argparse
+import io
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
+from bacl.compat.atomic_files import write_atomically
 from bacl.compat.checkpoints import load_weights
 from bacl.engine.running.build import build_model
 from bacl.engine.running.official_checkpoint import convert_official_checkpoint
@@ -23,21 +24,15 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def save(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write the file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}.partial')
-    torch.save(checkpoint, partial)
-    partial.replace(path)
-
-
 def main() -> None:
     """Convert and report; an error that the user can cure is one line."""
     args = parse_args()
     try:
         model = build_model(args.config, args.cfg_options)
         conversion = convert_official_checkpoint(load_weights(args.checkpoint), model)
-        save(conversion.checkpoint, args.out)
+        content = io.BytesIO()
+        torch.save(conversion.checkpoint, content)
+        write_atomically(args.out, content.getvalue())
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     print(conversion)

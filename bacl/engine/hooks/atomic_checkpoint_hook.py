@@ -4,13 +4,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bacl.compat.atomic_files import BACKEND, AtomicLocalBackend, write_atomically
 from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from ..running.atomic_files import BACKEND, AtomicLocalBackend, write_atomically
 from ..running.work_dir import POINTER, find_checkpoint
 
 
@@ -35,13 +35,17 @@ class AtomicCheckpointHook(CheckpointHook):
     """mmengine's hook, with checkpoints that are complete or not there. It has its arguments.
 
     A checkpoint, and ``last_checkpoint`` that names it, replace what was there in one step
-    (:func:`~bacl.engine.running.atomic_files.write_atomically`). With ``max_keep_ckpts`` the
+    (:func:`~bacl.compat.atomic_files.write_atomically`). With ``max_keep_ckpts`` the
     oldest, with ``save_best`` the best so far, is removed once the new one is complete, so that
     for a moment there is one more. Checkpoints in a storage service are written as mmengine does.
+    ``save_best`` takes the metrics of LVIS and of COCO-LT, and ``'auto'``, without a ``rule``.
 
     Raises:
         RuntimeError: if a checkpoint cannot be written; says which one is left.
     """
+
+    # mmengine knows mAP. Parts of names do: `lvis/bbox_APr`, `coco_lt/segm_AP50`.
+    _default_greater_keys = [*CheckpointHook._default_greater_keys, 'bbox_AP', 'segm_AP']
 
     def before_train(self, runner: Runner) -> None:
         """Choose how checkpoints are written."""

@@ -1,6 +1,7 @@
 """Keeps losses that are not finite out of the weights."""
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmengine.dist import all_gather_object, get_rank, is_distributed
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from ..running.runner_state import unwrapped_model
@@ -54,17 +56,15 @@ class Losses:
         return len(values), f'rank {get_rank()}: {listing}; images: {images}'
 
 
-def read_losses(model: nn.Module, args: tuple, kwargs: dict[str, Any],
-                losses: dict[str, Tensor | list[Tensor]]) -> Losses:
-    """What a training step of a detector of mmdet returned, and whether it is finite.
+def read_losses(losses: dict[str, Tensor | list[Tensor]],
+                data_samples: Sequence[BaseDataElement]) -> Losses:
+    """Read what a training step of a detector of mmdet returned, and ask whether it is finite.
 
     A collective operation, of one number: every rank calls it. Nothing is waited for.
 
     Args:
-        model: unused; arguments are those of a hook of ``nn.Module``.
-        args: unused.
-        kwargs: of the model's ``forward``; ``data_samples`` know their ``img_path``.
         losses: what it returned. As in mmengine, entries with ``loss`` in their name are losses.
+        data_samples: what it was given; they know their ``img_path``.
     """
     terms = {name: torch.cat([part.detach().reshape(-1).float() for part in
                               (value if isinstance(value, list | tuple) else [value])])
@@ -73,7 +73,7 @@ def read_losses(model: nn.Module, args: tuple, kwargs: dict[str, Any],
     # Beside the backward pass: the answer is asked for when that is done.
     message = torch_dist.all_reduce(is_bad, torch_dist.ReduceOp.MAX, async_op=True) \
         if is_distributed() else None
-    images = [getattr(sample, 'img_path', 'unknown') for sample in kwargs.get('data_samples') or []]
+    images = [getattr(sample, 'img_path', 'unknown') for sample in data_samples]
     return Losses(terms, images, is_bad, message)
 
 
@@ -140,7 +140,7 @@ class FiniteLossHook(Hook):
 
     def _after_forward(self, model: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
         if model.training and isinstance(output, dict):
-            self._losses = read_losses(model, args, kwargs, output)
+            self._losses = read_losses(output, kwargs.get('data_samples') or [])
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None,
                          outputs: dict[str, Tensor] | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from bacl.analysis.measures.training_record import TrainingRecord, merge_ranks
+from bacl.compat.atomic_files import write_atomically
 from bacl.datasets.coco_lt.groups import lt_groups
 from mmdet.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
@@ -20,7 +21,6 @@ from ..checking.class_checks import check_class_counts, innermost_dataset
 from ..probing.loss_terms import gradient_norms, loss_terms
 from ..probing.method_taps import observed_method
 from ..probing.roi_statistics import NUM_IOU_BINS, RegressionInputs, RoIStatistics
-from ..running.atomic_files import write_atomically
 from ..running.runner_state import unwrapped_model
 from .long_term_indicator_hook import count_instances
 from .scalar_log_hook import ScalarLogHook

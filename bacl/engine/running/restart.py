@@ -4,11 +4,11 @@ import os
 import socket
 from pathlib import Path
 
+from bacl.compat.atomic_files import write_atomically
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from .atomic_files import write_atomically
 from .launch import is_restarted
 from .work_dir import find_checkpoint
 

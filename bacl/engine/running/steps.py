@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bacl.compat.atomic_files import write_atomically
 from mmengine.config import Config
 
-# Short in what is shown, as long as the environment is in the current folder.
-PYTHON = os.path.relpath(sys.executable)
 METRICS = ('AP', 'APr', 'APc', 'APf')
 PREDICTIONS = 'predictions.pkl'  # beside metrics.json
 TAIL = 25  # lines of the log that a failure shows
@@ -92,12 +91,9 @@ class State:
             self._save()
 
     def _save(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(dict(started=self.started, finished=self.finished), indent=2)
-        # Replaced as a whole: an interrupted write would forget every finished step.
-        partial = self.path.with_suffix('.partial')
-        partial.write_text(text + '\n')
-        partial.replace(self.path)
+        # As a whole: an interrupted write would forget every finished step.
+        write_atomically(self.path, f'{text}\n'.encode())
 
 
 class StepFailedError(Exception):
@@ -204,7 +200,7 @@ def make_train_step(name: str, config: Path, work_dir: Path, seed: int, inputs: 
     """
     cfg = Config.fromfile(config, import_custom_modules=False)
     max_epochs = cfg.train_cfg.max_epochs
-    command = [PYTHON, 'tools/train.py', str(config), '--work-dir', str(work_dir),
+    command = [sys.executable, 'tools/train.py', str(config), '--work-dir', str(work_dir),
                '--seed', str(seed), *cfg_options(options)]
     return Step(name, command, digest_of(cfg.to_dict(), inputs, seed),
                 work_dir / f'epoch_{max_epochs}.pth',
@@ -223,7 +219,7 @@ def make_test_step(name: str, config: Path, trained: Step, options: Iterable[str
         **kwargs: of :class:`Step`.
     """
     work_dir = trained.output.parent / 'test'
-    command = [PYTHON, 'tools/test.py', str(config), str(trained.output),
+    command = [sys.executable, 'tools/test.py', str(config), str(trained.output),
                '--work-dir', str(work_dir), '--out', str(work_dir / PREDICTIONS),
                *cfg_options(options)]
     return Step(name, command, digest_of('test', trained.digest), work_dir / 'metrics.json',
@@ -246,7 +242,7 @@ def build_emoji_lt(preset: str, log_dir: Path, report: Report, label: str = 'dat
     """Build Emoji-LT, which keeps a complete one; return the digest of its annotations."""
     out = Path('data/emoji_lt', preset)
     annotations = out / 'annotations'
-    command = [PYTHON, 'tools/dataset_tools/build_emoji_lt.py',
+    command = [sys.executable, 'tools/dataset_tools/build_emoji_lt.py',
                '--preset', preset, '--out', str(out)]
     # Its own lines, not what mmdet says when it is imported.
     run_step(Step('dataset', command, '', annotations / 'emoji_lt_val.json', label,
@@ -263,8 +259,10 @@ def read_metrics(path: Path) -> dict[str, float | None]:
 
 def shown_command(command: list[str]) -> str:
     """Return a line for the shell that runs ``command``, with the search path that it needs."""
+    # Short, if the environment is in the current folder.
+    program = os.path.relpath(command[0]) if Path(command[0]).is_relative_to(Path.cwd()) else command[0]
     path = os.environ.get('PYTHONPATH')
-    return (f'PYTHONPATH={shlex.quote(path)} ' if path else '') + shlex.join(command)
+    return (f'PYTHONPATH={shlex.quote(path)} ' if path else '') + shlex.join([program, *command[1:]])
 
 
 def clock(started: float) -> str:

@@ -157,3 +157,14 @@ def test_environment_of_a_step_reaches_its_process(tmp_path, lines, monkeypatch)
     monkeypatch.setenv('HOME_OF_ALL', 'kept')
     run_once(step, State(tmp_path / 's.json'), tmp_path, lines.append)
     assert any('shown 7 kept' in line for line in lines)
+
+
+def test_shown_command_is_short_in_the_folder_of_its_program_and_has_the_search_path(
+        tmp_path, monkeypatch):
+    command = [str(tmp_path / '.venv/bin/python'), 'tools/x.py', 'a b']
+    monkeypatch.setenv('PYTHONPATH', 'overlay')
+    monkeypatch.chdir(tmp_path)
+    assert steps.shown_command(command) == "PYTHONPATH=overlay .venv/bin/python tools/x.py 'a b'"
+    (tmp_path / 'other').mkdir()
+    monkeypatch.chdir('other')
+    assert steps.shown_command(command) == f"PYTHONPATH=overlay {command[0]} tools/x.py 'a b'"

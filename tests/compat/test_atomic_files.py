@@ -5,7 +5,7 @@ import time
 
 import bacl  # noqa: F401
 import pytest
-from bacl.engine.running.atomic_files import BACKEND, write_atomically
+from bacl.compat.atomic_files import BACKEND, write_atomically
 from mmengine.fileio import get_file_backend
 
 
@@ -51,12 +51,12 @@ def test_reader_finds_a_whole_file_whenever_the_writer_is_killed(tmp_path):
     path = tmp_path / 'file'
     fork = multiprocessing.get_context('fork')
     partial = 0
-    for number in range(20):
+    for number in range(10):
         started = fork.Event()
         writer = fork.Process(target=write_for_ever, args=(path, started))
         writer.start()
         assert started.wait(60)
-        time.sleep(0.003 * number)
+        time.sleep(0.006 * number)
         writer.kill()
         writer.join()
         content = path.read_bytes()

@@ -42,12 +42,12 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Bring a new name to the disk; some network file systems cannot, and need not."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)  # Windows opens no folders
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @register_backend(BACKEND)
