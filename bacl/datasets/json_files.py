@@ -18,7 +18,8 @@ def write_json(file: Path, content: dict) -> None:
         file: to be written or replaced.
         content: of the file.
     """
-    write_atomically(file, json.dumps(content, sort_keys=True, separators=(',', ':')).encode('ascii'))
+    text = json.dumps(content, sort_keys=True, separators=(',', ':'))
+    write_atomically(file, text.encode('ascii'))
 
 
 def digest_files(files: Sequence[str | os.PathLike]) -> str:

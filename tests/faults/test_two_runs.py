@@ -37,12 +37,12 @@ def test_run_that_was_killed_is_not_in_the_way(project, running, faults):
     faults.wait_for_step(process, 2, 1)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert json.loads((work_dir / 'run.lock').read_text())['pid'] == process.pid
+    assert json.loads((work_dir / 'run.json').read_text())['pid'] == process.pid
     last = Path((work_dir / 'last_checkpoint').read_text())
     epoch = int(last.stem.removeprefix('epoch_'))
     # At once: processes of the loader may still be there.
     project.train(project.config('stage1', max_epochs=epoch + 1), work_dir, '--resume')
-    assert (work_dir / 'run.lock').read_text() == ''
+    assert not (work_dir / 'run.json').exists()
 
 
 @pytest.mark.dist
@@ -58,12 +58,12 @@ def test_ranks_are_one_run_and_a_second_one_of_ranks_is_told(project, running):
 def test_run_on_another_host_is_told_what_to_remove(project):
     work_dir = project.folder / 'run'
     work_dir.mkdir()
-    lock = work_dir / 'run.lock'
+    path = work_dir / 'run.json'
     note = dict(host='elsewhere', pid=7, job='slurm 12', since='2026-01-01 00:00:00')
-    lock.write_text(json.dumps(note))
+    path.write_text(json.dumps(note))
     config = project.config('stage1')
     code, output = project.run(config, work_dir)
     assert code == 1
     assert 'process 7 on elsewhere (since 2026-01-01 00:00:00) is using or did not leave' in output
-    assert f'If it has ended, remove {lock} and start again' in output
-    assert json.loads(lock.read_text()) == note
+    assert f'If it has ended, remove {path} and start again' in output
+    assert json.loads(path.read_text()) == note

@@ -1,9 +1,7 @@
 """Time and memory of LVIS evaluation, beside lvis-api (package `lvis`), on generated data.
 
 Both read the same annotation and result files. Each run is a process of its own; its time is taken
-around the evaluation, without imports. Its peak memory is the sum of the resident memory (VmRSS) of
-the process and all its descendants, sampled every 20 ms, or the highest of the process alone
-(VmHWM) if that is more: pages that processes share count once for each.
+around the evaluation, without imports. Its peak memory is the highest resident one (VmHWM).
 
 lvis-api takes about a gigabyte and half a minute for every 1,000 images, so it may get fewer images
 than we do; ratios are taken at the size of both.
@@ -11,11 +9,9 @@ than we do; ratios are taken at the size of both.
 import argparse
 import importlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable
 from itertools import pairwise
@@ -27,7 +23,6 @@ import numpy as np
 
 NAMES = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'APr', 'APc', 'APf')
 SIDE = 640  # of an image, in pixels
-SAMPLE_SECONDS = 0.02
 
 
 def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
@@ -40,7 +35,6 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--lvis-api-images', type=int, default=1000,
                         help='at most --images (default: 1000)')
     parser.add_argument('--repeats', type=int, default=5, help='of every run, in turn')
-    parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--seed', type=int, default=0)
     reporting().add_arguments(parser)
     args = parser.parse_args(argv)
@@ -67,10 +61,8 @@ def measure(args: argparse.Namespace) -> list[dict]:
             generate(large, args.images, args)
         else:
             large = small
-        kinds = {'evaluate_lvis': (large, 'files', args.workers),
-                 'FastLVISMetric': (large, 'metric', args.workers),
-                 'FastLVISMetric in one process': (large, 'metric', 0),
-                 'evaluate_lvis, small': (small, 'files', args.workers)}
+        kinds = {'evaluate_lvis': (large, 'files'), 'FastLVISMetric': (large, 'metric'),
+                 'evaluate_lvis, small': (small, 'files')}
         if large == small:
             del kinds['evaluate_lvis, small']
         api, runs = [], {kind: [] for kind in kinds}
@@ -96,8 +88,6 @@ def measure(args: argparse.Namespace) -> list[dict]:
     for kind, of_kind in runs.items():
         rows += [row(f'{kind}, {size}', seconds[kind], 's'),
                  row(f'{kind}, peak memory, {size}', highest(of_kind), 'GB', '<= 4')]
-    rows.append(row(f'FastLVISMetric, one process / {args.workers} workers, time',
-                    seconds['FastLVISMetric in one process'] / seconds['FastLVISMetric'], 'x'))
     return rows
 
 
@@ -176,13 +166,12 @@ def generate(folder: Path, num_images: int, args: argparse.Namespace) -> None:
     np.savez(folder / 'dt.npz', category_id=category_id, score=score, boxes=boxes)
 
 
-def run_measured(folder: Path, how: str, workers: int = 0) -> dict:
-    """Run a process that evaluates, and watch its memory.
+def run_measured(folder: Path, how: str) -> dict:
+    """Run a process that evaluates and measures itself.
 
     Args:
         folder: of :func:`generate`.
         how: see :func:`evaluate`.
-        workers: of our evaluation.
 
     Returns:
         ``seconds``, ``bytes`` and ``metrics``.
@@ -190,44 +179,13 @@ def run_measured(folder: Path, how: str, workers: int = 0) -> dict:
     Raises:
         RuntimeError: if the process fails.
     """
-    out = folder / 'out.json'
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).resolve()), 'run', str(folder), how, str(workers)],
+    process = subprocess.run(
+        [sys.executable, str(Path(__file__).resolve()), 'run', str(folder), how],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    samples = [0]
-
-    def watch() -> None:
-        while process.poll() is None:
-            samples.append(resident_bytes(process.pid))
-            time.sleep(SAMPLE_SECONDS)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    _, errors = process.communicate()
-    watcher.join()
     if process.returncode != 0:
         raise RuntimeError(f'{how} on {folder} failed (exit status {process.returncode}): '
-                           f'{errors[-2000:]}')
-    result = json.loads(out.read_text())
-    return {**result, 'bytes': max(result['bytes'], *samples)}
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and of all its descendants."""
-    parents, resident = {}, {}
-    for entry in Path('/proc').iterdir():
-        if entry.name.isdigit():
-            try:
-                # After the name, which may hold anything: state, parent and, further on, pages.
-                stat = (entry / 'stat').read_text().rpartition(')')[2].split()
-            except OSError:  # it has ended
-                continue
-            parents[int(entry.name)] = int(stat[1])
-            resident[int(entry.name)] = int(stat[21]) * resource.getpagesize()
-    family = {pid}
-    while new := {child for child, parent in parents.items() if parent in family} - family:
-        family |= new
-    return sum(resident.get(member, 0) for member in family)
+                           f'{process.stderr[-2000:]}')
+    return json.loads((folder / 'out.json').read_text())
 
 
 def highest_bytes() -> int:
@@ -237,14 +195,13 @@ def highest_bytes() -> int:
     return int(status.split('VmHWM:')[1].split()[0]) * 1024
 
 
-def evaluate(folder: Path, how: str, workers: int) -> tuple[float, dict[str, float]]:
+def evaluate(folder: Path, how: str) -> tuple[float, dict[str, float]]:
     """Evaluate in this process.
 
     Args:
         folder: of :func:`generate`.
         how: 'lvis-api'; 'files', which is `evaluate_lvis`; or 'metric', which is what
             `FastLVISMetric` does once it has processed all images.
-        workers: of our evaluation.
 
     Returns:
         Seconds, and the nine APs.
@@ -262,9 +219,9 @@ def evaluate(folder: Path, how: str, workers: int) -> tuple[float, dict[str, flo
     from bacl.evaluation import FastLVISMetric, evaluate_lvis
     if how == 'files':
         start = time.perf_counter()
-        metrics = evaluate_lvis(ann_file, result_file, num_workers=workers)
+        metrics = evaluate_lvis(ann_file, result_file)
         return time.perf_counter() - start, metrics
-    metric = FastLVISMetric(ann_file=ann_file, num_workers=workers)
+    metric = FastLVISMetric(ann_file=ann_file)
     process(metric, folder / 'dt.npz')
     start = time.perf_counter()
     metrics = metric.evaluate(len(metric.annotations['images']))
@@ -295,7 +252,7 @@ def process(metric: 'FastLVISMetric', path: Path) -> None:  # noqa: F821
 if __name__ == '__main__':
     if sys.argv[1:2] == ['run']:  # a process of run_measured
         run_folder = Path(sys.argv[2])
-        run_seconds, run_metrics = evaluate(run_folder, sys.argv[3], int(sys.argv[4]))
+        run_seconds, run_metrics = evaluate(run_folder, sys.argv[3])
         (run_folder / 'out.json').write_text(json.dumps(
             {'seconds': run_seconds, 'bytes': highest_bytes(), 'metrics': run_metrics}))
     else:

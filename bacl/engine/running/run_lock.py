@@ -1,6 +1,4 @@
 """One run in a work_dir at a time."""
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -11,13 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
+from bacl.compat.atomic_files import write_atomically
+from filelock import FileLock, Timeout
 from mmengine.logging import print_log
 
 from .restart import agents_of_job, own_agent
 
 LOCK = 'run.lock'
+NOTE = 'run.json'  # a file of its own, since on Windows nobody else can read a locked one
 
 
 @contextmanager
@@ -25,11 +25,11 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
     """Keep other runs out of a work_dir while the context lasts.
 
     The operating system holds the lock for this process, not for the loader's processes, and drops
-    it however the process ends: after ``kill -9`` the next run starts at once. The file also says
-    who has it. That is what decides if the note comes from another host, whose locks the file
+    it however the process ends: after ``kill -9`` the next run starts at once. A note beside it
+    says who has it. That is what decides if the note comes from another host, whose locks the file
     system may not show: such a run counts as going on, unless it is the same Slurm job or torchrun
-    job (``--rdzv-id``, or an agent of it), which was restarted elsewhere. After a run the file
-    stays, empty; also after SIGTERM, which schedulers send.
+    job (``--rdzv-id``, or an agent of it), which was restarted elsewhere. After a run the note is
+    gone; also after SIGTERM, which schedulers send. The lock's file may stay.
 
     Of a run with several processes, only the main one takes the lock.
 
@@ -39,20 +39,28 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
     Raises:
         RuntimeError: if another run has the folder; says which, and what to do.
     """
-    path = Path(work_dir, LOCK)
-    with path.open('a+') as file:  # not truncated: the note of the other run is in it
-        if not _lock(file):
-            raise RuntimeError(
-                f'--work-dir expects a folder without a run in it, got {work_dir!r}, which '
-                f'{_describe(_read(file))} is using. Wait for it, end it, or choose another '
-                '--work-dir.')
-        _refuse_other_host(_read(file), work_dir, path)
-        _write(file, json.dumps(_own_note()))
+    note = Path(work_dir, NOTE)
+    lock = FileLock(Path(work_dir, LOCK))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RuntimeError(
+            f'--work-dir expects a folder without a run in it, got {work_dir!r}, which '
+            f'{_describe(_read(note))} is using. Wait for it, end it, or choose another '
+            '--work-dir.') from None
+    except (OSError, NotImplementedError) as error:
+        print_log(f'{lock.lock_file} cannot be locked ({error}): another run in this folder would '
+                  'not be noticed.', logger='current', level=logging.WARNING)
+    try:
+        _refuse_other_host(_read(note), work_dir, note)
+        write_atomically(note, json.dumps(_own_note()).encode())
         try:
-            with _on_sigterm(lambda: _write(file, '')):
+            with _on_sigterm(lambda: note.unlink(missing_ok=True)):
                 yield
         finally:
-            _write(file, '')
+            note.unlink(missing_ok=True)
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -70,18 +78,6 @@ def _on_sigterm(clean_up: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _lock(file: IO[str]) -> bool:
-    """Try to lock; True where the file system has no locks, with a warning."""
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            return False
-        print_log(f'{file.name} cannot be locked ({error.strerror}): another run in this folder '
-                  'would not be noticed.', logger='current', level=logging.WARNING)
-    return True
 
 
 def _own_note() -> dict[str, str | int | None]:
@@ -114,18 +110,10 @@ def _describe(note: dict | None) -> str:
     return f'process {note["pid"]} on {note["host"]} (since {note["since"]})'
 
 
-def _read(file: IO[str]) -> dict | None:
-    """The note in a lock file; None if there is none, or only half of one."""
-    file.seek(0)
+def _read(path: Path) -> dict | None:
+    """The note; None if there is none, or one that was not written here."""
     try:
-        note = json.load(file)
+        note = json.loads(path.read_bytes())
         return note if note.keys() >= _own_note().keys() else None
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         return None
-
-
-def _write(file: IO[str], note: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(note)
-    file.flush()

@@ -260,9 +260,10 @@ def read_metrics(path: Path) -> dict[str, float | None]:
 def shown_command(command: list[str]) -> str:
     """Return a line for the shell that runs ``command``, with the search path that it needs."""
     # Short, if the environment is in the current folder.
-    program = os.path.relpath(command[0]) if Path(command[0]).is_relative_to(Path.cwd()) else command[0]
+    program = command[0].removeprefix(f'{Path.cwd()}{os.sep}')
     path = os.environ.get('PYTHONPATH')
-    return (f'PYTHONPATH={shlex.quote(path)} ' if path else '') + shlex.join([program, *command[1:]])
+    prefix = f'PYTHONPATH={shlex.quote(path)} ' if path else ''
+    return prefix + shlex.join([program, *command[1:]])
 
 
 def clock(started: float) -> str:

@@ -20,9 +20,3 @@ def check_iou_type(value: str, argument: str) -> None:
     """Refuse what is not in :data:`IOU_TYPES`; the arguments are those of the function above."""
     if value not in IOU_TYPES:
         raise ValueError(f'{argument} expects one of {IOU_TYPES}, got {value}.')
-
-
-def check_num_workers(value: int | None, argument: str) -> None:
-    """Refuse what is neither None nor an int >= 0; the arguments are those of the first."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise ValueError(f'{argument} expects None or an int >= 0, got {value}.')

@@ -4,7 +4,7 @@ from os import PathLike
 
 from bacl.annotations.coco import read_coco_annotations
 
-from .arguments import check_iou_type, check_num_workers
+from .arguments import check_iou_type
 from .detections import Detections
 from .ground_truth import GroundTruth
 from .grouped_result import GroupedResult
@@ -41,8 +41,7 @@ def evaluate_coco_lt_detections(annotations: dict,
                                 groups: Sequence[str],
                                 group_names: Sequence[str],
                                 iou_type: str = 'bbox',
-                                max_dets: int = 100,
-                                num_workers: int | None = None) -> GroupedResult:
+                                max_dets: int = 100) -> GroupedResult:
     """Evaluate detections as COCO does, with the precision of every category.
 
     The numbers are those of pycocotools at ``max_dets``, except that an object whose annotation
@@ -55,7 +54,6 @@ def evaluate_coco_lt_detections(annotations: dict,
         group_names: groups to report.
         iou_type: 'bbox' or 'segm'; the kind of ``detections.region``.
         max_dets: largest number of detections of one image and category, >= 1.
-        num_workers: see :func:`.lvis.evaluate_detections`.
 
     Returns:
         The precision of every category, from which AP, AP1 and so on are read.
@@ -63,10 +61,8 @@ def evaluate_coco_lt_detections(annotations: dict,
     Raises:
         ValueError: if a detection belongs to an unknown image or category, ``groups`` are not one
             for each category, or another argument is out of range.
-        RuntimeError: if a worker process fails or is killed.
     """
     check_iou_type(iou_type, 'evaluate_coco_lt_detections(iou_type=)')
-    check_num_workers(num_workers, 'evaluate_coco_lt_detections(num_workers=)')
     if len(groups) != len(annotations['categories']):
         raise ValueError('evaluate_coco_lt_detections(groups=) expects one group for each of the '
                          f'{len(annotations["categories"])} categories, got {len(groups)}.')
@@ -77,6 +73,5 @@ def evaluate_coco_lt_detections(annotations: dict,
     category_ids = [category['id'] for category in categories]
     detections.check_known(images, category_ids)
     ground_truth = GroundTruth.from_coco(annotations['annotations'], images, iou_type)
-    precision = precision_by_category(category_ids, ground_truth, detections, max_dets,
-                                      num_workers)
+    precision = precision_by_category(category_ids, ground_truth, detections, max_dets)
     return GroupedResult(precision, categories, [group for _, group in ranked], group_names)

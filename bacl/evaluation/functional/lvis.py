@@ -8,7 +8,7 @@ from os import PathLike
 
 import numpy as np
 
-from .arguments import check_iou_type, check_num_workers
+from .arguments import check_iou_type
 from .detections import Detections
 from .federated_labels import FederatedLabels
 from .ground_truth import GroundTruth
@@ -21,8 +21,7 @@ from .records import iterate_records
 def evaluate_lvis(ann_file: str | PathLike,
                   detections: Sequence[dict] | str | PathLike,
                   iou_type: str = 'bbox',
-                  max_dets: int = 300,
-                  num_workers: int | None = None) -> dict[str, float]:
+                  max_dets: int = 300) -> dict[str, float]:
     """Evaluate detections as LVIS does.
 
     The numbers are those of lvis-api. In each image the ``max_dets`` highest scores over all
@@ -39,7 +38,6 @@ def evaluate_lvis(ann_file: str | PathLike,
             any, otherwise of the masks.
         iou_type: 'bbox' or 'segm'.
         max_dets: largest number of detections of one image, >= 1.
-        num_workers: see :func:`evaluate_detections`.
 
     Returns:
         AP, AP50, AP75, APs, APm, APl, APr, APc, APf in [0, 1], unrounded. Means over the categories
@@ -49,7 +47,6 @@ def evaluate_lvis(ann_file: str | PathLike,
         FileNotFoundError: if a file is missing.
         ValueError: if the annotations are not LVIS, or detections lack fields or belong to unknown
             images or categories.
-        RuntimeError: if a worker process fails or is killed.
 
     Reference:
         Gupta et al., "LVIS: A Dataset for Large Vocabulary Instance Segmentation",
@@ -61,15 +58,13 @@ def evaluate_lvis(ann_file: str | PathLike,
         load_lvis_annotations(ann_file, with_masks=iou_type == 'segm'),
         Detections.from_records(detections, iou_type),
         iou_type=iou_type,
-        max_dets=max_dets,
-        num_workers=num_workers).summary()
+        max_dets=max_dets).summary()
 
 
 def evaluate_detections(annotations: dict,
                         detections: Detections,
                         iou_type: str = 'bbox',
-                        max_dets: int = 300,
-                        num_workers: int | None = None) -> LVISResult:
+                        max_dets: int = 300) -> LVISResult:
     """Evaluate detections as LVIS does, with the precision of every category.
 
     Args:
@@ -77,9 +72,6 @@ def evaluate_detections(annotations: dict,
         detections: those of all images.
         iou_type: 'bbox' or 'segm'; the kind of ``detections.region``.
         max_dets: largest number of detections of one image, over all categories, >= 1.
-        num_workers: processes that share the categories; 0 or 1 is this process. None is one for
-            each core, at most 16, and this process where there is little to do (below 100,000
-            labelled objects and detections). The result does not depend on it.
 
     Returns:
         The precision of every category, from which AP, APr and so on are read.
@@ -87,10 +79,8 @@ def evaluate_detections(annotations: dict,
     Raises:
         ValueError: if a detection belongs to an unknown image or category, or an argument is out
             of range.
-        RuntimeError: if a worker process fails or is killed.
     """
     check_iou_type(iou_type, 'evaluate_detections(iou_type=)')
-    check_num_workers(num_workers, 'evaluate_detections(num_workers=)')
     images = {image['id']: image for image in annotations['images']}
     categories = sorted(annotations['categories'], key=lambda category: category['id'])
     category_ids = [category['id'] for category in categories]
@@ -106,6 +96,6 @@ def evaluate_detections(annotations: dict,
     detections = detections[kept[(area > 0) & (area < np.inf)]]
     return LVISResult(
         precision_by_category(
-            category_ids, ground_truth, detections, max_dets, num_workers,
+            category_ids, ground_truth, detections, max_dets,
             labels.is_not_exhaustive(detections.image_id, detections.category_id)),
         categories)

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..matching import EncodedMasks, Matching, default_num_workers, precision_by_processes
+from ..matching import EncodedMasks, Matching
 from .arguments import check_positive_int
 from .detections import Detections
 from .ground_truth import GroundTruth
@@ -13,7 +13,6 @@ def precision_by_category(category_ids: Sequence[int],
                           ground_truth: GroundTruth,
                           detections: Detections,
                           max_dets: int,
-                          num_workers: int | None = None,
                           is_ignored_if_unmatched: np.ndarray | None = None) -> np.ndarray:
     """Interpolated precision of every category, evaluated one category at a time.
 
@@ -23,8 +22,6 @@ def precision_by_category(category_ids: Sequence[int],
         detections: of these categories, with regions of the same kind; those of categories without
             ground truth are left out.
         max_dets: largest number of detections of one image and category, >= 1.
-        num_workers: processes that share the categories; 0 or 1 is this process, None one for each
-            core unless there is little to do. The result does not depend on it.
         is_ignored_if_unmatched: for each detection, equal for all of one image and category; None
             is for none.
 
@@ -33,7 +30,6 @@ def precision_by_category(category_ids: Sequence[int],
 
     Raises:
         ValueError: if ``max_dets`` is out of range, or regions are of different kinds.
-        RuntimeError: if a worker process fails or is killed.
     """
     check_positive_int(max_dets, 'precision_by_category(max_dets=)')
     kinds = [isinstance(of.region, EncodedMasks) for of in (ground_truth, detections)]
@@ -48,7 +44,7 @@ def precision_by_category(category_ids: Sequence[int],
     kept = np.flatnonzero(has_objects[np.searchsorted(category_ids, detections.category_id)])
     order, offsets = _by_category(detections.category_id[kept], category_ids)
     order = kept[order]
-    matching = Matching(
+    return Matching(
         objects={name: getattr(ground_truth, name)[object_order]
                  for name in ('image_id', 'area', 'is_crowd', 'region')},
         object_offsets=object_offsets,
@@ -58,10 +54,7 @@ def precision_by_category(category_ids: Sequence[int],
             'is_ignored_if_unmatched': is_ignored_if_unmatched[order],
         },
         detection_offsets=offsets,
-        max_dets=max_dets)
-    if num_workers is None:
-        num_workers = default_num_workers(int(matching.num_records().sum()))
-    return precision_by_processes(matching, num_workers)
+        max_dets=max_dets).precision()
 
 
 def _by_category(category_id: np.ndarray,

@@ -1,11 +1,9 @@
 """Precision of a category: matching and interpolation by faster-coco-eval (C++)."""
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from .array_files import load_arrays, save_arrays
 from .cycle_collection import no_cycle_collection
 from .encoded_masks import EncodedMasks
 
@@ -38,27 +36,25 @@ class Matching:
     detection_offsets: np.ndarray
     max_dets: int
 
-    def num_records(self) -> np.ndarray:
-        """Objects and detections of each category: (C,), int64, 0 without any object.
+    def precision(self) -> np.ndarray:
+        """Interpolated precision of all categories, evaluated one at a time.
 
-        They measure time and memory. Of a category without objects nothing is to be computed.
-        """
-        num_objects = np.diff(self.object_offsets)
-        return np.where(num_objects > 0, num_objects + np.diff(self.detection_offsets), 0)
-
-    def precision(self, category: int) -> np.ndarray:
-        """Interpolated precision of one category, evaluated alone.
-
-        Alone, because the engine's memory grows with images times categories, whereas most
-        categories occur in few images.
-
-        Args:
-            category: index in [0, C) of a category with objects.
+        One at a time, because the engine's memory grows with images times categories, whereas most
+        categories occur in few images. Its Python objects take about 1.5 kB for each object and
+        detection. Several processes would not pay: of LVIS val, one takes half a minute.
 
         Returns:
-            (10, 101, 4), at the IoU thresholds 0.50, ..., 0.95, the recalls 0, ..., 1 and for
+            (10, 101, C, 4), at the IoU thresholds 0.50, ..., 0.95, the recalls 0, ..., 1 and for
             objects of all, small, medium and large area; NaN where there are none.
         """
+        precision = np.full(
+            (NUM_IOUS, NUM_RECALLS, len(self.object_offsets) - 1, NUM_AREAS), np.nan)
+        for category in np.flatnonzero(np.diff(self.object_offsets)).tolist():
+            precision[:, :, category] = self._precision(category)
+        return precision
+
+    def _precision(self, category: int) -> np.ndarray:
+        """(10, 101, 4), of a category with objects."""
         objects = _rows(self.objects, self.object_offsets, category)
         detections = _rows(self.detections, self.detection_offsets, category)
         images, object_images, detection_images = _images(objects, detections)
@@ -73,22 +69,6 @@ class Matching:
             evaluation.evaluate()
         precision = np.asarray(evaluation.eval['precision'])[:, :, 0, :, 0]
         return np.where(precision < 0, np.nan, precision)
-
-    def save(self, folder: Path) -> None:
-        """Write everything to files in an existing folder."""
-        save_arrays(folder / 'objects', self.objects)
-        save_arrays(folder / 'detections', self.detections)
-        save_arrays(folder / 'limits', {'object_offsets': self.object_offsets,
-                                        'detection_offsets': self.detection_offsets,
-                                        'max_dets': np.array(self.max_dets)})
-
-    @classmethod
-    def load(cls, folder: Path) -> 'Matching':
-        """Read what :meth:`save` wrote; see :func:`.array_files.load_arrays`."""
-        limits = load_arrays(folder / 'limits')
-        return cls(load_arrays(folder / 'objects'), limits['object_offsets'],
-                   load_arrays(folder / 'detections'), limits['detection_offsets'],
-                   int(limits['max_dets']))
 
 
 def _rows(columns: Columns, offsets: np.ndarray, category: int) -> Columns:

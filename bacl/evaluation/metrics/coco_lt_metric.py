@@ -75,8 +75,7 @@ class CocoLTMetric(GroupedAPMetric):
     def evaluate_detections(self, detections: Detections, iou_type: str) -> GroupedResult:
         """Evaluate as COCO does."""
         return evaluate_coco_lt_detections(self.annotations, detections, self.groups,
-                                           self.group_names, iou_type, self.max_dets,
-                                           self.num_workers)
+                                           self.group_names, iou_type, self.max_dets)
 
     def _check_categories(self, train_categories: Sequence[dict], train_ann_file: str) -> None:
         ours, theirs = ([(category['id'], category['name']) for category in categories]

@@ -50,5 +50,4 @@ class FastLVISMetric(GroupedAPMetric):
 
     def evaluate_detections(self, detections: Detections, iou_type: str) -> LVISResult:
         """Evaluate as LVIS does."""
-        return evaluate_detections(self.annotations, detections, iou_type, self.max_dets,
-                                   self.num_workers)
+        return evaluate_detections(self.annotations, detections, iou_type, self.max_dets)

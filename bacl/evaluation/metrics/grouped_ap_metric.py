@@ -12,7 +12,7 @@ from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
 from ..functional import Detections, GroupedResult
-from ..functional.arguments import IOU_TYPES, check_num_workers, check_positive_int
+from ..functional.arguments import IOU_TYPES, check_positive_int
 from ..functional.records import write_records
 from ..matching import EncodedMasks
 from .predictions import Predictions
@@ -39,8 +39,6 @@ class GroupedAPMetric(BaseMetric):
         prefix: prefix of the reported names; None is the subclass's.
         collect_dir: folder that all ranks share, through which the main process gets their results;
             None is the working directory. The files are removed.
-        num_workers: processes that evaluate; 0 or 1 is the main process, None one for each core
-            unless there is little to do. The result does not depend on it.
 
     Raises:
         FileNotFoundError: if ``ann_file`` is missing.
@@ -63,15 +61,12 @@ class GroupedAPMetric(BaseMetric):
                  backend_args: dict | None = None,
                  collect_device: str = 'cpu',
                  prefix: str | None = None,
-                 collect_dir: str | None = None,
-                 num_workers: int | None = None) -> None:
+                 collect_dir: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if collect_device != 'cpu':
             raise ValueError(f"{type(self).__name__}(collect_device=) expects 'cpu', because ranks "
                              'hand over their results in files of a folder that all share '
                              f'(collect_dir), got {collect_device}.')
-        check_num_workers(num_workers, f'{type(self).__name__}(num_workers=)')
-        self.num_workers = num_workers
         self.metrics = [metric] if isinstance(metric, str) else list(metric)
         if not self.metrics or not set(self.metrics) <= set(IOU_TYPES):
             raise ValueError(f'{type(self).__name__}(metric=) expects some of {IOU_TYPES}, '

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..matching import EncodedMasks, load_arrays, save_arrays
+from ..matching import EncodedMasks
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,24 @@ class Predictions:
             np.concatenate([part.num_objects for part in parts]),
             **{name: _concatenate([getattr(part, name) for part in parts]) for name in names})
 
-    def save(self, folder: Path) -> None:
-        """Write everything to files in a new folder."""
-        save_arrays(folder, {'image_id': self.image_id, 'num_objects': self.num_objects,
-                             **self._columns()})
+    def save(self, path: Path) -> None:
+        """Write everything to a new .npz file of plain arrays."""
+        arrays = {'image_id': self.image_id, 'num_objects': self.num_objects, **self._columns()}
+        masks = arrays.pop('masks', None)
+        if masks is not None:
+            arrays |= {f'masks.{name}': array for name, array in vars(masks).items()}
+        np.savez(path, **arrays)
 
     @classmethod
-    def load(cls, folder: Path) -> 'Predictions':
-        """Read what :meth:`save` wrote; see :func:`bacl.evaluation.matching.load_arrays`."""
-        return cls(**load_arrays(folder))
+    def load(cls, path: Path) -> 'Predictions':
+        """Read what :meth:`save` wrote; nothing is unpickled."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        masks = {name: arrays.pop(name) for name in list(arrays) if name.startswith('masks.')}
+        if masks:
+            arrays['masks'] = EncodedMasks(
+                **{name.removeprefix('masks.'): array for name, array in masks.items()})
+        return cls(**arrays)
 
     def boxes_xywh(self) -> np.ndarray:
         """(N, 4), float64, (x, y, w, h)."""

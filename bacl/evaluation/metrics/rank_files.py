@@ -37,7 +37,7 @@ def collect_predictions(predictions: Sequence[Predictions], size: int, collect_d
         return Predictions.concatenate(predictions, owner).first(size)
 
     def save() -> None:
-        Predictions.concatenate(predictions, owner).save(folder / f'rank_{rank}')
+        Predictions.concatenate(predictions, owner).save(folder / f'rank_{rank}.npz')
 
     folder = _shared_folder(rank, collect_dir, owner)
     try:
@@ -51,7 +51,7 @@ def collect_predictions(predictions: Sequence[Predictions], size: int, collect_d
 
 def _read(folder: Path, world_size: int, owner: str) -> Predictions:
     """The predictions of all ranks in the order of the data set."""
-    parts = [Predictions.load(folder / f'rank_{rank}') for rank in range(world_size)]
+    parts = [Predictions.load(folder / f'rank_{rank}.npz') for rank in range(world_size)]
     position = np.concatenate([np.arange(len(part.image_id)) * world_size + rank
                                for rank, part in enumerate(parts)])
     return Predictions.concatenate(parts, owner)[np.argsort(position)]

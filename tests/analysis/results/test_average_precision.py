@@ -25,7 +25,7 @@ def assert_ap(ours, result):
 @settings(max_examples=40, deadline=None)
 def test_is_that_of_the_lvis_evaluation_at_every_cap(draw_data, seed, max_dets):
     annotations, detections = draw_data(seed)
-    expected = evaluate_detections(annotations, detections, max_dets=max_dets, num_workers=0)
+    expected = evaluate_detections(annotations, detections, max_dets=max_dets)
     assert_ap(average_precision(match_lvis(annotations, detections, max_dets)), expected)
     # A cap is a filter of matches made without one.
     matches = match_lvis(annotations, detections, 10**6)
@@ -38,7 +38,7 @@ def test_is_that_of_the_coco_lt_evaluation(draw_data, seed, max_dets):
     annotations, detections = draw_data(seed)
     groups = ['1', '2', '3', '4', '4']
     expected = evaluate_coco_lt_detections(annotations, detections, groups, '1234',
-                                           max_dets=max_dets, num_workers=0)
+                                           max_dets=max_dets)
     matches = match_coco_lt(annotations, detections, groups, '1234', max_dets)
     assert_ap(average_precision(matches), expected)
     assert group_averages(average_precision(matches).mean(0), matches)['3'] == pytest.approx(

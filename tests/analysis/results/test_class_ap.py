@@ -8,7 +8,7 @@ from bacl.evaluation import evaluate_detections
 
 def test_class_and_group_ap_are_those_of_the_evaluation(draw_data):
     annotations, detections = draw_data(3)
-    expected = evaluate_detections(annotations, detections, num_workers=0)
+    expected = evaluate_detections(annotations, detections)
     matches = match_lvis(annotations, detections)
     frame = class_ap_frame(matches, np.array([5, 9, 5, 0, 1]), np.array([6, 9, 7, 0, 1]))
     np.testing.assert_allclose(frame['ap'], expected.class_ap(), atol=1e-9)

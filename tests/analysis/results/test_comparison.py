@@ -17,7 +17,7 @@ def data(draw_data):
 
 def test_table_has_the_metrics_and_their_differences(data):
     annotations, runs = data
-    results = {name: evaluate_detections(annotations, dets, num_workers=0)
+    results = {name: evaluate_detections(annotations, dets)
                for name, dets in runs.items()}
     table = comparison_table(results).set_index('run')
     for metric, value in results['all'].summary().items():
@@ -29,12 +29,12 @@ def test_table_has_the_metrics_and_their_differences(data):
 
 def test_results_of_other_classes_are_refused(data):
     annotations, runs = data
-    one = evaluate_detections(annotations, runs['all'], num_workers=0)
-    other = evaluate_detections(annotations, runs['all'], num_workers=0)
+    one = evaluate_detections(annotations, runs['all'])
+    other = evaluate_detections(annotations, runs['all'])
     other.categories[0] = {**other.categories[0], 'id': 99}
     with pytest.raises(ValueError, match="'a' and 'b' cannot be compared: their categories"):
         comparison_table({'a': one, 'b': other})
-    other = evaluate_detections(annotations, runs['all'], num_workers=0)
+    other = evaluate_detections(annotations, runs['all'])
     other.groups[0] = 'x'
     with pytest.raises(ValueError, match='their groups of classes differ'):
         comparison_table({'a': one, 'b': other})
@@ -45,7 +45,7 @@ def test_gains_of_classes(data):
     matches = {name: match_lvis(annotations, dets) for name, dets in runs.items()}
     frame = class_gains({**matches, 'again': matches['few']})
     assert frame['run'].unique().tolist() == ['all', 'again'] and set(frame['first']) == {'few'}
-    few, every = (evaluate_detections(annotations, dets, num_workers=0) for dets in runs.values())
+    few, every = (evaluate_detections(annotations, dets) for dets in runs.values())
     part = frame[frame['run'] == 'all']
     np.testing.assert_allclose(part['gain'], every.class_ap() - few.class_ap(), atol=1e-9)
     np.testing.assert_allclose(part['ap50'], every.class_ap(iou=0.5), atol=1e-9)

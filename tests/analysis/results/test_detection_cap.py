@@ -13,8 +13,7 @@ def test_ap_at_each_cap_is_that_of_the_evaluation(draw_data):
     assert frame['cap'].unique().tolist() == [5, 20, matches.max_dets_in_file]
     assert frame.groupby('cap')['is_all'].first().tolist() == [False, False, True]
     for cap, part in frame.groupby('cap'):
-        expected = evaluate_detections(annotations, detections, max_dets=cap,
-                                       num_workers=0).summary()
+        expected = evaluate_detections(annotations, detections, max_dets=cap).summary()
         for group, name in (('all', 'AP'), ('r', 'APr'), ('c', 'APc'), ('f', 'APf')):
             ap = part.set_index('group').loc[group, 'ap']
             assert ap == pytest.approx(expected[name], abs=1e-9, nan_ok=True)
@@ -28,11 +27,10 @@ def test_fixed_ap_keeps_the_highest_scores_of_each_class(draw_data):
     kept = np.concatenate([np.flatnonzero(detections.category_id == category)[
         np.argsort(-distinct[detections.category_id == category], kind='stable')][:30]
         for category in np.unique(detections.category_id)])
-    expected = evaluate_detections(annotations, detections[np.sort(kept)], max_dets=10**6,
-                                   num_workers=0).summary()
+    expected = evaluate_detections(annotations, detections[np.sort(kept)], max_dets=10**6).summary()
     frame = fixed_ap(matches, num_dets=30).set_index('group')
     assert frame.loc['all', 'fixed_ap'] == pytest.approx(expected['AP'], abs=1e-9)
     assert frame.loc['r', 'fixed_ap'] == pytest.approx(expected['APr'], abs=1e-9, nan_ok=True)
-    capped = evaluate_detections(annotations, detections, max_dets=2, num_workers=0).summary()
+    capped = evaluate_detections(annotations, detections, max_dets=2).summary()
     assert frame.loc['all', 'ap'] == pytest.approx(capped['AP'], abs=1e-9)
     assert (frame['max_dets_in_file'] == matches.max_dets_in_file).all()

@@ -134,6 +134,6 @@ def test_negative_limit_is_refused():
 def test_reading_losses_waits_for_nothing():
     # Fake tensors have no data: who asks for a value fails.
     with FakeTensorMode(allow_non_fake_inputs=False), torch.device('cuda'):
-        losses = read_losses(dict(
-            loss_cls=torch.rand(()), loss_rpn=[torch.rand(()), torch.rand(3)], acc=torch.rand(1)), [])
+        losses = read_losses(dict(loss_cls=torch.rand(()), acc=torch.rand(1),
+                                  loss_rpn=[torch.rand(()), torch.rand(3)]), [])
     assert losses.is_bad.device.type == 'cuda' and losses.is_bad.shape == ()

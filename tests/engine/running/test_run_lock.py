@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import json
 import logging
 import multiprocessing
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 from bacl.engine.running import run_lock
 from bacl.engine.running.restart import START, own_agent
-from bacl.engine.running.run_lock import LOCK, lock_work_dir
+from bacl.engine.running.run_lock import LOCK, NOTE, lock_work_dir
 
 FORK = multiprocessing.get_context('fork')
 
@@ -47,17 +46,17 @@ def no_scheduler(monkeypatch):
 
 def write_note(tmp_path, **note):
     note = dict(host='elsewhere', pid=1, job=None, since='2026-01-01 00:00:00') | note
-    (tmp_path / LOCK).write_text(json.dumps(note))
+    (tmp_path / NOTE).write_text(json.dumps(note))
 
 
-def test_lock_names_its_holder_and_is_empty_afterwards(tmp_path):
+def test_note_names_the_holder_and_is_gone_afterwards(tmp_path):
     with lock_work_dir(str(tmp_path)):
-        note = json.loads((tmp_path / LOCK).read_text())
+        note = json.loads((tmp_path / NOTE).read_text())
         assert (note['host'], note['pid']) == (socket.gethostname(), os.getpid())
-    assert (tmp_path / LOCK).read_text() == ''
+    assert not (tmp_path / NOTE).exists()
     with pytest.raises(KeyError), lock_work_dir(str(tmp_path)):
         raise KeyError
-    assert (tmp_path / LOCK).read_text() == ''
+    assert not (tmp_path / NOTE).exists()
 
 
 def test_folder_of_a_living_process_is_refused_with_its_name(tmp_path, holder):
@@ -72,7 +71,7 @@ def test_folder_of_a_process_that_ended_is_free(tmp_path, holder, end):
     process, release = holder
     process.kill() if end == 'killed' else release.set()
     process.join()
-    assert ((tmp_path / LOCK).stat().st_size > 0) == (end == 'killed')
+    assert (tmp_path / NOTE).exists() == (end == 'killed')
     with lock_work_dir(str(tmp_path)):
         pass
 
@@ -100,10 +99,10 @@ def test_note_of_another_host_is_refused_with_what_to_remove(
     write_note(tmp_path, job=job)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    error = rf'process 1 on elsewhere .*did not leave properly\. .*remove {tmp_path / LOCK} and'
+    error = rf'process 1 on elsewhere .*did not leave properly\. .*remove {tmp_path / NOTE} and'
     with pytest.raises(RuntimeError, match=error), lock_work_dir(str(tmp_path)):
         pass
-    assert 'elsewhere' in (tmp_path / LOCK).read_text()
+    assert 'elsewhere' in (tmp_path / NOTE).read_text()
 
 
 @pytest.mark.parametrize('job, environment', [
@@ -116,27 +115,27 @@ def test_job_that_was_restarted_on_another_host_goes_on(tmp_path, monkeypatch, j
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with lock_work_dir(str(tmp_path)):
-        assert json.loads((tmp_path / LOCK).read_text())['pid'] == os.getpid()
+        assert json.loads((tmp_path / NOTE).read_text())['pid'] == os.getpid()
 
 
 @pytest.mark.parametrize('content', ['', 'x', '[]', 'null', '{}', '{"host": "elsewhere", "pi'])
 def test_damaged_note_is_nobodys(tmp_path, content):
-    (tmp_path / LOCK).write_text(content)
+    (tmp_path / NOTE).write_text(content)
     with lock_work_dir(str(tmp_path)):
-        assert json.loads((tmp_path / LOCK).read_text())['pid'] == os.getpid()
+        assert json.loads((tmp_path / NOTE).read_text())['pid'] == os.getpid()
 
 
 def test_file_system_without_locks_is_a_warning(tmp_path, monkeypatch):
-    def lockf(file, how):
+    def acquire(lock, blocking):
         raise OSError(errno.ENOLCK, 'No locks available')
 
     said = []
-    monkeypatch.setattr(fcntl, 'lockf', lockf)
+    monkeypatch.setattr(run_lock.FileLock, 'acquire', acquire)
     monkeypatch.setattr(run_lock, 'print_log', lambda *args, **kwargs: said.append((args, kwargs)))
     with lock_work_dir(str(tmp_path)):
-        pass
+        assert (tmp_path / NOTE).exists()
     ((message,), kwargs), = said
-    assert 'cannot be locked (No locks available)' in message
+    assert str(tmp_path / LOCK) in message and 'No locks available' in message
     assert kwargs['level'] == logging.WARNING
 
 
@@ -145,7 +144,7 @@ def test_sigterm_leaves_the_folder_to_other_hosts(tmp_path, holder):
     os.kill(process.pid, signal.SIGTERM)
     process.join()
     assert process.exitcode == -signal.SIGTERM
-    assert (tmp_path / LOCK).read_text() == ''
+    assert not (tmp_path / NOTE).exists()
 
 
 def test_job_whose_agent_is_known_may_move_to_another_host(tmp_path, monkeypatch):

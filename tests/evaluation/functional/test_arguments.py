@@ -1,10 +1,6 @@
 import bacl  # noqa: F401
 import pytest
-from bacl.evaluation.functional.arguments import (
-    check_iou_type,
-    check_num_workers,
-    check_positive_int,
-)
+from bacl.evaluation.functional.arguments import check_iou_type, check_positive_int
 
 
 @pytest.mark.parametrize('value', [0, -1, 1.0, True, None, '3'])
@@ -19,11 +15,3 @@ def test_other_kinds_of_regions_than_boxes_and_masks_are_refused():
     check_iou_type('segm', 'f(a=)')
     with pytest.raises(ValueError, match=r"f\(a=\) expects one of .*, got box\."):
         check_iou_type('box', 'f(a=)')
-
-
-@pytest.mark.parametrize('value', [-1, 1.0, True, '3'])
-def test_what_is_no_number_of_workers_is_refused(value):
-    check_num_workers(None, 'f(a=)')
-    check_num_workers(0, 'f(a=)')
-    with pytest.raises(ValueError, match=rf'f\(a=\) expects None or an int >= 0, got {value}\.'):
-        check_num_workers(value, 'f(a=)')

@@ -32,7 +32,7 @@ def test_unmatched_detections_may_be_ignored():
     twice.region[0] += 1000  # the first of equal scores is wrong
     plain = precision_by_category([9], truth([9]), twice, 100)
     assert plain[0, 0, 0, 0] == pytest.approx(0.5)
-    assert precision_by_category([9], truth([9]), twice, 100, 0, flags)[0, 0, 0, 0] == \
+    assert precision_by_category([9], truth([9]), twice, 100, flags)[0, 0, 0, 0] == \
         pytest.approx(1)
 
 

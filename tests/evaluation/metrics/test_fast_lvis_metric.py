@@ -258,19 +258,10 @@ def test_missing_annotations_are_refused_at_construction(tmp_path):
 
 @pytest.mark.parametrize('argument, value',
                          [('metric', 'proposal'), ('metric', []), ('max_dets', 0),
-                          ('num_workers', -1), ('collect_device', 'gpu')])
+                          ('collect_device', 'gpu')])
 def test_arguments_out_of_range_are_refused(data_set, argument, value):
     with pytest.raises(ValueError, match=rf'FastLVISMetric\({argument}=\)'):
         METRICS.build(dict(type='FastLVISMetric', ann_file=str(data_set[0]), **{argument: value}))
-
-
-@pytest.mark.dist
-def test_workers_change_no_bit(data_set):
-    path, _, _ = data_set
-    samples = to_samples(data_set)
-    one, several = (run(samples, ann_file=str(path), metric=['bbox', 'segm'], num_workers=workers)
-                    for workers in (0, 2))
-    assert one == several
 
 
 def test_results_are_arrays_and_are_cleared(data_set):

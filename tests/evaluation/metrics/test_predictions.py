@@ -49,18 +49,24 @@ def test_images_are_selected_like_the_entries_of_a_list(counts, with_masks, data
     assert as_lists(whole.first(size)) == expected[:size]
 
 
-@settings(max_examples=20)  # each writes a folder of files
+@settings(max_examples=20)  # each writes a file
 @given(counts, st.booleans())
 def test_what_is_read_is_what_was_written(tmp_path_factory, counts, with_masks):
     parts = [one_image(image_id, count, with_masks) for image_id, count in enumerate(counts)]
     whole = Predictions.concatenate(parts, 'Metric')
-    folder = tmp_path_factory.mktemp('predictions') / 'rank_0'
-    whole.save(folder)
-    found = Predictions.load(folder)
+    path = tmp_path_factory.mktemp('predictions') / 'rank_0.npz'
+    whole.save(path)
+    found = Predictions.load(path)
     assert as_lists(found) == as_lists(whole)
     assert found.bboxes.dtype == whole.bboxes.dtype
     assert (found.mask_scores is None) == (whole.mask_scores is None)
-    assert {path.suffix for path in folder.iterdir()} == {'.npy'}
+
+
+def test_python_objects_are_not_unpickled(tmp_path):
+    path = tmp_path / 'rank_0.npz'
+    np.savez(path, image_id=np.array([{}, []], dtype=object))
+    with pytest.raises(ValueError, match='allow_pickle'):
+        Predictions.load(path)
 
 
 def test_parts_without_images_do_not_count():

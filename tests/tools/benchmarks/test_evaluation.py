@@ -1,23 +1,9 @@
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip('lvis')
-
-PARENT = '''
-import subprocess, sys
-child = subprocess.Popen([sys.executable, '-c',
-                          "data = b'x' * 80_000_000; print(flush=True); input()"],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-child.stdout.readline()
-print(flush=True)
-input()
-child.communicate(b'\\n')
-'''
 
 
 @pytest.fixture(scope='module')
@@ -25,15 +11,10 @@ def tool(load_tool):
     return load_tool('benchmarks/evaluation.py')
 
 
-def test_memory_of_descendants_counts(tool):
-    process = subprocess.Popen([sys.executable, '-c', PARENT], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)
-    process.stdout.readline()
-    both = tool.resident_bytes(process.pid)
-    process.communicate(b'\n')
-    assert 80e6 < both < 200e6
-    assert tool.resident_bytes(process.pid) == 0
-    assert tool.resident_bytes(os.getpid()) <= tool.highest_bytes()
+def test_highest_memory_stays_after_it_was_given_back(tool):
+    data = b'x' * 300_000_000
+    del data
+    assert tool.highest_bytes() > 300e6
 
 
 def test_generated_data_are_as_large_as_asked_for(tool, tmp_path):
@@ -64,5 +45,5 @@ def test_rows_have_names_values_and_targets(tool):
             assert row['value'] > 0
         if row['unit'] == 'GB':
             assert 0.03 < row['value'] < 4
-    assert sum(row['target'] == '<= 4' for row in rows) == 3
+    assert sum(row['target'] == '<= 4' for row in rows) == 2
     assert [row['unit'] for row in rows if row['target'] == '>= 3'] == ['x']
