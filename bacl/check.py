@@ -99,7 +99,7 @@ def inspect_runtime() -> list[Finding]:
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return [
         Finding('import bacl', 'works'),
-        Finding('NMS and RoIAlign', f'by {backend}'),
+        Finding('NMS and RoIAlign', _describe_ops(backend)),
         Finding('CUDA devices', ', '.join(devices) or 'none, runs on the CPU'),
     ]
 
@@ -196,6 +196,13 @@ def main() -> int:
     """Print the report that the command line asks for and return the exit status."""
     args = parse_args()
     return check_environment() if args.command is None else check_config_or_data(args)
+
+
+def _describe_ops(backend: str) -> str:
+    if backend == 'mmcv':
+        return 'by mmcv'
+    return ('by torchvision, once bacl is imported. What imports mmdet before it, as its own tools '
+            "do, lacks 'mmcv._ext': run it by `python -m bacl.run SCRIPT`")
 
 
 def _import_cure(error: Exception) -> str:

@@ -301,8 +301,14 @@ def load_from_package(filename: str, map_location: MapLocation = None) -> dict[s
 
 
 def register() -> None:
-    """Make mmengine read local files, downloads and ``package://`` through this module."""
-    # An empty prefix is mmengine's name for local files; its own loaders are replaced on purpose.
+    """Make mmengine read local files, downloads and ``package://`` through this module.
+
+    In the whole process, also for models and configs of others, whose checkpoints of tensors and of
+    mmengine's own kinds read as before. There is no narrower place: a ``Runner`` of our own would
+    not read what ``init_cfg=dict(type='Pretrained')`` and ``mmdet.apis`` read, which all ask
+    mmengine's table of loaders.
+    """
+    # An empty prefix is mmengine's name for local files.
     CheckpointLoader.register_scheme('', load_from_local, force=True)
     CheckpointLoader.register_scheme(('http://', 'https://'), load_from_http, force=True)
     CheckpointLoader.register_scheme(_PACKAGE_SCHEME, load_from_package, force=True)

@@ -2,8 +2,8 @@
 
 One table, :data:`REQUIREMENTS`, drives the check at import, its message, and the report of
 ``python -m bacl.check``.
-Only the standard library is imported here, and no package is imported to learn its version: mmdet
-refuses an unsuitable mmcv while it is imported, with a message that does not name the cure.
+No package is imported to learn its version: mmdet refuses an unsuitable mmcv while it is imported,
+with a message that does not name the cure.
 """
 
 import importlib.metadata
@@ -21,29 +21,24 @@ class Requirement:
     Args:
         module: top-level import name.
         distributions: names on the package index that provide it; the first is the default.
-        minimum: lowest version that works; '' for any.
-        below: lowest version that does not work any more; '' for none.
+        window: versions that work, as pip writes them, e.g. ``>=3.3.0,<4``; '' for any.
         along: requirements that pip has to resolve together with this one.
     """
 
     module: str
     distributions: tuple[str, ...]
-    minimum: str = ''
-    below: str = ''
+    window: str = ''
     along: tuple[str, ...] = ()
-
-    @property
-    def window(self) -> str:
-        """The accepted versions as pip writes them, e.g. ``>=3.3.0,<4``; '' for any."""
-        bounds = (('>=', self.minimum), ('<', self.below))
-        return ','.join(sign + version for sign, version in bounds if version)
 
     def accepts(self, version: str) -> bool:
         """Whether ``version`` lies in the window; compared by release number alone."""
-        release = _release(version)
-        return (not self.minimum or release >= _release(self.minimum)) and (
-            not self.below or release < _release(self.below)
-        )
+        if importlib.util.find_spec('packaging') is None:  # that it is missing is said of itself
+            return True
+        from packaging.specifiers import SpecifierSet
+        from packaging.version import Version
+
+        # Such as 2.1.0a0+29c30b1, which is how containers number a finished 2.1.0.
+        return Version(version).base_version in SpecifierSet(self.window)
 
 
 @dataclass(frozen=True)
@@ -87,14 +82,17 @@ class Installed:
 _FORK_OF_MMDET = 'onedl-mmdetection'
 
 REQUIREMENTS = (
-    Requirement('torch', ('torch',), minimum='2.1', along=('torchvision',)),
-    Requirement('torchvision', ('torchvision',), minimum='0.16', along=('torch',)),
+    Requirement('packaging', ('packaging',)),
+    Requirement('torch', ('torch',), '>=2.1', along=('torchvision',)),
+    Requirement('torchvision', ('torchvision',), '>=0.16', along=('torch',)),
     Requirement('numpy', ('numpy',)),
-    Requirement('mmengine', ('mmengine', 'onedl-mmengine'), minimum='0.10.3', below='1'),
-    Requirement('mmcv', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), minimum='2.0.0', below='2.2.0'),
-    Requirement('mmdet', ('mmdet', _FORK_OF_MMDET), minimum='3.3.0', below='4'),
+    Requirement('mmengine', ('mmengine', 'onedl-mmengine'), '>=0.10.3,<1'),
+    Requirement('mmcv', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), '>=2.0.0,<2.2.0'),
+    Requirement('mmdet', ('mmdet', _FORK_OF_MMDET), '>=3.3.0,<4'),
     # mmengine resolves `mmdet::` in configs with pkg_resources, gone with setuptools 82.
-    Requirement('pkg_resources', ('setuptools',), below='82'),
+    Requirement('pkg_resources', ('setuptools',), '<82'),
+    # Before 4, forked processes of a loader keep the lock of a run that was killed.
+    Requirement('filelock', ('filelock',), '>=4'),
     Requirement('faster_coco_eval', ('faster-coco-eval',)),
     Requirement('pycocotools', ('pycocotools',)),
     Requirement('lvis', ('lvis',)),  # mmdet's LVIS datasets read their files with it
@@ -130,7 +128,7 @@ def find_all_installed() -> list[Installed]:
     if any(package.distribution == _FORK_OF_MMDET for package in packages):
         # It is the official mmdet 3.3.0 that refuses mmcv 2.2.0 and above.
         packages = [
-            replace(package, requirement=replace(package.requirement, below=''))
+            replace(package, requirement=replace(package.requirement, window='>=2.0.0'))
             if package.requirement.module == 'mmcv'
             else package
             for package in packages
@@ -160,11 +158,3 @@ def check_versions() -> None:
             f'bacl cannot work here: {problems} Run: {pip_command(broken)} '
             '("python -m bacl.check" reports on the whole environment).'
         )
-
-
-def _release(version: str) -> tuple[int, ...]:
-    # '2.15.0+cu130' -> (2, 15): trailing zeros would make 4.0.0 differ from 4.
-    numbers = [int(number) for number in re.match(r'\d+(?:\.\d+)*', version).group().split('.')]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)

@@ -48,6 +48,8 @@ def installed(monkeypatch):
         ('3.5.1', True),
         ('3.10.0', True),  # numbers, not strings
         ('3.3.0+local', True),
+        ('3.3.0a0+29c30b1', True),
+        ('4.0.0rc1', False),
         ('3.2.9', False),
         ('4', False),
         ('4.0.0', False),
@@ -98,6 +100,15 @@ def test_missing_packages_are_named_in_one_command(monkeypatch):
     assert command in str(error.value)
 
 
+def test_without_packaging_it_is_what_is_missing(monkeypatch, installed):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == 'packaging' else real(name)
+    )
+    broken = [package for package in find_all_installed() if package.problem]
+    assert pip_command(broken) == 'pip install "packaging"'
+
+
 def test_fork_is_recognised_and_frees_mmcv(installed):
     installed.update(
         {'mmdet': None, 'onedl-mmdetection': '3.5.1', 'mmcv-lite': '2.3.0', 'mmcv': None}
@@ -126,11 +137,11 @@ def test_distribution_whose_files_are_imported_counts(tmp_path, monkeypatch, ord
 def test_source_folder_without_metadata_is_accepted(tmp_path, monkeypatch):
     (tmp_path / 'from_source.py').touch()
     monkeypatch.syspath_prepend(tmp_path)
-    package = find_installed(Requirement('from_source', ('no-such-distribution',), minimum='9'))
+    package = find_installed(Requirement('from_source', ('no-such-distribution',), '>=9'))
     assert package.found and package.version == '' and package.problem == ''
 
 
 def test_command_keeps_the_distribution_that_is_there():
-    mmcv = Requirement('mmcv', ('mmcv-lite', 'mmcv'), below='2.2.0')
+    mmcv = Requirement('mmcv', ('mmcv-lite', 'mmcv'), '<2.2.0')
     broken = Installed(mmcv, True, 'mmcv', '2.2.0')
     assert pip_command([broken]) == 'pip install "mmcv<2.2.0"'
