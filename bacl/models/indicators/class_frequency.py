@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 import torch
-from bacl.annotations import read_class_counts
+from bacl.annotations import ClassTable, read_class_table
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -46,7 +46,7 @@ class ClassFrequency(PerClassCount):
         Qi et al., "Balanced Classification", IEEE TMM 2023, Table II, Eq. (7) and (12).
     """
 
-    count_name: str  # field of ClassTable
+    count_name: str  # attribute of ClassTable
 
     def __init__(self, num_classes: int, counts: Sequence[int] | None = None,
                  ann_file: str | PathLike | None = None) -> None:
@@ -96,7 +96,7 @@ class ClassFrequency(PerClassCount):
             FileNotFoundError: if it does not exist.
             ValueError: if it is no annotation file, or has another number of categories.
         """
-        self.set_counts(getattr(read_class_counts(self.ann_file), self.count_name))
+        self.set_counts(getattr(read_class_table(self.ann_file), self.count_name))
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         # Checkpoints of stage 1 have no counts, others may have those of another dataset.

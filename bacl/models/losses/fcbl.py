@@ -151,7 +151,7 @@ class FCBL(ObjectnessLoss):
                              'weights of Eq. (9). Set one of them, or with_weight=False.')
         self.with_margin = with_margin
         self.with_weight = with_weight
-        self.reweighting = with_weight
+        self.reweighting = True
         self.indicator_cfg = indicator
 
     def init_state(self) -> None:
@@ -169,7 +169,7 @@ class FCBL(ObjectnessLoss):
 
     def weight(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(N, C + 1), bool, the channels that count (Eq. 9); see :func:`balance_weight`."""
-        if not self.reweighting:
+        if not (self.with_weight and self.reweighting):
             return torch.ones_like(logits, dtype=torch.bool)
         return balance_weight(logits, labels, self.prob_thr, self.above_true)
 
