@@ -13,6 +13,6 @@ from .short_term_indicator_hook import ShortTermIndicatorHook
 
 __all__ = [
     'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook', 'ImbalanceHook',
-    'LoadReportHook', 'LongTermIndicatorHook', 'MethodHook', 'NonFiniteLossError', 'PlainCheckpointHook',
-    'SeedHook', 'ShortTermIndicatorHook'
+    'LoadReportHook', 'LongTermIndicatorHook', 'MethodHook', 'NonFiniteLossError',
+    'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
 ]

@@ -1,4 +1,4 @@
-"""Augmenters, which give the classifier extra samples, and what feature hallucination is made of."""
+"""Augmenters, which give the classifier extra samples, and the parts of the hallucination."""
 from .base import ExtraSamples, FeatureAugmenter, Samples
 from .box_generator import GTBoxGenerator, jitter_boxes
 from .class_feature_distribution import ClassFeatureDistribution, batch_moments

@@ -78,7 +78,8 @@ class FeatureAugmenter(nn.Module, ABC):
             self.indicator = build_indicator(indicator, num_classes, type(self).__name__)
 
     @abstractmethod
-    def forward(self, rois: Samples, boxes: Samples | None, strength: Tensor | None) -> ExtraSamples:
+    def forward(self, rois: Samples, boxes: Samples | None,
+                strength: Tensor | None) -> ExtraSamples:
         """Learn from the samples of a step and give extra ones; without gradient.
 
         If state is summed over ranks: every rank gets here in every step, also without samples.

@@ -7,7 +7,7 @@ from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 
 __all__ = [
-    'EqualizationLossV2', 'FCBL', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss', 'SigmoidBCELoss',
-    'balance_margin', 'balance_weight', 'check_heads', 'eqlv2_weights', 'fcbl_loss', 'objectness_bce_loss',
-    'sigmoid_bce_loss'
+    'EqualizationLossV2', 'FCBL', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
+    'SigmoidBCELoss', 'balance_margin', 'balance_weight', 'check_heads', 'eqlv2_weights',
+    'fcbl_loss', 'objectness_bce_loss', 'sigmoid_bce_loss'
 ]

@@ -90,7 +90,7 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
         """Declare buffers and modules; called once, when C is known as ``num_classes``."""
 
     def get_cls_channels(self, num_classes: int) -> int:
-        """Tell the loss the number of classes of its head, C; its answer: the classifier's outputs.
+        """Tell the loss the number of classes of its head; it answers the number of channels.
 
         Raises:
             ValueError: if the head has another number of classes than the config of the loss.
@@ -100,8 +100,8 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
             self.init_state()
         if num_classes != self.num_classes:
             raise ValueError(f'{type(self).__name__}(num_classes={self.num_classes}) is used in a '
-                             f'head with num_classes={num_classes}. Leave it out of the loss, which '
-                             'then takes that of the head, or set both to the same number.')
+                             f'head with num_classes={num_classes}. Leave it out of the loss, '
+                             'which then takes that of the head, or set both to the same number.')
         self.knows_its_head = True
         return self.num_channels
 

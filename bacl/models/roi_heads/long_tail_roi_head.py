@@ -5,6 +5,7 @@ Shapes: N sampled RoIs of a batch, S jittered boxes, D inputs of the classifier,
 from functools import partial
 
 import torch
+from bacl.ops import is_on_cpu
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.models.task_modules import SamplingResult
 from mmdet.registry import MODELS
@@ -12,8 +13,6 @@ from mmdet.structures import SampleList
 from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
-
-from bacl.ops import is_on_cpu
 
 from ..augmenters import ExtraSamples, FeatureAugmenter, Samples
 from ..losses import check_heads
@@ -226,7 +225,7 @@ def roi_labels(sampling_results: list[SamplingResult], num_classes: int) -> Tens
 
 
 def sampled_objects(sampling_results: list[SamplingResult]) -> tuple[Tensor, int]:
-    """Object of the batch that each sampled RoI belongs to, (N,), 0 for background; their number."""
+    """Object that each sampled RoI belongs to, (N,), 0 for background; number of objects."""
     parts, num_objects = [], 0
     for result in sampling_results:
         parts += [result.pos_assigned_gt_inds + num_objects,
