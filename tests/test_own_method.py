@@ -1,4 +1,4 @@
-"""A method that no file of the package knows: the examples of bacl/README.md, trained and tested."""
+"""A method that no file of the package knows, made of the examples of bacl/README.md."""
 import importlib.util
 import json
 import logging
