@@ -5,15 +5,14 @@ import json
 import math
 from pathlib import Path
 
-from bacl.datasets.long_tail import LongTailMixin
 from bacl.engine.checking.config_check import check_config
-from bacl.engine.running.dataset_configs import unwrapped_datasets
+from bacl.engine.running.dataset_configs import skip_unreadable_images
 from bacl.engine.running.launch import LAUNCHERS, leave_process_group, prepare_launch
+from bacl.engine.running.tta import prepare_tta
 from bacl.engine.running.work_dir import require_file, resolve_work_dir
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
-from mmdet.registry import DATASETS
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
@@ -36,6 +35,10 @@ def parse_args() -> argparse.Namespace:
         help='go on without images that are missing or cannot be read, and name them '
         "(this package's datasets only)")
     parser.add_argument(
+        '--tta', action='store_true',
+        help='merge the detections of several views of each image: those of tta_pipeline and '
+        'tta_model, or, if the config has none, plain and flipped')
+    parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_dataloader.batch_size=1 key="[a,b]"')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
@@ -56,28 +59,14 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.resume = False
     cfg.load_from = args.checkpoint
     if args.skip_unreadable:
-        skip_unreadable_images(cfg.test_dataloader.dataset)
+        skip_unreadable_images(cfg)
+    if args.tta:
+        prepare_tta(cfg)
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
     resolve_work_dir(cfg, args.config, args.work_dir)
     prepare_launch(cfg, args.launcher)
     return cfg
-
-
-def skip_unreadable_images(dataset: ConfigDict) -> None:
-    """Set ``skip_unreadable`` of the datasets inside the wrappers of a dataset config.
-
-    Raises:
-        ValueError: if one of them has no such argument.
-    """
-    for inner in unwrapped_datasets(dataset):
-        dataset_class = DATASETS.get(inner.type)
-        if dataset_class is None or not issubclass(dataset_class, LongTailMixin):
-            raise ValueError(
-                '--skip-unreadable expects a LongTailLVISV1Dataset, LongTailLVISV05Dataset or '
-                f'CocoLTDataset in the test_dataloader, got {inner.type!r}. Leave '
-                '--skip-unreadable out, or change the type of the dataset.')
-        inner.skip_unreadable = True
 
 
 def write_metrics(metrics: dict[str, float], path: Path) -> None:
