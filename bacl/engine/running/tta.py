@@ -45,7 +45,7 @@ def _merged_by_nms(model: ConfigDict) -> ConfigDict:
     if not {'nms', 'max_per_img'} <= merging.keys():
         raise ValueError('--tta expects nms and max_per_img in model.test_cfg.rcnn, got '
                          f'{merging}. Set tta_model in the config.')
-    return ConfigDict(type='mmdet.DetTTAModel', tta_cfg=dict(
+    return ConfigDict(type='DetTTAModel', tta_cfg=dict(
         nms=copy.deepcopy(merging.nms), max_per_img=merging.max_per_img))
 
 

@@ -1,4 +1,5 @@
 """Test-time augmentation: the config that it makes, and a test with it."""
+import copy
 from pathlib import Path
 
 import bacl  # noqa: F401
@@ -49,7 +50,7 @@ class Predictions(Hook):
         self.of.update((sample.img_id, sample.pred_instances.cpu()) for sample in outputs)
 
 
-def tested(cfg):
+def evaluate(cfg):
     """Metrics and predictions of a test that starts as tools/test.py starts it."""
     runner = Runner.from_cfg(cfg)
     assert {LoadReportHook, ClassCheckHook} <= {type(hook) for hook in runner.hooks}
@@ -71,12 +72,12 @@ def test_views_are_merged_as_the_detector_merges_its_boxes(make_lvis, tmp_path):
 
     views = []
     for direction in (None, 'horizontal'):
-        view = cfg.copy()
+        view = copy.deepcopy(cfg)
         flip = dict(type='RandomFlip', prob=float(direction is not None))
         view.test_dataloader.dataset.pipeline.insert(2, flip)
-        views.append(tested(view)[1])
+        views.append(evaluate(view)[1])
     prepare_tta(cfg)
-    metrics, merged = tested(cfg)
+    metrics, merged = evaluate(cfg)
 
     assert 'lvis/bbox_AP' in metrics
     widths = {image: width for image, width in zip(range(1, 6), (80, 60, 64, 70, 50), strict=True)}
