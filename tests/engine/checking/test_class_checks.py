@@ -60,7 +60,8 @@ def test_parts_that_tell_other_things_apart_pass(path):
         check_class_counts(detector, dataset(3))
 
 
-@pytest.mark.parametrize('data', [Dataset(serialize_data=False), SimpleNamespace(), SimpleNamespace(metainfo=None)])
+@pytest.mark.parametrize('data', [
+    Dataset(serialize_data=False), SimpleNamespace(), SimpleNamespace(metainfo=None)])
 def test_dataset_without_class_names_passes(data):
     check_class_counts(model(), data)
 
