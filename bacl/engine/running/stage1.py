@@ -13,6 +13,9 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+# What a dumped config of stage 2 has, and one of stage 1 has not.
+STAGE2_CONFIG = re.compile(r"""DecoupledTwoStageDetector|^stage1_config = ['"]""", re.MULTILINE)
+
 
 def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     """Set ``cfg.load_from`` of a stage-2 run to the checkpoint of its stage 1.
@@ -82,7 +85,7 @@ def _check_weights(path: str) -> None:
                  if '.loss_cls.indicator.' in name or '.hallucinators.' in name]
     # A stage 2 may collect nothing. The config is searched, never executed.
     text = str((checkpoint.get('meta') or {}).get('cfg', ''))
-    if collected or 'DecoupledTwoStageDetector' in text:
+    if collected or STAGE2_CONFIG.search(text):
         what = f' (it has {shortened(collected, 2)})' if collected else ''
         raise ValueError(
             f'--stage1-checkpoint expects weights of stage 1, got {path}, which has been through '

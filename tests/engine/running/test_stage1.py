@@ -156,8 +156,8 @@ def test_config_of_one_stage_is_left_alone(load_from, model):
 
 @pytest.mark.parametrize('content', [
     dict(weight=torch.zeros(1)), dict(state_dict={}), dict(state_dict={}, meta=None),
-    dict(state_dict={}, meta=dict(cfg=None))])
-def test_weights_without_meta_are_taken(stage2, content):
+    dict(state_dict={}, meta=dict(cfg=None)), dict(meta=dict(cfg='stage1_config = None'))])
+def test_weights_of_which_nothing_says_stage2_are_taken(stage2, content):
     cfg, folder = stage2
     torch.save(content, folder / 'epoch_1.pth')
     prepare_stage1(cfg)
@@ -216,6 +216,7 @@ INDICATOR = 'roi_head.bbox_head.loss_cls.indicator.score_sum'
     ({'roi_head.bbox_head.0.loss_cls.indicator.counts': torch.zeros(1)}, {}, 'it has roi_head'),
     ({'roi_head.hallucinators.0.distribution.mean': torch.zeros(1)}, {}, 'it has roi_head'),
     ({}, dict(cfg="model = dict(\n    type='DecoupledTwoStageDetector')"), r'already\. Pass'),
+    ({}, dict(cfg="seed = 0\nstage1_config = 'stage1'\nmodel = dict(type='Mine')"), 'already'),
 ])
 @pytest.mark.parametrize('is_found', [True, False])
 def test_weights_of_stage2_are_refused(stage2, is_found, weights, meta, message):
