@@ -80,6 +80,7 @@ def test_views_are_merged_as_the_detector_merges_its_boxes(make_lvis, tmp_path):
     metrics, merged = evaluate(cfg)
 
     assert 'lvis/bbox_AP' in metrics
+    nms = cfg.model.module.test_cfg.rcnn.nms
     widths = {image: width for image, width in zip(range(1, 6), (80, 60, 64, 70, 50), strict=True)}
     for image, (plain, flipped) in ((i, (view[i] for view in views)) for i in widths):
         boxes = flipped.bboxes.clone()
@@ -87,7 +88,7 @@ def test_views_are_merged_as_the_detector_merges_its_boxes(make_lvis, tmp_path):
         boxes = torch.cat([plain.bboxes, boxes])
         scores = torch.cat([plain.scores, flipped.scores])
         labels = torch.cat([plain.labels, flipped.labels])
-        kept = batched_nms(boxes, scores, labels, cfg.model.tta_cfg.nms.iou_threshold)[:MAX_PER_IMG]
+        kept = batched_nms(boxes, scores, labels, nms.iou_threshold)[:MAX_PER_IMG]
         assert len(merged[image]) == len(kept) == MAX_PER_IMG
         assert {int(index) < len(plain) for index in kept} == {True, False}
         torch.testing.assert_close(merged[image].scores, scores[kept])
