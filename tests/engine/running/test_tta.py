@@ -35,7 +35,8 @@ def config(data_root, work_dir, **settings):
         'model.backbone.init_cfg': None, 'work_dir': str(work_dir),
         'model.roi_head.bbox_head.num_classes': 3,
         'model.roi_head.bbox_head.loss_cls.num_classes': 3,
-        'model.test_cfg.rcnn.max_per_img': MAX_PER_IMG, **settings})
+        'model.test_cfg.rcnn.max_per_img': MAX_PER_IMG,
+        'model.test_cfg.rcnn.nms.iou_threshold': 0.1, **settings})
     return cfg
 
 
