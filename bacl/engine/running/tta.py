@@ -27,11 +27,13 @@ def prepare_tta(cfg: Config) -> None:
             from the config and it has no ``tta_pipeline`` or ``tta_model`` that says them.
     """
     datasets = evaluated_datasets(cfg, '--tta')
-    tta_model = cfg.get('tta_model') or _merged_by_nms(cfg.model)
+    # Copies, never unpacked: that would turn new-style types into classes, which cannot be dumped.
+    tta_model = copy.deepcopy(cfg.get('tta_model') or _merged_by_nms(cfg.model))
     for dataset in datasets:
         dataset.pipeline = copy.deepcopy(
             cfg.get('tta_pipeline') or _with_flip(dataset, cfg.get('default_scope')))
-    cfg.model = ConfigDict(**tta_model, module=cfg.model)
+    tta_model.module = cfg.model
+    cfg.model = tta_model
 
 
 def _merged_by_nms(model: ConfigDict) -> ConfigDict:
@@ -46,7 +48,7 @@ def _merged_by_nms(model: ConfigDict) -> ConfigDict:
         raise ValueError('--tta expects nms and max_per_img in model.test_cfg.rcnn, got '
                          f'{merging}. Set tta_model in the config.')
     return ConfigDict(type='DetTTAModel', tta_cfg=dict(
-        nms=copy.deepcopy(merging.nms), max_per_img=merging.max_per_img))
+        nms=merging.nms, max_per_img=merging.max_per_img))
 
 
 def _with_flip(dataset: ConfigDict, scope: str | None) -> list[ConfigDict]:
@@ -54,7 +56,7 @@ def _with_flip(dataset: ConfigDict, scope: str | None) -> list[ConfigDict]:
     if not is_type(last, TRANSFORMS, PackDetInputs, scope):
         raise ValueError('--tta expects a test pipeline that ends with PackDetInputs, got '
                          f'{last.get("type")!r}. Set tta_pipeline in the config.')
-    meta_keys = tuple(dict.fromkeys((*last.get('meta_keys', ()), *PACKED)))
+    packing = copy.deepcopy(last)
+    packing['meta_keys'] = tuple(dict.fromkeys((*last.get('meta_keys', ()), *PACKED)))
     flips = [dict(type='mmdet.RandomFlip', prob=prob) for prob in (0.0, 1.0)]
-    return [*steps, ConfigDict(type='TestTimeAug',
-                               transforms=[flips, [dict(last, meta_keys=meta_keys)]])]
+    return [*steps, ConfigDict(type='TestTimeAug', transforms=[flips, [packing]])]

@@ -141,3 +141,20 @@ def test_what_does_not_follow_from_the_config_is_asked_for(tmp_path, settings, c
         holder[last] = value
     with pytest.raises(ValueError, match=f'--tta expects .*{cure}'):
         prepare_tta(cfg)
+
+
+def test_new_style_of_config_can_still_be_dumped(tmp_path):
+    path = tmp_path / 'new.py'
+    path.write_text(
+        'from mmcv.ops import nms\nfrom mmdet.datasets import LVISV1Dataset\n'
+        'from mmdet.datasets.transforms import PackDetInputs\nfrom mmdet.models import FasterRCNN\n'
+        'model = dict(type=FasterRCNN, test_cfg=dict(rcnn=dict(nms=dict(type=nms), max_per_img=9)))'
+        '\ntest_dataloader = dict(dataset=dict(type=LVISV1Dataset,\n'
+        '                            pipeline=[dict(type=PackDetInputs)]))\n')
+    cfg = Config.fromfile(path)
+    prepare_tta(cfg)
+    dumped = Config.fromstring(cfg.pretty_text, '.py')
+    assert dumped.model.module.type == 'mmdet.models.FasterRCNN'
+    assert dumped.model.tta_cfg == dict(nms=dict(type='mmcv.ops.nms'), max_per_img=9)
+    views, = dumped.test_dataloader.dataset.pipeline
+    assert views.transforms[1][0].type == 'mmdet.datasets.transforms.PackDetInputs'
