@@ -12,7 +12,7 @@ from mmengine.hub import get_config
 
 BASE = Path(__file__).parents[1] / 'configs' / '_base_'
 NUM_CLASSES = 20
-METHODS = ('', '_bacl-representation', '_bacl-classifier')
+METHODS = ('', '_bacl-stage1', '_bacl-stage2')
 CASCADE = [f'cascade-rcnn_r50_fpn{method}' for method in METHODS]
 MASK = [f'mask-rcnn_r50_fpn{method}' for method in METHODS]
 SWIN = [f'faster-rcnn_swin-t_fpn{method}' for method in METHODS[1:]]
@@ -142,7 +142,7 @@ def test_mask_rcnn_is_mmdets_but_for_lvis_and_the_predictor():
 
 def test_swin_is_mmdets_but_for_defaults_written_out_there():
     theirs = get_config('mmdet::swin/mask-rcnn_swin-t-p4-w7_fpn_1x_coco.py').model
-    ours = load_model('faster-rcnn_swin-t_fpn_bacl-representation')
+    ours = load_model('faster-rcnn_swin-t_fpn_bacl-stage1')
     assert differences(ours.backbone, theirs.backbone) == {
         'drop_rate', 'attn_drop_rate', 'with_cp'}
     assert ours.neck == theirs.neck
@@ -174,7 +174,7 @@ def test_mask_logits_are_twenty_times_a_cosine(with_classes):
 
 
 def test_features_of_a_frozen_swin_are_those_of_the_test():
-    name = 'faster-rcnn_swin-t_fpn_bacl-classifier'
+    name = 'faster-rcnn_swin-t_fpn_bacl-stage2'
     model = MODELS.build({**load_model(name), 'roi_head': None}).train()
     image = torch.randn(1, 3, 64, 64)
     training = model.extract_feat(image)

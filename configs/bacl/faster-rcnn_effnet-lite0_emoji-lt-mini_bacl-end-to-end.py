@@ -1,6 +1,6 @@
 # BACL on Emoji-LT mini in one stage (Table X): nothing is frozen, as long as both stages together.
 _base_ = [
-    '../_base_/models/faster-rcnn_effnet-lite0_fpn_bacl-classifier.py',
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_bacl-stage2.py',
     '../_base_/datasets/emoji-lt.py',
     '../_base_/schedules/schedule_emoji-lt_joint.py',
     '../_base_/default_runtime.py',

@@ -1,7 +1,7 @@
 # Table X: BACL in one stage, nothing frozen. The paper states neither its schedule nor its
 # augmentation: here the data of stage 1, and 24 epochs, as many as in both stages together.
 _base_ = [
-    '../_base_/models/faster-rcnn_r50_fpn_bacl-classifier.py',
+    '../_base_/models/faster-rcnn_r50_fpn_bacl-stage2.py',
     '../_base_/datasets/lvis_v0.5_copy-paste.py',
     '../_base_/schedules/schedule_2x.py',
     '../_base_/default_runtime.py',

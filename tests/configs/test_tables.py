@@ -12,7 +12,7 @@ TABLES = yaml.safe_load((CONFIGS / 'tables.yml').read_text())
 ROWS = [row for table in TABLES for row in table['rows']]
 GONE = '(not set)'
 
-BACL = 'faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5'
+BACL = 'faster-rcnn_r50_fpn_bacl-stage2_lvis-v0.5'
 EMOJI_LT_BACL = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl'
 HALLUCINATOR = 'model.roi_head.hallucinator'
 BOX_HEAD = 'model.roi_head.bbox_head'
@@ -127,7 +127,7 @@ def test_a_config_has_the_same_numbers_in_every_table():
             seen.setdefault(row['config'], set()).add(tuple(row['paper']))
     # APc of BACL on LVIS v1 is 25.6 in Table XII and 25.7 in Table XIII of the paper.
     assert {name for name, numbers in seen.items() if len(numbers) > 1} == {
-        'faster-rcnn_r50_fpn_bacl-classifier_lvis-v1'}
+        'faster-rcnn_r50_fpn_bacl-stage2_lvis-v1'}
 
 
 # Ablations.
@@ -135,8 +135,8 @@ def test_a_config_has_the_same_numbers_in_every_table():
 
 def test_every_variant_of_bacl_is_known_here():
     names = {row['config'] for row in ROWS if row['config'].startswith('faster-rcnn_r50')}
-    variants = {name.removeprefix('faster-rcnn_r50_fpn_bacl-classifier-').partition('_')[0]
-                for name in names if 'bacl-classifier-' in name}
+    variants = {name.removeprefix('faster-rcnn_r50_fpn_bacl-stage2-').partition('_')[0]
+                for name in names if 'bacl-stage2-' in name}
     assert variants == set(VARIANTS)
 
 
@@ -169,12 +169,12 @@ def test_variant_on_emoji_lt_changes_what_the_one_on_lvis_changes(changes, row):
     ('bce-obj-1x', 'bce-obj-2kprop-1x', {'model.train_cfg.rpn_proposal.max_per_img': 2000}),
     ('bce-obj-2kprop-1x', 'bce-obj-2kprop-wd5e-5-1x', {
         'optim_wrapper.optimizer.weight_decay': 5e-5}),
-    ('bce-obj-2kprop-wd5e-5-1x', 'bacl-representation', {
+    ('bce-obj-2kprop-wd5e-5-1x', 'bacl-stage1', {
         'train_dataloader.dataset.type': 'MultiImageMixDataset',
         **{f'train_dataloader.dataset.{key}': GONE
            for key in ('data_root', 'ann_file', 'data_prefix', 'filter_cfg')},
         'train_dataloader.dataset.dataset': ..., 'train_dataloader.dataset.pipeline': ...}),
-    ('bacl-representation', 'bacl-classifier', {
+    ('bacl-stage1', 'bacl-stage2', {
         'model.type': 'DecoupledTwoStageDetector', 'model.backbone.init_cfg': None,
         'model.roi_head.type': 'FHMRoIHead', HALLUCINATOR: ...,
         f'{LOSS}.type': 'FCBL', f'{LOSS}.alpha': 0.85, f'{LOSS}.prob_thr': 0.7,
@@ -185,7 +185,7 @@ def test_variant_on_emoji_lt_changes_what_the_one_on_lvis_changes(changes, row):
         'train_dataloader.dataset.dataset': GONE,
         'optim_wrapper.optimizer.weight_decay': 1e-4,
         'custom_hooks': ..., 'stage1_config': ...}),
-    ('bacl-end-to-end', 'bacl-classifier', {
+    ('bacl-end-to-end', 'bacl-stage2', {
         'model.type': 'DecoupledTwoStageDetector', 'model.backbone.init_cfg': None,
         'train_dataloader.dataset.type': 'LongTailLVISV05Dataset',
         **{f'train_dataloader.dataset.{key}': ...

@@ -20,7 +20,7 @@ from torch import nn
 
 CONFIGS = dict(
     faster='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
-    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-classifier_lvis-v1.py')
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py')
 C, D, STEPS = 5, 4, 3
 NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),

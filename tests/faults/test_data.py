@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ROOT / 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
+BASE = ROOT / 'configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
 ANN_FILE = 'annotations/lvis_v1_train.json'
 
 

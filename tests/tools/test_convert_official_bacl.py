@@ -8,7 +8,7 @@ from bacl.engine.running.build import build_model
 from mmengine.runner import load_checkpoint
 
 CONFIG = (Path(__file__).resolve().parents[2] /
-          'configs/bacl/faster-rcnn_r50_fpn_bacl-representation_lvis-v0.5.py')
+          'configs/bacl/faster-rcnn_r50_fpn_bacl-stage1_lvis-v0.5.py')
 SMALL = f'''
 _base_ = {str(CONFIG)!r}
 model = dict(

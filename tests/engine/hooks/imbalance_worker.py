@@ -19,9 +19,9 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 
 CONFIGS = dict(
-    stage1='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py',
+    stage1='configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py',
     stage2='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
-    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-classifier_lvis-v1.py')
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py')
 NUM_CLASSES = 120
 RUN_NUMBERS = itertools.count()  # message hubs live as long as the process
 

@@ -38,7 +38,7 @@ MASK_BRANCH = dict(
 
 def build(stage, with_mask=False, depth=18, num_classes=C, **roi_head):
     """A small Faster or Mask R-CNN of stage 1 or 2 with random weights and state."""
-    name = {1: 'bacl-representation', 2: 'bacl-classifier'}[stage]
+    name = {1: 'bacl-stage1', 2: 'bacl-stage2'}[stage]
     cfg = Config.fromfile(CONFIGS / f'faster-rcnn_r50_fpn_{name}_lvis-v0.5.py').model
     cfg.backbone.update(depth=depth, init_cfg=None)
     cfg.neck.in_channels = [64, 128, 256, 512]

@@ -30,7 +30,7 @@ def test_index_and_metafile_are_up_to_date():
 
 
 def test_changed_number_of_the_paper_is_noticed_and_written(copy):
-    tables = copy / 'configs/bacl/tables.yml'
+    tables = copy / 'configs/tables.yml'
     tables.write_text(
         tables.read_text().replace('[24.3, 8.7, 24.7, 30.1]', '[77.7, 8.7, 1.0, 2.0]'))
     done = write_index(copy, '--check')
@@ -41,7 +41,7 @@ def test_changed_number_of_the_paper_is_noticed_and_written(copy):
 
 
 def test_measured_results_reach_readme_and_metafile(copy):
-    path = copy / 'configs/bacl/emoji_lt_ablation.csv'
+    path = copy / 'configs/emoji_lt_ablation.csv'
     rows = list(csv.DictReader(path.open()))
     for row in rows:
         if row['config'] == TWIN:
@@ -64,6 +64,6 @@ def test_metafile_claims_nothing_of_what_was_not_measured():
     assert all(model['In Collection'] == collection['Name'] for model in metafile['Models'])
     configs = {model['Config'] for model in metafile['Models']}
     assert configs == {str(p.relative_to(ROOT)) for p in (ROOT / 'configs/bacl').glob('*.py')}
-    with (ROOT / 'configs/bacl/emoji_lt_ablation.csv').open() as file:
+    with (ROOT / 'configs/emoji_lt_ablation.csv').open() as file:
         measured = {row['config'] for row in csv.DictReader(file)}
     assert {model['Name'] for model in metafile['Models'] if 'Results' in model} == measured
