@@ -17,7 +17,7 @@ NAMES = {method: [f'{detector}_{method}_{data}' for detector, data in SETTINGS]
          for method in METHODS}
 every_setting = pytest.mark.parametrize('detector, data', SETTINGS)
 every_main_config = pytest.mark.parametrize('name', [n for names in NAMES.values() for n in names])
-every_classifier_stage = pytest.mark.parametrize('name', NAMES['bacl-stage2'])
+every_stage2 = pytest.mark.parametrize('name', NAMES['bacl-stage2'])
 LVIS_BACL = 'faster-rcnn_r50_fpn_bacl-stage2_lvis-v0.5'
 CASCADE_STDS = [(0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1), (0.033, 0.033, 0.067, 0.067)]
 
@@ -153,13 +153,13 @@ def test_backbone_is_the_papers(build_shapes, load_config, name):
     backbone = build_shapes(name).backbone
     depth = 101 if '_r101_' in name else 50
     assert (backbone.depth, backbone.frozen_stages, backbone.norm_eval) == (depth, 1, True)
-    expected = None if 'classifier' in name else dict(
+    expected = None if 'stage2' in name else dict(
         type='Pretrained', checkpoint=f'torchvision://resnet{depth}')
     assert load_config(name).model.backbone.init_cfg == expected
 
 
-@every_classifier_stage
-def test_every_classifier_has_the_papers_loss(build_shapes, box_heads, name):
+@every_stage2
+def test_every_stage_2_has_the_papers_loss(build_shapes, box_heads, name):
     for head in box_heads(build_shapes(name)):
         loss = head.loss_cls
         assert type(loss).__name__ == 'FCBL' and loss.loss_weight == 1
@@ -168,8 +168,8 @@ def test_every_classifier_has_the_papers_loss(build_shapes, box_heads, name):
         assert type(loss.indicator).__name__ == 'ConfusionMatrix' and not loss.indicator.hard
 
 
-@every_classifier_stage
-def test_every_classifier_has_the_papers_hallucination(build_shapes, box_heads, name):
+@every_stage2
+def test_every_stage_2_has_the_papers_hallucination(build_shapes, box_heads, name):
     model = build_shapes(name)
     hallucinators = model.roi_head.hallucinators
     assert len(hallucinators) == len(box_heads(model))
@@ -180,7 +180,7 @@ def test_every_classifier_has_the_papers_hallucination(build_shapes, box_heads, 
         assert hallucinator.box_generator.num_boxes == 16
 
 
-@every_classifier_stage
+@every_stage2
 def test_weights_and_hallucination_start_at_once(load_config, name):
     hooks = {hook.type: hook for hook in load_config(name).custom_hooks}
     assert set(hooks) == {'LongTermIndicatorHook', 'ShortTermIndicatorHook'}

@@ -50,8 +50,8 @@ def read_collections() -> dict[str, dict]:
         path = folder / 'metafile.yml'
         if not path.is_file():
             raise FileNotFoundError(
-                f'{path} is missing. Write its Collections by hand, as in configs/bacl/metafile.yml; '
-                'the models are filled in.')
+                f'{path} is missing. Write its Collections by hand, as in configs/bacl; the '
+                'models are filled in.')
         (collections[folder.name],) = yaml.safe_load(path.read_text())['Collections']
     return collections
 

@@ -20,9 +20,9 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     path from its own folder, as in ``_base_``. The work_dirs of both stages are siblings: stage 1
     is looked for in ``<parent of cfg.work_dir>/<name of stage1_config>``, which with the default
     work_dirs is ``work_dirs/<name of stage1_config>``. What is found there has to be trained to its
-    end; a checkpoint or folder that the user names may be unfinished. The file is read here once, before a dataset
-    is: it has to be whole, and must not have been through stage 2, whose indicators and feature
-    statistics would go on from there.
+    end; a checkpoint or folder that the user names may be unfinished. The file is read here once,
+    before a dataset is: it has to be whole, and must not have been through stage 2, whose
+    indicators and feature statistics would go on from there.
 
     A run that resumes needs no stage 1, a ``load_from`` that is already set is kept, and a config
     of a single stage is left alone.

@@ -34,9 +34,9 @@ def test_changed_number_of_the_paper_is_noticed_and_written(copy):
     tables.write_text(
         tables.read_text().replace('[24.3, 8.7, 24.7, 30.1]', '[77.7, 8.7, 1.0, 2.0]'))
     done = write_index(copy, '--check')
-    assert done.returncode == 1 and 'Out of date: configs/bacl/README.md' in done.stderr
+    assert done.returncode == 1 and 'Out of date: configs/README.md. ' in done.stderr
     assert write_index(copy).returncode == 0
-    assert '| 77.7 / 8.7 / 1.0 / 2.0 |' in (copy / 'configs/bacl/README.md').read_text()
+    assert '| 77.7 / 8.7 / 1.0 / 2.0 |' in (copy / 'configs/README.md').read_text()
     assert write_index(copy, '--check').returncode == 0
 
 
@@ -51,19 +51,41 @@ def test_measured_results_reach_readme_and_metafile(copy):
         writer.writeheader()
         writer.writerows(rows)
     assert write_index(copy).returncode == 0
-    assert '[50.0 / n/a / ' in (copy / 'configs/bacl/README.md').read_text()
+    assert '[50.0 / n/a / ' in (copy / 'configs/README.md').read_text()
+    assert '| MG | 50.0 ± 0.0 | n/a |' in (copy / 'configs/bacl/README.md').read_text()
     models = yaml.safe_load((copy / 'configs/bacl/metafile.yml').read_text())['Models']
     (model,) = [model for model in models if model['Name'] == TWIN]
     metrics = model['Results'][0]['Metrics']
     assert metrics['box AP'] == 50.0 and 'box APr' not in metrics
 
 
-def test_metafile_claims_nothing_of_what_was_not_measured():
-    metafile = yaml.safe_load((ROOT / 'configs/bacl/metafile.yml').read_text())
-    (collection,) = metafile['Collections']
-    assert all(model['In Collection'] == collection['Name'] for model in metafile['Models'])
-    configs = {model['Config'] for model in metafile['Models']}
-    assert configs == {str(p.relative_to(ROOT)) for p in (ROOT / 'configs/bacl').glob('*.py')}
+def test_metafiles_claim_nothing_of_what_was_not_measured():
+    claimed = set()
+    for path in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']:
+        metafile = yaml.safe_load((ROOT / path).read_text())
+        (collection,) = metafile['Collections']
+        assert (ROOT / collection['README']).parent == (ROOT / path).parent
+        models = metafile['Models']
+        assert all(model['In Collection'] == collection['Name'] for model in models)
+        claimed.update(model['Name'] for model in models if 'Results' in model)
     with (ROOT / 'configs/emoji_lt_ablation.csv').open() as file:
-        measured = {row['config'] for row in csv.DictReader(file)}
-    assert {model['Name'] for model in metafile['Models'] if 'Results' in model} == measured
+        assert claimed == {row['config'] for row in csv.DictReader(file)}
+
+
+def test_new_family_is_in_the_index_and_for_mim(copy):
+    folder = copy / 'configs/new'
+    folder.mkdir()
+    (folder / 'faster-rcnn_r50_fpn_new-2x_lvis-v1.py').write_text('')
+    done = write_index(copy)
+    assert done.returncode == 1 and 'configs/new/metafile.yml is missing' in done.stderr
+    collection = dict(Name='New', Paper=dict(Title='A new one', URL='https://example.org'))
+    (folder / 'metafile.yml').write_text(yaml.safe_dump(dict(Collections=[collection])))
+    assert write_index(copy).returncode == 0
+    assert ('| [New](new/README.md) | 1 | [A new one](https://example.org) |'
+            in (copy / 'configs/README.md').read_text())
+    assert 'configs/new/metafile.yml' in yaml.safe_load(
+        (copy / 'model-index.yml').read_text())['Import']
+    metafile = yaml.safe_load((folder / 'metafile.yml').read_text())
+    assert metafile['Collections'] == [collection]
+    assert [model['Config'] for model in metafile['Models']] == [
+        'configs/new/faster-rcnn_r50_fpn_new-2x_lvis-v1.py']
