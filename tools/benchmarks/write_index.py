@@ -7,6 +7,7 @@ emoji_lt_ablation.py).
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -134,11 +135,11 @@ def fill(path: Path, **contents: str) -> str:
     return text
 
 
-def main() -> None:
+def main(argv: Iterable[str] | None = None) -> None:
     """Write the files, or tell whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     results = read_csv(RESULTS)
     collections = read_collections()
     metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
