@@ -90,7 +90,7 @@ def train_with_an_empty_rank(name):
 if __name__ == '__main__':
     case, out_dir = sys.argv[1], Path(sys.argv[2])
     if sys.argv[3:] == ['as-gpu']:
-        bacl.ops.class_groups.is_read_for_free = lambda tensor: False
+        bacl.ops.class_groups.is_on_cpu = lambda tensor: False
     dist.init_process_group('gloo')
     rank = dist.get_rank()
     if case in CONFIGS:

@@ -101,7 +101,7 @@ def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch
     with WaitingOperators() as operators:
         step(loss_cls, hallucinator).backward()
     assert operators.count > 0  # as on a CPU
-    monkeypatch.setattr('bacl.ops.class_groups.is_read_for_free', lambda tensor: False)
+    monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     with WaitingOperators() as operators:
         step(loss_cls, hallucinator).backward()
     assert operators.count == 0

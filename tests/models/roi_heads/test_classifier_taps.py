@@ -1,7 +1,4 @@
-from pathlib import Path
-
 import bacl  # noqa: F401
-import numpy as np
 import pytest
 import torch
 from bacl.models.augmenters import (
@@ -12,8 +9,6 @@ from bacl.models.augmenters import (
 from bacl.models.losses import FCBL
 from bacl.models.roi_heads.classifier_taps import ClassifierTap
 from torch import nn
-
-DATA = Path(__file__).parents[2] / 'data'
 
 
 class Head(nn.Module):
@@ -27,12 +22,11 @@ class Head(nn.Module):
         self.loss_cls = FCBL(num_classes, **kwargs)
 
 
-def test_equals_the_official_classification_step():
+@pytest.mark.golden('bacl_fhm.npz')
+def test_equals_the_official_classification_step(golden):
     """Statistics, sampling, generation, loss, gradients and state of one official step."""
-    with np.load(DATA / 'bacl_fhm.npz') as arrays:
-        official = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
-    full = {k.removeprefix('full_'): v for k, v in official.items() if k.startswith('full_')}
-    num_classes, num_feats = int(official['num_classes']), int(official['feat_dim'])
+    full = {k.removeprefix('full_'): v for k, v in golden.items() if k.startswith('full_')}
+    num_classes, num_feats = int(golden['num_classes']), int(golden['feat_dim'])
     head = Head(num_feats, num_classes, alpha=float(full['alpha']),
                 prob_thr=float(full['prob_thr']), with_weight=bool(full['reweight'])).double()
     head.fc_cls.load_state_dict(dict(weight=full['fc_weight'], bias=full['fc_bias']))
@@ -40,10 +34,10 @@ def test_equals_the_official_classification_step():
     indicator.score_sum.copy_(full['cm_numerator_before'])
     indicator.num_samples.copy_(full['num_gt_before'])
     distribution = ClassFeatureDistribution(
-        num_classes, num_feats, float(official['decay_ratio'])).double()
+        num_classes, num_feats, float(golden['decay_ratio'])).double()
     for state, name in ((distribution.mean, 'prototype'), (distribution.var, 'variance'),
                         (distribution.is_known, 'used')):
-        state.copy_(official[f'{name}_after_2'])
+        state.copy_(golden[f'{name}_after_2'])
 
     distribution.observe(full['stat_embeddings'], full['stat_labels'])
     torch.testing.assert_close(distribution.mean, full['prototype_after'])
@@ -51,7 +45,7 @@ def test_equals_the_official_classification_step():
     classes = sample_classes(class_probability(indicator.strength()), full['sampling_uniform'])
     # The official step leaves out what is drawn of unknown classes.
     classes = classes[distribution.is_known[classes]]
-    num_per_class = int(official['sampled_num_features'])
+    num_per_class = int(golden['sampled_num_features'])
     labels = classes.repeat_interleave(num_per_class)
     assert torch.equal(labels, full['hallucinated_labels'])
     feats = distribution.sample(

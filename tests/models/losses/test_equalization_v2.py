@@ -1,53 +1,48 @@
 import math
-from pathlib import Path
 
 import bacl  # noqa: F401
-import numpy as np
 import pytest
 import torch
 from bacl.models.losses import EQLv2Loss, ObjectnessBCELoss, eqlv2, eqlv2_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
-DATA = Path(__file__).parents[2] / 'data'
+official_numbers = pytest.mark.golden('eqlv2.npz')
 
 
-@pytest.fixture
-def official():
-    with np.load(DATA / 'eqlv2.npz') as arrays:
-        return {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
+def official_loss(golden):
+    loss = EQLv2Loss(int(golden['num_classes']), float(golden['gamma']), float(golden['mu']),
+                     float(golden['alpha']), loss_weight=float(golden['loss_weight']))
+    loss.pos_grad.copy_(golden['pos_grad_before'])
+    loss.neg_grad.copy_(golden['neg_grad_before'])
+    return loss
 
 
-def official_loss(official):
-    return EQLv2Loss(int(official['num_classes']), float(official['gamma']),
-                     float(official['mu']), float(official['alpha']),
-                     loss_weight=float(official['loss_weight']))
-
-
+@official_numbers
 @pytest.mark.parametrize('with_avg_factor', [True, False])
-def test_equals_official_losses_gradients_and_state(official, with_avg_factor):
-    loss = official_loss(official)
-    for call, labels in enumerate(official['labels']):
-        logits = official['logits'][call].clone().requires_grad_()
+def test_equals_official_losses_gradients_and_state(golden, with_avg_factor):
+    loss = official_loss(golden)
+    for call, labels in enumerate(golden['labels']):
+        logits = golden['logits'][call].clone().requires_grad_()
         avg_factor = float(len(labels)) if with_avg_factor else None
         value = loss(logits, labels, torch.ones(len(labels)), avg_factor=avg_factor)
         value.backward()
         for ours, theirs in ((value.detach(), 'loss'), (logits.grad, 'grad'),
                              (loss.pos_grad, 'pos_grad_after'), (loss.neg_grad, 'neg_grad_after'),
                              (loss.gradient_ratio(), 'pos_neg_after')):
-            torch.testing.assert_close(ours, official[theirs][call], rtol=1e-9, atol=1e-14)
+            torch.testing.assert_close(ours, golden[theirs][call], rtol=1e-9, atol=1e-14)
 
 
-def test_equals_official_weights_and_scores(official):
-    loss = official_loss(official)
-    for call, labels in enumerate(official['labels']):
+@official_numbers
+def test_equals_official_weights_and_scores(golden):
+    loss = official_loss(golden)
+    for call, labels in enumerate(golden['labels']):
         weights = eqlv2_weights(labels, loss.gradient_ratio(), loss.gamma, loss.mu, loss.alpha)
         is_label = torch.zeros_like(weights).scatter_(1, labels[:, None], 1).bool()
-        expected = torch.where(is_label, official['pos_weight'][call],
-                               official['neg_weight'][call])
+        expected = torch.where(is_label, golden['pos_weight'][call], golden['neg_weight'][call])
         torch.testing.assert_close(weights, expected, rtol=1e-9, atol=1e-14)
-        logits = official['logits'][call]
-        torch.testing.assert_close(loss.get_activation(logits), official['scores'][call])
+        logits = golden['logits'][call]
+        torch.testing.assert_close(loss.get_activation(logits), golden['scores'][call])
         loss(logits, labels)
 
 
