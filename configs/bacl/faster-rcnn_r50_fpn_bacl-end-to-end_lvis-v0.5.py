@@ -12,9 +12,7 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             _delete_=True, type='Pretrained', checkpoint='torchvision://resnet50')),
-    roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
 
 custom_hooks = [
     dict(type='LongTermIndicatorHook'),

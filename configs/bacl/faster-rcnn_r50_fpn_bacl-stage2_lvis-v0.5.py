@@ -9,10 +9,7 @@ _base_ = [
 # The training tool starts from the last checkpoint of this config.
 stage1_config = './faster-rcnn_r50_fpn_bacl-stage1_lvis-v0.5.py'
 
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
 
 custom_hooks = [
     dict(type='LongTermIndicatorHook'),

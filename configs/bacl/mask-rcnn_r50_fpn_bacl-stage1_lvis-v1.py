@@ -8,8 +8,7 @@ _base_ = [
 
 model = dict(
     roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes)),
+        bbox_head=dict(num_classes=_base_.num_classes),
         mask_head=dict(num_classes=_base_.num_classes)))
 
 optim_wrapper = dict(optimizer=dict(weight_decay=5e-5))

@@ -11,8 +11,7 @@ stage1_config = './mask-rcnn_r50_fpn_bacl-stage1_lvis-v1.py'
 
 model = dict(
     roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes)),
+        bbox_head=dict(num_classes=_base_.num_classes),
         mask_head=dict(num_classes=_base_.num_classes)))
 
 custom_hooks = [

@@ -6,7 +6,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

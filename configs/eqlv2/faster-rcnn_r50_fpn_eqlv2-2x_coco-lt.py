@@ -10,5 +10,4 @@ model = dict(
     roi_head=dict(
         bbox_head=dict(
             num_classes=_base_.num_classes,
-            loss_cls=dict(
-                type='EQLv2Loss', num_classes=_base_.num_classes, gamma=12.0, mu=0.8, alpha=4.0))))
+            loss_cls=dict(type='EqualizationLossV2', gamma=12.0, mu=0.8, alpha=4.0))))

@@ -60,7 +60,6 @@ def detector_config(name):
         cfg.neck.in_channels = [64, 128, 256, 512]
         for head in cfg.roi_head.bbox_head:
             head.update(num_classes=NUM_CLASSES, fc_out_channels=32)
-            head.loss_cls.num_classes = NUM_CLASSES
         cfg.train_cfg.rpn_proposal.max_per_img = 50
     return cfg
 

@@ -14,8 +14,7 @@ STAGE1, STAGE2 = (
     str(ROOT / f'configs/{name}.py') for name in (
         'baselines/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1',
         'bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage2-bacl'))
-CLASSES = {'model.roi_head.bbox_head.num_classes': 7,
-           'model.roi_head.bbox_head.loss_cls.num_classes': 7}
+CLASSES = {'model.roi_head.bbox_head.num_classes': 7}
 OFFICIAL_NAMES = {
     'roi_head.bbox_head.loss_cls.indicator.score_sum': 'roi_head.bbox_head.loss_cls.cm_numerator',
     'roi_head.bbox_head.loss_cls.indicator.num_samples': 'roi_head.bbox_head.loss_cls.num_gt',

@@ -13,7 +13,7 @@ SMALL = f'''
 _base_ = {str(CONFIG)!r}
 model = dict(
     backbone=dict(depth=18), neck=dict(in_channels=[64, 128, 256, 512]),
-    roi_head=dict(bbox_head=dict(num_classes=2, fc_out_channels=8, loss_cls=dict(num_classes=2))))
+    roi_head=dict(bbox_head=dict(num_classes=2, fc_out_channels=8)))
 '''
 
 

@@ -53,7 +53,6 @@ NOISE_CELL = 32  # pixels
 QUICK_OPTIONS = {  # of the configs
     'model.test_cfg.rpn.max_per_img': 20,
     'model.roi_head.bbox_head.num_classes': 40,
-    'model.roi_head.bbox_head.loss_cls.num_classes': 40,
 }
 
 

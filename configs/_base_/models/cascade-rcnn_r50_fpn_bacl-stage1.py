@@ -1,8 +1,5 @@
 # Stage 1 of BACL on Cascade R-CNN: sigmoid classifiers with objectness. A config on top sets
-# num_classes of every box head and of its loss_cls:
-#     bbox_head=[dict(head, num_classes=_base_.num_classes,
-#                     loss_cls=dict(head.loss_cls, num_classes=_base_.num_classes))
-#                for head in _base_.model.roi_head.bbox_head]
+# num_classes as in cascade-rcnn_r50_fpn.py.
 _base_ = ['./faster-rcnn_r50_fpn_bacl-stage1.py', './cascade_stages.py']
 
 model = dict(

@@ -1,5 +1,4 @@
-# Stage 2 of BACL on the small Faster R-CNN. A config on top sets num_classes of bbox_head and of
-# its loss_cls.
+# Stage 2 of BACL on the small Faster R-CNN. A config on top sets bbox_head.num_classes.
 _base_ = './faster-rcnn_effnet-lite0_fpn_stage2.py'
 
 model = dict(

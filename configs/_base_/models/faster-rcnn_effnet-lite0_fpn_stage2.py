@@ -1,5 +1,5 @@
 # Stage 2 on the small Faster R-CNN with the loss of stage 1: the baseline of stages 2.
-# A config on top sets num_classes of bbox_head and of its loss_cls.
+# A config on top sets bbox_head.num_classes.
 _base_ = './faster-rcnn_effnet-lite0_fpn.py'
 
 model = dict(

@@ -1,5 +1,5 @@
 # Stage 2 of BACL: FCBL and feature hallucination on a frozen extractor. A config on top sets
-# num_classes of bbox_head and of its loss_cls.
+# bbox_head.num_classes.
 _base_ = './faster-rcnn_r50_fpn_bacl-stage1.py'
 
 model = dict(

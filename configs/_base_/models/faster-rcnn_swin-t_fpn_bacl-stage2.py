@@ -1,4 +1,4 @@
-# Stage 2 of BACL with Swin-T. A config on top sets num_classes of bbox_head and of its loss_cls.
+# Stage 2 of BACL with Swin-T. A config on top sets bbox_head.num_classes.
 _base_ = ['./faster-rcnn_r50_fpn_bacl-stage2.py', './swin-t.py']
 
 model = dict(

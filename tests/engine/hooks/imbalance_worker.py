@@ -35,7 +35,6 @@ def detector(name):
         cfg.neck.in_channels = [64, 128, 256, 512]
         for head in cfg.roi_head.bbox_head:
             head.update(num_classes=NUM_CLASSES, fc_out_channels=32)
-            head.loss_cls.num_classes = NUM_CLASSES
         cfg.train_cfg.rpn_proposal.max_per_img = 50
     torch.manual_seed(0)
     return MODELS.build(cfg).train()

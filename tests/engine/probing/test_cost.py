@@ -28,8 +28,6 @@ class Toy(nn.Module):
 def build_r50(name, **options):
     head = 'model.roi_head.bbox_head'
     options = {f'{head}.num_classes': C, 'model.test_cfg.rpn.max_per_img': 10, **options}
-    if 'stage2' in name:
-        options[f'{head}.loss_cls.num_classes'] = C
     path, = CONFIGS.glob(f'*/faster-rcnn_r50_fpn_{name}_lvis-v0.5.py')
     return build_model(str(path), options).eval()
 

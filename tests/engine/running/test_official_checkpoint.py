@@ -43,7 +43,6 @@ def build(stage, with_mask=False, depth=18, num_classes=C, **roi_head):
     cfg.backbone.update(depth=depth, init_cfg=None)
     cfg.neck.in_channels = [64, 128, 256, 512]
     cfg.roi_head.bbox_head.update(num_classes=num_classes, fc_out_channels=16)
-    cfg.roi_head.bbox_head.loss_cls.num_classes = num_classes
     cfg.roi_head.update(roi_head)
     cfg.test_cfg.rpn.max_per_img = 20
     if with_mask:
