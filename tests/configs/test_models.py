@@ -119,16 +119,17 @@ def check_settings(config: dict, built: nn.Module, path: str) -> None:
             assert found and all(item == value for item in found), f'{path}.{key}'
 
 
-def test_settings_of_losses_and_hallucinators_arrive(cfg, config_name, build_shapes, box_heads):
+def test_settings_of_losses_and_augmenters_arrive(cfg, config_name, build_shapes, box_heads):
     model = build_shapes(config_name)
     heads = box_heads(model)
     for config, head in zip(box_heads(cfg.model), heads, strict=True):
         check_settings(config.loss_cls, head.loss_cls, 'loss_cls')
-    hallucinator = cfg.model.roi_head.get('hallucinator')
-    hallucinators = getattr(model.roi_head, 'hallucinators', ())
-    assert len(hallucinators) == (len(heads) if hallucinator else 0)
-    for built in hallucinators:
-        check_settings(hallucinator, built, 'hallucinator')
+    roi_head = cfg.model.roi_head
+    config = roi_head.get('augmenter') or roi_head.get('hallucinator')
+    augmenters = getattr(model.roi_head, 'augmenters', ())
+    assert len(augmenters) == (len(heads) if config else 0)
+    for augmenter in augmenters:
+        check_settings(config, augmenter, 'augmenter')
 
 
 # One step.

@@ -10,7 +10,7 @@ import bacl.ops.class_groups
 import torch
 import torch.distributed as dist
 from bacl.models.augmenters import ClassFeatureDistribution
-from bacl.models.losses import EQLv2Loss
+from bacl.models.losses import EqualizationLossV2
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -42,7 +42,7 @@ def observe(split):
     """Feed `split` (a slice per step) of the common stream; return the states."""
     indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
                                for indicator in INDICATORS)
-    distribution, eqlv2 = ClassFeatureDistribution(C, D), EQLv2Loss(C)
+    distribution, eqlv2 = ClassFeatureDistribution(C, D), EqualizationLossV2(C)
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:

@@ -73,7 +73,7 @@ def test_training_on_a_cpu(stage):
 def test_training_on_a_cpu_with_all_that_bacl_collects():
     state = assert_two_trainings_are_bit_equal('stage2-bacl', 'cpu')
     assert state['roi_head.bbox_head.loss_cls.indicator.num_samples'].sum() > 0
-    assert state['roi_head.hallucinators.0.distribution.is_known'].any()
+    assert state['roi_head.augmenters.0.distribution.is_known'].any()
 
 
 class Operators(TorchDispatchMode):

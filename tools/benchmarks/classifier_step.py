@@ -13,7 +13,7 @@ import bacl  # noqa: F401
 import torch
 from bacl.models.augmenters import FeatureHallucinator
 from bacl.models.losses import FCBL, ObjectnessBCELoss
-from bacl.models.roi_heads.classifier_taps import ClassifierTap
+from bacl.models.roi_heads.classifier_tap import ClassifierTap
 from reporting import add_arguments, compare, row, run, time_in_turn
 from torch import Tensor, nn
 

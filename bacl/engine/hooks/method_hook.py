@@ -3,11 +3,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from bacl.annotations import ClassTable
 from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from ..checking.class_checks import check_class_counts, innermost_dataset
 from ..running.runner_state import unwrapped_model
@@ -85,9 +86,11 @@ class MethodHook(ScalarLogHook):
       it has none, a table counted by the instances in its samples. A test needs no counts: what a
       module took from them is in the checkpoint.
     - ``start_epoch(epoch)``: before every epoch it gets its number, from 0, also in a resumed run.
-    - ``scalars()``: every ``interval`` iterations it gives numbers for the log, by their names. If
-      several modules give the same name, as in a cascade, the part before the slash gets their
-      number: ``indicator1/strength_r``.
+    - ``scalars()``: every ``interval`` iterations it gives numbers for the log, by their names. Of
+      one number for each class, (C,), the mean over each frequency group is logged, as
+      ``indicator/strength_r``, or over all classes where the dataset knows no groups. If several
+      modules give the same name, as in a cascade, the part before the slash gets their number:
+      ``indicator1/strength_r``.
 
     Args:
         interval: iterations between two log entries, > 0.
@@ -104,10 +107,10 @@ class MethodHook(ScalarLogHook):
         check_class_counts(self.model, dataset)
         refuse_averaged_buffers(runner, self.model)
         asking = modules_with(self.model, 'set_class_counts')
-        if asking:
-            table = training_class_table(dataset)
-            for module in asking:
-                module.set_class_counts(table)
+        knows_table = hasattr(innermost_dataset(dataset), 'class_table')
+        self.table = training_class_table(dataset) if asking or knows_table else None
+        for module in asking:
+            module.set_class_counts(self.table)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the epoch."""
@@ -121,9 +124,16 @@ class MethodHook(ScalarLogHook):
         seen = Counter()
         for entry in entries:
             for name, value in entry.items():
-                if number_of[name] > 1:
-                    prefix, _, rest = name.partition('/')
-                    yield f'{prefix}{seen[name]}/{rest}', value
-                else:
-                    yield name, value
+                prefix, slash, rest = name.partition('/')
+                number = str(seen[name]) if number_of[name] > 1 else ''
                 seen[name] += 1
+                yield from self._means(f'{prefix}{number}{slash}{rest}', value)
+
+    def _means(self, name: str, value: float | Tensor) -> Iterator[tuple[str, float]]:
+        """A number under its name; of one for each class the mean over each group."""
+        value = torch.as_tensor(value)
+        if value.dim() == 0 or self.table is None or not self.table.groups:
+            yield name, value.double().mean().item()
+            return
+        for group, mean in self.table.mean_by_group(value.cpu().numpy()).items():
+            yield f'{name}_{group}', mean

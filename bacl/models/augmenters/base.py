@@ -64,7 +64,6 @@ class FeatureAugmenter(nn.Module, ABC):
     """
 
     starts_empty = True  # a checkpoint of stage 1 has no augmenter
-    box_generator: nn.Module | None = None
     uses_box_targets = False
     needs_strength = False
 
@@ -73,6 +72,7 @@ class FeatureAugmenter(nn.Module, ABC):
         super().__init__()
         self.num_classes = num_classes
         self.num_feats = num_feats
+        self.box_generator: nn.Module | None = None
         self.indicator: LongTermIndicator | None = None
         if indicator is not None:
             self.indicator = build_indicator(indicator, num_classes, type(self).__name__)

@@ -1,7 +1,6 @@
 """The interface of long-term indicators: for the loss, for augmenters, for the log."""
 from abc import ABC, abstractmethod
 
-from bacl.annotations import ClassTable
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
 from torch import Tensor, nn
@@ -39,23 +38,10 @@ class LongTermIndicator(nn.Module, ABC):
             raise ValueError(f'{type(self).__name__}(num_classes=) expects a positive int, '
                              f'got {num_classes!r}.')
         self.num_classes = num_classes
-        self.class_table: ClassTable | None = None
 
-    def set_class_counts(self, table: ClassTable) -> None:
-        """Take the groups of classes, over which :meth:`scalars` averages."""
-        self.class_table = table
-
-    def scalars(self) -> dict[str, float]:
-        """Mean strength of each group of classes, ``indicator/strength_<group>``, in [0, 1].
-
-        A balanced classifier has equal ones. Without groups one mean over all classes,
-        ``indicator/strength``.
-        """
-        strength = self.strength().cpu().numpy()
-        if self.class_table is None or not self.class_table.groups:
-            return {'indicator/strength': float(strength.mean())}
-        return {f'indicator/strength_{group}': mean
-                for group, mean in self.class_table.mean_by_group(strength).items()}
+    def scalars(self) -> dict[str, Tensor]:
+        """``indicator/strength``: (C,), for the log; a balanced classifier has equal ones."""
+        return {'indicator/strength': self.strength()}
 
     @abstractmethod
     def observe(self, logits: Tensor, labels: Tensor) -> None:

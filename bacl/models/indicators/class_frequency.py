@@ -64,7 +64,6 @@ class ClassFrequency(PerClassCount):
 
     def set_class_counts(self, table: ClassTable) -> None:
         """Take the counts of the training dataset, unless the config says others."""
-        super().set_class_counts(table)
         if self.ann_file is not None:
             self.read_counts()
         elif not self.is_configured:

@@ -86,6 +86,19 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
         """Number of outputs of the classifier."""
         return self.num_classes + self.extra_channels
 
+    @property
+    def use_sigmoid(self) -> bool:
+        """Refuses heads that ask for this flag of mmdet's losses, and for no scores.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f'{type(self).__name__} is in a head that asks its loss for use_sigmoid and computes '
+            'the scores itself, such as DIIHead (Sparse R-CNN, QueryInst) and the heads of DETR; '
+            "it would not ask this loss for them. Use a head whose base is mmdet's BBoxHead, such "
+            'as Shared2FCBBoxHead.')
+
     def init_state(self) -> None:
         """Declare buffers and modules; called once, when C is known as ``num_classes``."""
 

@@ -8,9 +8,11 @@ a copy of any of its methods.
 Shapes: N sampled RoIs, S boxes, P extra samples, D inputs of the classifier, C classes.
 """
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ..augmenters import ExtraSamples
 
@@ -53,23 +55,25 @@ class ClassifierTap:
     def __enter__(self) -> 'ClassifierTap':
         """Put the hooks in force."""
         head = self.bbox_head
-        self._hooks = [
-            head.fc_cls.register_forward_pre_hook(self._exchange_feats),
-            head.fc_cls.register_forward_hook(self._keep_logits),
-            head.loss_cls.register_forward_pre_hook(self._extend_loss, with_kwargs=True),
-        ]
-        if self.after_loss is not None:
-            self._hooks.append(head.loss_cls.register_forward_hook(self._tell_of_loss))
-        if head.with_reg:
-            self._hooks += [head.fc_reg.register_forward_pre_hook(self._drop_boxes),
-                            head.loss_bbox.register_forward_pre_hook(self._extend_box_loss,
-                                                                     with_kwargs=True)]
+        with ExitStack() as hooks:  # an error leaves no hook in force
+            def add(hook: RemovableHandle) -> None:
+                hooks.callback(hook.remove)
+
+            add(head.fc_cls.register_forward_pre_hook(self._exchange_feats))
+            add(head.fc_cls.register_forward_hook(self._keep_logits))
+            add(head.loss_cls.register_forward_pre_hook(self._extend_loss, with_kwargs=True))
+            if self.after_loss is not None:
+                add(head.loss_cls.register_forward_hook(self._tell_of_loss))
+            if head.with_reg:
+                add(head.fc_reg.register_forward_pre_hook(self._drop_boxes))
+                add(head.loss_bbox.register_forward_pre_hook(self._extend_box_loss,
+                                                             with_kwargs=True))
+            self._hooks = hooks.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Remove the hooks."""
-        for hook in self._hooks:
-            hook.remove()
+        self._hooks.close()
 
     def _exchange_feats(self, module: nn.Module, args: tuple[Tensor]) -> Tensor:
         feats, boxes = args[0][:self.num_rois], args[0][self.num_rois:]

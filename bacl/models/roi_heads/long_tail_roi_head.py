@@ -146,11 +146,11 @@ class LongTailMixin:
         finally:
             self._tapped_boxes = None
 
-    def _bbox_forward(self, *args) -> dict:
+    def _bbox_forward(self, *args, **kwargs) -> dict:
         """The host's pass of RoIs, in a training step with the jittered boxes behind them."""
         if self._tapped_boxes is None:
-            return super()._bbox_forward(*args)
-        *others, rois = args
+            return super()._bbox_forward(*args, **kwargs)
+        *others, rois = args  # in training, mmdet passes them by position
         results = super()._bbox_forward(
             *others, torch.cat([rois, self._tapped_boxes.to(rois.dtype)]))
         results['bbox_feats'] = results['bbox_feats'][:len(rois)]
