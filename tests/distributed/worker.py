@@ -83,7 +83,7 @@ def train_with_an_empty_rank(name):
         total.backward()
         optimizer.step()
     return {k: v for k, v in model.module.state_dict().items()
-            if 'indicator' in k or 'hallucinators' in k or 'fc_cls' in k}
+            if 'indicator' in k or 'augmenters' in k or 'fc_cls' in k}
 
 
 if __name__ == '__main__':
