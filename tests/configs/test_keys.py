@@ -130,9 +130,9 @@ def test_check_that_the_tools_make_passes(cfg):
     check_config(cfg)
 
 
-MASK = 'mask-rcnn_r50_fpn_bacl-classifier_lvis-v1'
-CASCADE = 'cascade-rcnn_r50_fpn_bacl-representation_lvis-v1'
-SWIN = 'faster-rcnn_swin-t_fpn_bacl-representation_lvis-v1'
+MASK = 'mask-rcnn_r50_fpn_bacl-stage2_lvis-v1'
+CASCADE = 'cascade-rcnn_r50_fpn_bacl-stage1_lvis-v1'
+SWIN = 'faster-rcnn_swin-t_fpn_bacl-stage1_lvis-v1'
 EMOJI_LT = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl'
 
 

@@ -60,8 +60,8 @@ def check_class_counts(model: nn.Module, dataset: Any) -> None:
         listing = ', '.join(f'{name}: {count}' for name, count in counts.items())
         raise ValueError(
             f'{type(dataset).__name__} has {expected} classes ({class_source(dataset)}), but the '
-            f'model has {listing}. Set num_classes={expected} in the bbox_head, in its loss_cls '
-            'and in the mask_head, or choose the annotation file that the model is made for.')
+            f'model has {listing}. Set num_classes={expected} in the bbox_head and the mask_head, '
+            'or choose the annotation file that the model is made for.')
 
 
 def check_class_order(dataset: Any, learned: Sequence[str] | None, learned_from: str) -> None:

@@ -1,6 +1,7 @@
-"""Find the representation stage's checkpoint for a classifier-stage run."""
+"""Find the checkpoint of stage 1 for a run of stage 2."""
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -20,13 +21,13 @@ STAGE2_CONFIG = re.compile(r"""DecoupledTwoStageDetector|^stage1_config = ['"]""
 def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     """Set ``cfg.load_from`` of a stage-2 run to the checkpoint of its stage 1.
 
-    A stage-2 config names the config of its first stage, which lies beside it, in the top-level
-    variable ``stage1_config``. The work_dirs of both stages are siblings: stage 1 is looked for in
-    ``<parent of cfg.work_dir>/<stage1_config>``, which with the default work_dirs is
-    ``work_dirs/<stage1_config>``. What is found there has to be trained to its end; a checkpoint
-    or folder that the user names may be unfinished. The file is read here once, before a dataset
-    is: it has to be whole, and must not have been through stage 2, whose indicators and feature
-    statistics would go on from there.
+    A stage-2 config names the config of its stage 1 in the top-level variable ``stage1_config``: a
+    path from its own folder, as in ``_base_``. The work_dirs of both stages are siblings: stage 1
+    is looked for in ``<parent of cfg.work_dir>/<name of stage1_config>``, which with the default
+    work_dirs is ``work_dirs/<name of stage1_config>``. What is found there has to be trained to its
+    end; a checkpoint or folder that the user names may be unfinished. The file is read here once,
+    before a dataset is: it has to be whole, and must not have been through stage 2, whose
+    indicators and feature statistics would go on from there.
 
     A run that resumes needs no stage 1, a ``load_from`` that is already set is kept, and a config
     of a single stage is left alone.
@@ -99,11 +100,12 @@ def _find_stage1(cfg: Config, folder: str | None) -> Path:
             '--stage1-checkpoint expects the file of stage 1 if the config has no `stage1_config`, '
             f'got {"none" if folder is None else repr(folder)}. '
             'Pass --stage1-checkpoint FILE, or set load_from in the config.')
-    # Not Path.stem: a name such as lvis-v0.5 has a dot of its own.
-    name = Path(cfg.stage1_config).name.removesuffix('.py')
+    # Not with_suffix: a name such as lvis-v0.5 has a dot of its own.
+    stem = cfg.stage1_config.removesuffix('.py')
+    config = Path(os.path.normpath(Path(cfg.filename or '').parent / f'{stem}.py'))
     is_default = folder in (None, 'auto')
-    work_dir = Path(cfg.work_dir).parent / name if is_default else Path(folder).expanduser()
-    config = Path(cfg.filename or '').parent / f'{name}.py'
+    work_dir = Path(cfg.work_dir).parent / Path(stem).name if is_default \
+        else Path(folder).expanduser()
     train_command = f'python tools/train.py {config} --work-dir {work_dir}'
     checkpoint = find_checkpoint(work_dir)
     if checkpoint is None:

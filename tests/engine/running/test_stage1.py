@@ -32,13 +32,26 @@ def test_newest_checkpoint_of_the_sibling_folder_is_taken(stage2):
     assert cfg.load_from == str(folder / 'epoch_12.pth')
 
 
-@pytest.mark.parametrize('form', ['{}.py', 'configs/bacl/{}.py'])
+@pytest.mark.parametrize('form', ['{}.py', './{}.py', '../baselines/{}.py'])
 def test_stage1_config_may_be_a_path(stage2, form):
     cfg, folder = stage2
     cfg.stage1_config = form.format(NAME)
     save(folder / 'epoch_1.pth')
     prepare_stage1(cfg, 'auto')
     assert cfg.load_from == str(folder / 'epoch_1.pth')
+
+
+def test_stage1_config_may_lie_in_another_folder(tmp_path):
+    for name in ('baselines', 'method', NAME):
+        (tmp_path / name).mkdir()
+    (tmp_path / f'baselines/{NAME}.py').write_text('train_cfg = dict(max_epochs=12)\n')
+    path = tmp_path / 'method/stage2.py'
+    path.write_text(f"stage1_config = '../baselines/{NAME}.py'\n"
+                    f'work_dir = {str(tmp_path / "stage2")!r}\n')
+    save(tmp_path / NAME / 'epoch_3.pth')
+    with pytest.raises(RuntimeError, match='epoch_3.pth of 12 epochs') as error:
+        prepare_stage1(Config.fromfile(path))
+    assert f'tools/train.py {tmp_path}/baselines/{NAME}.py ' in str(error.value)
 
 
 @pytest.fixture
