@@ -31,7 +31,7 @@ def call(tool, function, config, *argv):
     spec = importlib.util.spec_from_file_location(f'end_to_end_{tool}', ROOT / f'tools/{tool}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = ROOT / 'configs/bacl' / f'{NAME}_{config}.py'
+    config, = ROOT.glob(f'configs/*/{NAME}_{config}.py')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', [f'{tool}.py', str(config), *map(str, argv)])
         return function(module)
@@ -117,7 +117,7 @@ def test_stage2_says_where_it_starts_and_what_is_new(stage1, stage2):
     _, log = stage2
     report = next(line for line in log.splitlines() if f'Checkpoint {stage1}:' in line)
     assert 'tensors loaded' in report
-    assert 'start from scratch' in report and f'{INDICATOR}.score_sum' in report
+    assert 'start empty' in report and f'{INDICATOR}.score_sum' in report
     assert 'in the model but not' not in report and 'of different shape' not in report
 
 

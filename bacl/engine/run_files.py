@@ -22,12 +22,13 @@ from bacl.datasets import CocoLTDataset, LongTailLVISV05Dataset, LongTailLVISV1D
 from bacl.datasets.long_tail import LongTailMixin
 from bacl.evaluation import CocoLTMetric, Detections
 from bacl.evaluation.metrics.grouped_ap_metric import GroupedAPMetric
-from mmdet.registry import DATASETS, METRICS
+from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from .hooks.imbalance_hook import RECORD_NAME
+from .running.config_types import is_type, resolve_type
 from .running.dataset_configs import unwrapped_datasets
 from .running.steps import PREDICTIONS
 from .running.work_dir import find_checkpoint
@@ -237,7 +238,7 @@ def read_pyramid(run: RunFiles) -> Pyramid:
 def _scales(transform: ConfigDict) -> list[tuple[int, int]]:
     """The sizes that a transform may resize images to, if it does."""
     found = transform.get('scale') or transform.get('scales') or []
-    if not str(transform.type).endswith(('Resize', 'RandomChoiceResize')):
+    if not getattr(resolve_type(transform, TRANSFORMS), '__name__', '').endswith('Resize'):
         return []
     return [tuple(found)] if found and isinstance(found[0], int) else [tuple(s) for s in found]
 
@@ -256,7 +257,7 @@ def _read_states(run: RunFiles) -> dict[int, dict]:
 
 def _load_config(path: Path) -> Config:
     cfg = Config.fromfile(path)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
     return cfg
 
 
@@ -264,8 +265,7 @@ def _evaluator(cfg: Config, path: Path) -> dict:
     """The arguments of this package's metric in the test of a config, for boxes."""
     evaluators = cfg.get('test_evaluator') or []
     for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        metric_class = METRICS.get(evaluator.type)
-        if metric_class is not None and issubclass(metric_class, GroupedAPMetric):
+        if is_type(evaluator, METRICS, GroupedAPMetric):
             return dict(evaluator.to_dict(), metric='bbox', outfile_prefix=None)
     raise ValueError(f'test_evaluator expects a FastLVISMetric or CocoLTMetric, got none in {path}.'
                      ' Test with one of these.')
@@ -274,8 +274,7 @@ def _evaluator(cfg: Config, path: Path) -> dict:
 def _build_unloaded(cfg: Config, split: str, path: Path) -> LongTailMixin:
     dataloader = cfg.get(f'{split}_dataloader')
     config = next(unwrapped_datasets(dataloader.dataset), None) if dataloader else None
-    dataset_class = DATASETS.get(config.type) if config else None
-    if dataset_class is None or not issubclass(dataset_class, LongTailMixin):
+    if config is None or not is_type(config, DATASETS, LongTailMixin):
         raise ValueError(
             f'{split}_dataloader.dataset.type expects a LongTailLVISV1Dataset, '
             f'LongTailLVISV05Dataset or CocoLTDataset, got {config.type if config else None!r} '
