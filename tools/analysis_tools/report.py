@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 try:
-    from bacl.analysis.report import Images, write_run_report
-    from bacl.analysis.report.sections import NUM_DRAWS
-    from bacl.engine.run_files import (
+    from bacl.report.page import Images, write_run_report
+    from bacl.report.page.sections import NUM_DRAWS
+    from bacl.report.run_files import (
         RunFiles,
         find_runs,
         read_pyramid,
