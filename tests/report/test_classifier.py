@@ -1,16 +1,7 @@
-import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from bacl.report.classifier import (
-    class_probabilities,
-    classifier_norms,
-    indicator_frame,
-    indicator_states,
-    known_classes,
-    norm_frame,
-)
-from bacl.models.augmenters import class_probability
+from bacl.models.augmenters import ClassFeatureDistribution, class_probability
 from bacl.models.indicators import (
     ConfusionMatrix,
     CumulativeInstanceNumber,
@@ -18,96 +9,95 @@ from bacl.models.indicators import (
     MeanClassificationScore,
     TruePositiveRate,
 )
+from bacl.report.classifier import (
+    ClassifierState,
+    IndicatorState,
+    draw_probabilities,
+    indicator_frame,
+    norm_frame,
+)
+from torch import nn
 
 INDICATORS = [
     ConfusionMatrix(4), ConfusionMatrix(4, dtype='float32'), TruePositiveRate(4),
     MeanClassificationScore(4), CumulativeInstanceNumber(4), ImageFrequency(4, [8, 4, 2, 0])]
-CLASSES = dict(class_names=list('abcd'), groups=list('fcrr'), image_count=[3, 9, 5, 1])
 
 
-def state_of(indicator, prefix='roi_head.bbox_head.loss_cls.indicator.'):
-    return {prefix + name: value for name, value in indicator.state_dict().items()}
+@pytest.fixture
+def classes(lvis_classes):
+    return lvis_classes('fcrr', 'abcd', [3, 9, 5, 1])
 
 
 @pytest.mark.parametrize('indicator', INDICATORS, ids=lambda i: type(i).__name__)
-@pytest.mark.parametrize('seen', [False, True])
-def test_strength_is_that_of_the_indicator(indicator, seen):
+def test_what_an_indicator_tells(indicator):
     indicator.reset()
-    if seen:
-        torch.manual_seed(0)
-        indicator.observe(torch.randn(30, 5), torch.randint(0, 3, (30, )))
-    state, = indicator_states(state_of(indicator))
+    torch.manual_seed(0)
+    indicator.observe(torch.randn(30, 5), torch.randint(0, 3, (30, )))
+    state, = ClassifierState.of_model(nn.Sequential(indicator), 4).indicators
     np.testing.assert_allclose(state.strength, indicator.strength(), rtol=1e-6)
     if isinstance(indicator, ConfusionMatrix):
+        assert state.kind == 'confusion matrix' and state.num_samples.sum() == 30
         np.testing.assert_allclose(state.confusion, indicator.value(), rtol=1e-6)
-        assert state.num_samples.sum() == 30 * seen
     else:
         assert state.confusion is None
     known = np.array([True, True, True, False])
     expected = class_probability(indicator.strength()).numpy() * known
-    np.testing.assert_allclose(class_probabilities(state.strength, known), expected, rtol=1e-5)
+    np.testing.assert_allclose(draw_probabilities(state.strength, known), expected, rtol=1e-5)
 
 
-def test_probabilities_are_uniform_where_no_class_is_weak():
-    assert class_probabilities(np.ones(4), np.ones(4, dtype=bool)).tolist() == [0.25] * 4
+def test_an_indicator_of_somebody_else_needs_no_more_than_a_strength():
+    class MarginOf42(nn.Module):
+        def strength(self):
+            return torch.tensor([0.5, 0.25])
+
+    state, = ClassifierState.of_model(nn.Sequential(MarginOf42()), 2).indicators
+    assert state.kind == 'margin of42' and state.strength.tolist() == [0.5, 0.25]
+    assert state.num_samples is None and state.confusion is None
 
 
-def test_norms_of_every_stage_in_order():
-    weights = {stage: torch.randn(6, 3) for stage in (10, 2, 0)}
-    state = {f'module.roi_head.bbox_head.{stage}.fc_cls.weight': weight
-             for stage, weight in weights.items()}
-    state['roi_head.bbox_head.0.fc_cls.bias'] = torch.zeros(6)
-    norms = classifier_norms(state, 5)
-    assert len(norms) == 3
-    for norm, stage in zip(norms, (0, 2, 10), strict=True):
-        np.testing.assert_allclose(norm, weights[stage][:5].norm(dim=1), rtol=1e-6)
-    half, = classifier_norms({'roi_head.bbox_head.fc_cls.weight': weights[0].bfloat16()}, 5)
-    np.testing.assert_allclose(half, norms[0], rtol=0.01)
-    array, = classifier_norms({'bbox_head.fc_cls.weight': weights[0].numpy()}, 5)
-    np.testing.assert_allclose(array, norms[0], rtol=1e-6)
+def test_classes_with_known_features():
+    distribution = ClassFeatureDistribution(3, 2)
+    distribution.is_known[1] = True
+    known, = ClassifierState.of_model(nn.Sequential(distribution), 3).known
+    assert known.tolist() == [False, True, False]
 
 
-def test_unfit_checkpoints_are_refused():
-    with pytest.raises(ValueError, match='expects bbox_head.fc_cls.weight, got none'):
-        classifier_norms({'backbone.weight': torch.ones(3)}, 5)
-    with pytest.raises(ValueError, match='at most the 2 rows .* got 5'):
-        classifier_norms({'roi_head.bbox_head.fc_cls.weight': torch.ones(2, 3)}, 5)
-    with pytest.raises(ValueError, match=r"buffers of an indicator of bacl, got \['other'\]"):
-        indicator_states({'roi_head.bbox_head.loss_cls.indicator.other': torch.ones(2)})
-    with pytest.raises(ValueError, match='expects the 4 classes of the indicator, got 2'):
-        indicator_frame({1: state_of(INDICATORS[0])}, ['a', 'b'], ['r', 'r'], [1, 1])
+def state_of(norms=(), strength=None, known=(), num_samples=None):
+    indicators = [] if strength is None else [
+        IndicatorState('confusion matrix', np.array(strength, dtype=float), num_samples, None)]
+    return ClassifierState([np.array(norm, dtype=float) for norm in norms], indicators,
+                           [np.array(k) for k in known])
 
 
-def test_norm_frame():
-    state = {'roi_head.bbox_head.fc_cls.weight': torch.tensor([[3., 4], [0, 1], [2, 0], [0, 0],
-                                                               [9, 9]])}
-    frame = norm_frame({'x': state, 'y': state}, **CLASSES)
+def test_norm_frame(classes):
+    state = state_of([[5, 1, 2, 0]])
+    frame = norm_frame({'x': state, 'y': state, 'z': state_of()}, classes)
     assert frame['norm'].tolist() == [5, 1, 2, 0] * 2
     assert frame['relative_norm'].tolist() == [2.5, 0.5, 1, 0] * 2
     assert frame['rank'].tolist() == [2, 0, 1, 3] * 2 and set(frame['checkpoint']) == {'x', 'y'}
+    assert frame['group'].tolist() == list('fcrr') * 2
 
 
-def test_indicator_frame_over_epochs():
-    one, two = ConfusionMatrix(4), ConfusionMatrix(4)
-    two.observe(torch.eye(5)[:4] * 100, torch.arange(4))
-    known = {'roi_head.hallucinators.0.distribution.is_known': torch.tensor([True, True, True,
-                                                                             False])}
-    frame = indicator_frame({2: {**state_of(two), **known}, 1: state_of(one)}, **CLASSES)
+def test_indicator_frame_over_epochs(classes):
+    known = [[True, True, True, False]]
+    frame = indicator_frame({2: state_of((), [1] * 4, known, np.ones(4)),
+                             1: state_of((), [0] * 4)}, classes)
     assert frame['epoch'].tolist() == [1] * 4 + [2] * 4
     assert frame['strength'].tolist() == [0] * 4 + [1] * 4
     assert frame['probability'].isna().tolist() == [True] * 4 + [False] * 4
     assert frame['probability'].tolist()[4:] == [0.25, 0.25, 0.25, 0]
-    assert frame['num_samples'].tolist() == [0] * 4 + [1] * 4
-    assert indicator_frame({1: {}}, **CLASSES).empty
+    assert frame['num_samples'].tolist()[4:] == [1] * 4 and frame['num_samples'][:4].isna().all()
+    assert indicator_frame({1: state_of()}, classes).empty
 
 
-def test_stages_of_a_cascade():
-    state = {}
-    for stage in range(3):
-        state |= state_of(MeanClassificationScore(4),
-                          f'roi_head.bbox_head.{stage}.loss_cls.indicator.')
-        state[f'roi_head.hallucinators.{stage}.distribution.is_known'] = torch.ones(4) > stage
-    assert len(indicator_states(state)) == 3
-    assert [known.sum() for known in known_classes(state)] == [4, 0, 0]
-    frame = indicator_frame({1: state}, **CLASSES)
-    assert frame['stage'].unique().tolist() == [0, 1, 2] and frame['num_samples'].isna().all()
+def test_stages_of_a_cascade(classes):
+    one = state_of((), [0.5] * 4)
+    state = ClassifierState([], one.indicators * 3, [np.arange(4) > stage for stage in range(3)])
+    frame = indicator_frame({1: state}, classes)
+    assert frame['stage'].unique().tolist() == [0, 1, 2]
+    assert (frame['probability'] == 0).groupby(frame['stage']).sum().tolist() == [1, 2, 3]
+
+
+def test_an_indicator_of_other_classes_is_refused(classes):
+    with pytest.raises(ValueError, match='expects the 2 classes of the indicator, got 4'):
+        indicator_frame({1: state_of((), [1, 0])}, classes)

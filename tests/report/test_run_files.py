@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from bacl.evaluation import evaluate_lvis
 from bacl.report.measures.box_geometry import Pyramid
 from bacl.report.results import average_precision, group_averages
 from bacl.report.run_files import (
@@ -14,7 +15,6 @@ from bacl.report.run_files import (
     read_training_images,
     short_names,
 )
-from bacl.evaluation import evaluate_lvis
 
 CONFIG = '''
 def dataset(split):
@@ -87,7 +87,7 @@ def test_predictions_of_a_run_have_the_ap_of_its_test(make_run, data):
     np.testing.assert_equal(run.result.summary(), expected)
     assert 0 < expected['APf'] < 1 and expected['APr'] == 0
     assert (validation.benchmark, validation.max_dets) == ('LVIS', 300)
-    assert validation.classes['name'].tolist() == ['many', 'rare']
+    assert validation.classes.names == ('many', 'rare')
     assert validation.image_path(dict(coco_url='1.png')) == str(data / 'img/1.png')
 
 
@@ -98,7 +98,8 @@ def test_coco_lt_has_the_groups_of_training(make_run):
     config.write_text(config.read_text().replace("'{root}", f"'{config.parent.parent}"))
     validation, (run, ) = read_runs(find_runs([run]))
     assert validation.benchmark == 'COCO-LT'
-    assert validation.classes['group'].tolist() == ['1', '1']
+    assert validation.classes.group_keys().tolist() == ['1', '1']
+    assert [group.label for group in validation.classes.groups] == ['below 4', '4 or more']
     assert run.matches.is_cap_per_class and run.result.summary()['AP1'] == pytest.approx(1)
 
 
@@ -111,21 +112,81 @@ def test_training_set_and_pyramid_are_those_of_the_config(make_run, data):
         read_training_images(files)
 
 
-def test_checkpoints_are_read_back_to_the_last_without_an_indicator(make_run, data):
-    folder = make_run('a')
-    name = 'roi_head.bbox_head.'
-    for epoch in (1, 2, 10):
-        state = {f'{name}fc_cls.weight': torch.full((3, 2), float(epoch)),
-                 f'{name}fc_reg.weight': torch.zeros(2)}
-        if epoch > 1:
-            state[f'{name}loss_cls.indicator.counts'] = torch.ones(2)
-        torch.save(dict(state_dict=state), data / f'a/epoch_{epoch}.pth')
+MINE = """
+import torch
+from mmdet.registry import MODELS
+from torch import nn
+
+class Parrot(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('said', torch.zeros(2))
+
+    def strength(self):
+        return self.said / 100
+
+@MODELS.register_module(force=True)
+class Tiny(nn.Module):
+    def __init__(self, roi_head, with_indicator=True):
+        super().__init__()
+        self.roi_head, self.roi_head.bbox_head = nn.Module(), nn.Module()
+        self.roi_head.bbox_head.fc_cls = nn.Linear(2, 3)
+        if with_indicator:
+            self.my_indicator = Parrot()
+"""
+
+
+@pytest.fixture
+def make_trained_run(make_run, data, monkeypatch):
+    """A function that adds a model of somebody else, with an indicator, and its checkpoints."""
+
+    def make(name, checkpoints, settings=''):
+        folder = make_run(name)
+        (data / 'somebodys_model.py').write_text(MINE)
+        monkeypatch.syspath_prepend(str(data))
+        config = data / name / 'config.py'
+        config.write_text(f"{config.read_text()}\nmodel.update(type='Tiny'{settings})\n"
+                          "custom_imports = dict(imports=['somebodys_model'])\n")
+        for epoch, state in checkpoints.items():
+            torch.save(dict(state_dict=state), data / name / f'epoch_{epoch}.pth')
+        return folder
+
+    return make
+
+
+def state_of(epoch, said=True):
+    state = {'roi_head.bbox_head.fc_cls.weight': torch.full((3, 2), float(epoch)),
+             'roi_head.bbox_head.fc_cls.bias': torch.zeros(3), 'other': torch.zeros(1)}
+    return {**state, 'my_indicator.said': torch.tensor([0., epoch])} if said else state
+
+
+def test_checkpoints_tell_what_the_modules_of_the_model_say(make_trained_run, data):
+    folder = make_trained_run('a', {epoch: state_of(epoch) for epoch in (1, 2, 10)})
     (data / 'a/imbalance.npz').touch()
     _, (run, ) = read_runs(find_runs([folder]))
     assert list(run.checkpoints) == [10, 2, 1]
-    assert list(run.checkpoints[10]) == [f'{name}fc_cls.weight',
-                                         f'{name}loss_cls.indicator.counts']
+    for epoch, state in run.checkpoints.items():
+        assert state.norms[0].tolist() == pytest.approx([epoch * 2**0.5] * 2)
+        indicator, = state.indicators
+        assert indicator.kind == 'parrot' and indicator.strength == pytest.approx([0, epoch / 100])
     assert run.record == data / 'a/imbalance.npz'
+
+
+def test_of_a_run_without_an_indicator_the_last_checkpoint_is_read(make_trained_run):
+    folder = make_trained_run('a', {epoch: state_of(epoch, said=False) for epoch in (1, 2)},
+                              ', with_indicator=False')
+    _, (run, ) = read_runs(find_runs([folder]))
+    assert list(run.checkpoints) == [2] and run.checkpoints[2].indicators == []
+
+
+@pytest.mark.parametrize('state, settings, message', [
+    (state_of(1, said=False), '', r'epoch_1\.pth lacks my_indicator\.said of .*config\.py'),
+    ({**state_of(1), 'my_indicator.said': torch.zeros(5)}, '', r'epoch_1\.pth does not fit'),
+    (state_of(1), ", unknown='x'", r'config\.py cannot be built.*unknown')])
+def test_a_checkpoint_that_is_not_of_its_config_is_refused(make_trained_run, state, settings,
+                                                           message):
+    with pytest.raises(ValueError, match=message):
+        read_runs(find_runs([make_trained_run('a', {1: state}, settings)]))
 
 
 def test_names_are_given_or_what_tells_folders_apart(make_run):
@@ -205,7 +266,7 @@ def test_a_data_set_without_config_is_known_by_its_fields(tmp_path, change, name
     (tmp_path / 'a.json').write_text(json.dumps(content))
     images = read_images(str(tmp_path / 'a.json'), str(tmp_path / 'img'))
     assert images.image_path(content['images'][0]) == str(tmp_path / path)
-    assert len(images.classes) == 2
+    assert images.classes.num_classes == 2 and images.classes.groups
 
 
 def test_a_file_of_another_format_is_refused(tmp_path):

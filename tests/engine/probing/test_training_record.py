@@ -17,8 +17,8 @@ def record(last=(10, 20), iteration=(5, 10, 20), terms=('loss_cls', 'loss_bbox')
         return rng.integers(1, 9, (num_periods, *shape))
 
     return TrainingRecord(
-        class_names=np.array(['ant', 'bee', 'cat']), groups=np.array(['r', 'c', 'f']),
-        instance_count=np.array([1, 20, 300]), stages=np.array(['s0', 's1']),
+        class_names=np.array(['ant', 'bee', 'cat']), instance_count=np.array([1, 20, 300]),
+        stages=np.array(['s0', 's1']),
         level_strides=np.array([4, 8]), iou_edges=np.linspace(0, 1, B + 1),
         gradient_of=np.array('features'), first_iteration=np.array(last) - 9,
         last_iteration=np.array(last), num_batches=counts(), num_images=counts(),
@@ -68,7 +68,7 @@ def test_a_record_is_the_sum_of_its_parts():
     rest = replace(whole, **{
         field.name: getattr(whole, field.name)[1:] for field in fields(whole)
         if len(np.shape(getattr(whole, field.name))) and field.name not in (
-            'class_names', 'groups', 'instance_count', 'stages', 'level_strides', 'iou_edges',
+            'class_names', 'instance_count', 'stages', 'level_strides', 'iou_edges',
             'terms')})
     rest = replace(rest, **{name: getattr(rest, name)[1:] for name in (
         'iteration', 'positives_per_image', 'negatives_per_image', 'classes_per_batch', 'loss',
@@ -85,9 +85,6 @@ def test_terms_that_appear_later_are_not_seen_before():
     both = early.followed_by(late)
     assert both.terms.tolist() == ['loss_cls', 'loss_mask'] and both.gradient_of == 'features'
     np.testing.assert_array_equal(both.loss, [[early.loss[0, 0], np.nan], late.loss[0, ::-1]])
-    assert both.loss_share[0].tolist() == [1, 0]
-    assert both.loss_share[1] == pytest.approx(late.loss[0, ::-1] / late.loss.sum())
-    assert both.gradient_share[1].sum() == pytest.approx(1)
 
 
 def test_ranks_are_summed_and_points_averaged():

@@ -1,8 +1,8 @@
 """Checks that every chart has to pass, and runs to draw."""
 import numpy as np
 import pytest
-from bacl.report.results import match_lvis
 from bacl.evaluation import Detections
+from bacl.report.results import match_lvis
 
 
 @pytest.fixture(scope='session')

@@ -19,16 +19,21 @@ from bacl.report.measures.summary import imbalance_summary
 from bacl.report.objects import ObjectTable
 
 
-def table(label, image, box, groups=('r', 'c', 'f', 'r')):
-    return ObjectTable(
-        class_names=np.array([f'class {c}' for c in range(len(groups))]), groups=np.array(groups),
-        image_ids=np.arange(4), image_sizes=np.full((4, 2), 100),
-        image=np.array(image, dtype=np.int64),
-        label=np.array(label, dtype=np.int64), box=np.array(box, dtype=float))
+@pytest.fixture
+def table(lvis_classes):
+    """A function that makes a table of objects."""
+
+    def make(label, image, box, groups='rcfr'):
+        return ObjectTable(
+            classes=lvis_classes(groups), image_ids=np.arange(4),
+            image_sizes=np.full((4, 2), 100), image=np.array(image, dtype=np.int64),
+            label=np.array(label, dtype=np.int64), box=np.array(box, dtype=float))
+
+    return make
 
 
 @pytest.fixture
-def small():
+def small(table):
     return table([0, 1, 1, 2, 2, 2], [0, 0, 1, 1, 1, 3],
                  [[0, 0, 10, 10], [0, 0, 20, 10], [0, 0, 40, 40], [50, 50, 50, 50],
                   [0, 0, 30, 0], [20, 20, 60, 60]])
@@ -96,28 +101,28 @@ def test_every_chart_has_titles_and_is_left_to_the_page(small):
         assert layout.paper_bgcolor == layout.plot_bgcolor == 'rgba(0, 0, 0, 0)'
 
 
-def test_no_objects_and_other_classes_are_refused(small):
+def test_no_objects_and_other_classes_are_refused(small, table):
     empty = table([], [], np.zeros((0, 4)))
     with pytest.raises(ValueError, match='train=.* none in 4 images'):
         dataset_figures(empty)
     assert dataset_figures(small, empty)
     with pytest.raises(ValueError, match='val=.* 4 classes of train, got 3 others'):
-        dataset_figures(small, table([0], [0], [[0, 0, 1, 1]], ('r', 'c', 'f')))
+        dataset_figures(small, table([0], [0], [[0, 0, 1, 1]], 'rcf'))
 
 
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('box', [[0, 0, 0, 0], [5, 5, 1e-3, 1e-3], [-9, -9, 500, 500]])
-def test_degenerate_boxes_make_charts(box):
+def test_degenerate_boxes_make_charts(table, box):
     assert dataset_figures(table([1], [0], [box]))
 
 
-def test_charts_of_lvis_size_are_fast_and_small():
+def test_charts_of_lvis_size_are_fast_and_small(lvis_classes):
     rng = np.random.default_rng(0)
     num_classes, num_images, num_objects = 1203, 100_000, 1_270_000
     share = 1 / np.arange(1, num_classes + 1)**1.5
     data = ObjectTable(
-        class_names=np.array([f'class {c}' for c in range(num_classes)]),
-        groups=np.repeat(['f', 'c', 'r'], num_classes // 3), image_ids=np.arange(num_images),
+        classes=lvis_classes(''.join(np.repeat(['f', 'c', 'r'], num_classes // 3))),
+        image_ids=np.arange(num_images),
         image_sizes=np.full((num_images, 2), (640, 480)),
         image=rng.integers(num_images, size=num_objects),
         label=np.searchsorted(np.cumsum(share / share.sum()), rng.random(num_objects)).clip(

@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.report.figures.layout import (
     MANY_POINTS,
     bar_values,
@@ -14,6 +15,7 @@ from bacl.report.figures.layout import (
     set_layout,
     stacked,
 )
+from bacl.visualization.group_styles import GroupStyles
 
 
 def test_layout_leaves_colours_and_width_to_the_page():
@@ -88,7 +90,7 @@ def test_pairs_with_equal_short_names_stay_apart():
     names = ['a_very_long_name_of_a_class_1', 'a_very_long_name_of_a_class_2']
     pairs = pd.DataFrame({'true': names, 'predicted': ['cat', 'cat'], 'true_group': ['r', 'f'],
                           'share': [0.5, 0.2]})
-    chart = pair_bars(pairs, 'share', '%{x}', [], 'x', 'y')
+    chart = pair_bars(pairs, GroupStyles(LVIS_GROUPS), 'share', '%{x}', [], 'x', 'y')
     assert [trace.y.tolist() for trace in chart.data] == [[0], [1], [0, 1]]
     assert chart.data[0].name == 'rare class' and chart.data[1].name == 'frequent class'
     assert len(set(chart.data[-1].text)) == 1 and chart.data[-1].mode == 'text'
@@ -96,5 +98,5 @@ def test_pairs_with_equal_short_names_stay_apart():
 
 
 def test_names_of_groups():
-    assert (group_name('r'), group_name('4'), group_name('all')) == (
-        'rare', '8,000 or more', 'all classes')
+    groups = GroupStyles(LVIS_GROUPS)
+    assert (group_name(groups, 'r'), group_name(groups, 'all')) == ('rare', 'all classes')

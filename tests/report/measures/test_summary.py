@@ -6,17 +6,16 @@ from bacl.report.measures.summary import imbalance_summary
 from bacl.report.objects import ObjectTable
 
 
-def table(label=(0, 1, 1, 1), image=(0, 0, 0, 2)):
+def table(classes, label=(0, 1, 1, 1), image=(0, 0, 0, 2)):
     label, image = np.array(label, dtype=np.int64), np.array(image, dtype=np.int64)
     box = np.array([[10, 10, 100, 100.], [40, 40, 10, 40], [0, 0, 30, 30], [45, 45, 10, 10]])
     return ObjectTable(
-        class_names=np.array(['ant', 'bee', 'cat']), groups=np.array(['r', 'f', 'r']),
-        image_ids=np.array([5, 6, 7]), image_sizes=np.full((3, 2), 100), image=image, label=label,
-        box=box[:len(label)])
+        classes=classes, image_ids=np.array([5, 6, 7]), image_sizes=np.full((3, 2), 100),
+        image=image, label=label, box=box[:len(label)])
 
 
-def test_values_of_a_hand_made_dataset():
-    frame = imbalance_summary(table(), Pyramid((200, 200), (4, 8)))
+def test_values_of_a_hand_made_dataset(lvis_classes):
+    frame = imbalance_summary(table(lvis_classes('rfr')), Pyramid((200, 200), (4, 8)))
     assert frame.columns.tolist() == ['problem', 'measure', 'value', 'meaning']
     value = frame.set_index('measure')['value']
     expected = {
@@ -38,8 +37,8 @@ def test_values_of_a_hand_made_dataset():
 
 
 @pytest.mark.filterwarnings('error')
-def test_a_dataset_without_objects_has_no_measures():
-    value = imbalance_summary(table((), ())).set_index('measure')['value']
+def test_a_dataset_without_objects_has_no_measures(lvis_classes):
+    value = imbalance_summary(table(lvis_classes('rfr'), (), ())).set_index('measure')['value']
     assert value['objects'] == 0 and value['classes without objects'] == 3
     for name in ('Gini coefficient, objects', 'imbalance ratio', 'median box side (px)',
                  'share of centres in the middle ninth', 'share of objects on stride 4'):

@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 import pytest
-from bacl.report.page import Run, Validation, class_frame
-from bacl.report.results import match_lvis
+from bacl.annotations.coco import coco_class_table
 from bacl.evaluation import Detections, evaluate_detections
+from bacl.report.page import Run, Validation
+from bacl.report.results import match_lvis
 from PIL import Image
 
 NAMES = ('many', '<script>alert(1)</script>', 'absent')
@@ -43,7 +44,7 @@ def image_folder(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def validation(annotations, image_folder):
-    return Validation(annotations, 'val.json', class_frame(annotations, 'val.json'),
+    return Validation(annotations, 'val.json', coco_class_table(annotations, 'val.json'),
                       lambda image: str(image_folder / image['file_name']), 'LVIS', 300)
 
 

@@ -1,8 +1,8 @@
 import math
 from dataclasses import replace
 
+from bacl.annotations.coco import coco_class_table
 from bacl.report.page.classes import class_panels, images_class_table, runs_class_table
-from bacl.report.page.inputs import class_frame
 
 
 def test_table_has_ap_of_every_run_and_the_difference(validation, runs):
@@ -32,7 +32,7 @@ def test_counts_of_training_are_not_repeated_if_they_are_those_of_the_file(valid
                   for category in validation.annotations['categories']]
     data = dict(validation.annotations, categories=categories)
     table = images_class_table(replace(validation, annotations=data,
-                                       classes=class_frame(data, 'train.json')))
+                                       class_table=coco_class_table(data, 'train.json')))
     assert list(table.frame) == ['class', 'group', 'images here', 'objects here']
     assert table.frame['objects here'].tolist() == [4, 2, 0]
 

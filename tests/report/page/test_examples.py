@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bacl.evaluation import Detections, evaluate_detections
 from bacl.report.page import Run
 from bacl.report.page.examples import collect_examples
 from bacl.report.results import match_lvis
-from bacl.evaluation import Detections, evaluate_detections
 
 
 def test_every_class_has_examples_and_what_runs_take_them_for(validation, runs):

@@ -1,4 +1,7 @@
 import numpy as np
+from bacl.annotations import FrequencyGroup
+from bacl.annotations.class_table import LVIS_GROUPS
+from bacl.evaluation import Detections
 from bacl.report.page.gallery import (
     _annotated,
     _detected,
@@ -10,7 +13,7 @@ from bacl.report.page.gallery import (
 )
 from bacl.report.page.inputs import Run
 from bacl.report.results import match_coco_lt, match_lvis
-from bacl.evaluation import Detections
+from bacl.visualization.group_styles import GroupStyles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +36,7 @@ def detections_of(found):
 
 
 A, B = (0, 0, 10, 10), (50, 0, 10, 10)
+GROUPS = GroupStyles([*LVIS_GROUPS, FrequencyGroup('1', 'some')])
 
 
 def test_detections_of_unlabelled_classes_take_no_place():
@@ -43,7 +47,7 @@ def test_detections_of_unlabelled_classes_take_no_place():
     found = detections_of([(1, 2, 0.9, A), (1, 2, 0.8, B), (1, 1, 0.7, A), (1, 1, 0.6, B)])
     matches = match_lvis(data, found)
     assert num_found(matches).tolist() == [2]
-    assert _detected(Run('run', matches, None), 0).title == 'run: 2 of 2 found'
+    assert _detected(Run('run', matches, None), 0, GROUPS).title == 'run: 2 of 2 found'
     # What is beyond the cap does not count in the evaluation, nor here.
     assert num_found(match_lvis(data, found, max_dets=3)).tolist() == [1]
 
@@ -55,10 +59,10 @@ def test_crowds_and_what_finds_them_do_not_count():
                      for box, crowd in ((A, 1), (B, 0))])
     matches = match_coco_lt(data, detections_of([(1, 1, 0.9, A), (1, 1, 0.8, B), (1, 1, 0.7, B)]),
                             ['1'], ['1'])
-    panel = _detected(Run('run', matches, None), 0)
+    panel = _detected(Run('run', matches, None), 0, GROUPS)
     assert panel.title == 'run: 1 of 1 found'
     assert [(mark.box, mark.is_right) for mark in panel.marks] == [(B, True)]
-    annotated = _annotated(matches, 0)
+    annotated = _annotated(matches, 0, GROUPS)
     assert annotated.title == 'annotated: 1' and [m.box for m in annotated.marks] == [B]
 
 
@@ -117,6 +121,6 @@ def test_pictures_show_annotations_and_every_run(validation, runs):
     assert sorted(pictures) == [f'picture-{i}' for i in range(1, 5)]
     annotated, first, last = pictures['picture-4'].panels
     assert [mark.text for mark in annotated.marks] == ['<script>alert(1)</script>']
-    assert annotated.marks[0].box == (20, 20, 40, 20) and annotated.marks[0].group == 'r'
-    assert [(m.text, m.is_right, m.group) for m in first.marks] == [('many 0.60', False, 'f')]
+    assert annotated.marks[0].box == (20, 20, 40, 20) and annotated.marks[0].group == 0
+    assert [(m.text, m.is_right, m.group) for m in first.marks] == [('many 0.60', False, 2)]
     assert last.marks[0].is_right and last.title == 'last: 1 of 1 found'

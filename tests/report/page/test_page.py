@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from bacl.annotations.class_table import LVIS_GROUPS
+from bacl.annotations.coco import coco_class_table
 from bacl.report.figure import Figure
 from bacl.report.figures.layout import make_panels, set_layout
 from bacl.report.page import Section, write_page
 from bacl.report.page.classes import class_panels, images_class_table
 from bacl.report.page.examples import Example
-from bacl.report.page.inputs import Images, class_frame
+from bacl.report.page.inputs import Images
 from bacl.report.page.page import Table
 from bacl.report.page.pictures import thumbnail_source
 from PIL import Image
@@ -28,15 +30,16 @@ def figure(name, title='A chart'):
 
 
 def table(**columns):
-    return Table('numbers', 'Numbers', 'Some.', pd.DataFrame(columns), signed=['gain'])
+    return Table('numbers', 'Numbers', 'Some.', pd.DataFrame(columns), signed=['gain'],
+                 groups=LVIS_GROUPS)
 
 
 def test_cells_are_rounded_signed_and_say_what_is_not_known():
-    cells = table(group=['r', 'x'], gain=[1.25, math.nan], value=[1234, 5], ap=[0.04, 2.0]).cells()
+    cells = table(group=['r', 'c'], gain=[1.25, math.nan], value=[1234, 5], ap=[0.04, 2.0]).cells()
     assert [cell.text for cell in cells[0]] == ['rare', '+1.2', '1,234', '0.0']
-    assert [cell.text for cell in cells[1]] == ['x', 'n/a', '5', '2.0']
+    assert [cell.text for cell in cells[1]] == ['common', 'n/a', '5', '2.0']
     assert cells[1][1].rank < cells[0][1].rank, 'what is not known is sorted below'
-    assert cells[0][0].rank is None and cells[0][0].group == 'r'
+    assert cells[0][0].rank is None and cells[0][0].group == 0
 
 
 def test_numbers_of_any_size_have_up_to_three_digits():
@@ -127,7 +130,7 @@ def large_page(tmp_path_factory):
     data = dict(images=[], annotations=[], categories=[
         dict(id=i, name=f'class {i:04d}', frequency='rcf'[i % 3], image_count=i, instance_count=i)
         for i in range(1, NUM_CLASSES + 1)])
-    images = Images(data, 'large.json', class_frame(data, 'large.json'), str)
+    images = Images(data, 'large.json', coco_class_table(data, 'large.json'), str)
     noise = Image.fromarray(rng.integers(0, 255, (18, 18, 3), dtype=np.uint8)).resize((90, 90))
     source = thumbnail_source(noise, (10, 10, 60, 60))
     examples = {i: [Example(source, n, {'a': 'class 0001 0.50', 'b': 'nothing'})
@@ -139,7 +142,8 @@ def large_page(tmp_path_factory):
     return write_page(tmp_path_factory.mktemp('large'), 'Large', [
         Section('charts', 'Charts', '', [
             Figure(f'chart_{i}', 'Chart', '', frame, chart) for i in range(20)]),
-        Section('classes', 'Classes', '', [classes, class_panels(classes, images, examples)])])
+        Section('classes', 'Classes', '', [classes, class_panels(classes, images, examples)])],
+        images.classes.groups)
 
 
 def test_a_page_of_many_classes_is_small_and_opens_soon(large_page, browser):

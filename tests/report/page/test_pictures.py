@@ -95,7 +95,7 @@ boxes = st.tuples(st.floats(-10, 290), st.floats(-10, 210), st.floats(0, 300), s
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(boxes, st.text('ab', max_size=40)), max_size=8))
 def test_labels_are_inside_the_image_and_none_is_on_another(marks):
-    panel = Panel('', [Mark(box, name, 'r', score=0.5) for box, name in marks])
+    panel = Panel('', [Mark(box, name, 0, score=0.5) for box, name in marks])
     labels = picture(panel).place_labels(panel)
     assert len(labels) == len(marks)
     assert not labels or labels[-1], 'that on top is always there'
@@ -108,7 +108,7 @@ def test_labels_are_inside_the_image_and_none_is_on_another(marks):
 
 
 def test_labels_of_equal_boxes_stand_around_them_as_long_as_there_is_room():
-    panel = Panel('', [Mark((20, 50, 60, 60), name, 'r') for name in ('a', 'b', 'c', 'd', 'e')])
+    panel = Panel('', [Mark((20, 50, 60, 60), name, 0) for name in ('a', 'b', 'c', 'd', 'e')])
     labels = picture(panel).place_labels(panel)
     assert labels[0] is None
     # The last one is drawn on top and has the best place.
@@ -116,6 +116,6 @@ def test_labels_of_equal_boxes_stand_around_them_as_long_as_there_is_room():
 
 
 def test_long_names_are_shortened_at_the_box_only():
-    mark = Mark((0, 0, 5, 5), 'motorized_wheelchair', 'r', score=0.123)
+    mark = Mark((0, 0, 5, 5), 'motorized_wheelchair', 0, score=0.123)
     assert (mark.text, mark.short_text) == ('motorized_wheelchair 0.12', 'motorized_wheel… 0.12')
-    assert Mark((0, 0, 5, 5), 'sixteen_letters_', 'r').short_text == 'sixteen_letters_'
+    assert Mark((0, 0, 5, 5), 'sixteen_letters_', 0).short_text == 'sixteen_letters_'

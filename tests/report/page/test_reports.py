@@ -2,17 +2,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bacl.report.classifier import ClassifierState, IndicatorState
 from bacl.report.page import Images, write_dataset_report, write_run_report
 from bacl.report.page.sections import gallery_section, summary_section, training_section
 
 SECTIONS = ['summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
 
 
+def state_of(*confusions):
+    """What a checkpoint tells that has a classifier and these confusion matrices."""
+    return ClassifierState(
+        [np.ones(3)] * max(1, len(confusions)),
+        [IndicatorState('confusion matrix', matrix.diagonal().copy(), np.full(3, 10.), matrix)
+         for matrix in confusions], [])
+
+
 @pytest.fixture(scope='module')
 def page(tmp_path_factory, validation, runs):
-    training = Images(validation.annotations, 'train.json', validation.classes,
+    training = Images(validation.annotations, 'train.json', validation.class_table,
                       validation.image_path)
-    states = {1: {'roi_head.bbox_head.fc_cls.weight': np.array([[1., 2.]] * 4)}}
+    states = {1: state_of()}
     shown = [replace(run, checkpoints=states) for run in runs]
     return write_run_report(tmp_path_factory.mktemp('report'), validation, shown, training,
                             num_draws=5)
@@ -55,22 +64,17 @@ def test_groups_without_objects_are_not_known(validation, runs):
     assert len(differences.cells()) == 1, 'the first run is what others are compared with'
 
 
-@pytest.mark.parametrize('stages', [('', ), ('.0', '.1')])
-def test_confusions_of_an_indicator_are_shown_by_names_of_the_file(validation, runs, stages):
-    state = {}
-    for number, stage in enumerate(stages):
-        head = f'roi_head.bbox_head{stage}'
-        scores = np.zeros((3, 3))
-        scores[number, 2] = 5  # rows are in the order of the file, not of the ids
-        state |= {f'{head}.fc_cls.weight': np.ones((4, 2)),
-                  f'{head}.loss_cls.indicator.score_sum': scores,
-                  f'{head}.loss_cls.indicator.num_samples': np.full(3, 10)}
-    without = {1: {'roi_head.bbox_head.fc_cls.weight': np.ones((4, 2))}}
-    shown = [replace(runs[0], checkpoints=without), replace(runs[1], checkpoints={1: {}, 2: state})]
+@pytest.mark.parametrize('num_stages', [1, 2])
+def test_confusions_of_an_indicator_are_shown_by_names_of_the_file(validation, runs, num_stages):
+    matrices = np.zeros((num_stages, 3, 3))
+    for stage, matrix in enumerate(matrices):
+        matrix[stage, 2] = 0.5  # rows are in the order of the file, not of the ids
+    shown = [replace(runs[0], checkpoints={1: state_of()}),
+             replace(runs[1], checkpoints={1: state_of(), 2: state_of(*matrices)})]
     figures = [figure for figure in training_section(validation, shown).blocks
                if figure.name.startswith('indicator_confusions')]
     assert [figure.title.partition(': ')[2] for figure in figures] == (
-        ['last'] if len(stages) == 1 else ['last, stage 0', 'last, stage 1'])
+        ['last'] if num_stages == 1 else ['last, stage 0', 'last, stage 1'])
     for figure, true in zip(figures, ('<script>alert(1)</script>', 'many'), strict=False):
         assert figure.frame[['true', 'predicted', 'share']].to_numpy().tolist() == [
             [true, 'absent', 0.5]]
@@ -78,9 +82,7 @@ def test_confusions_of_an_indicator_are_shown_by_names_of_the_file(validation, r
 
 def test_figures_of_runs_whose_names_differ_in_punctuation_alone_have_names_of_their_own(
         validation, runs):
-    state = {1: {'roi_head.bbox_head.fc_cls.weight': np.ones((4, 2)),
-                 'roi_head.bbox_head.loss_cls.indicator.score_sum': np.ones((3, 3)),
-                 'roi_head.bbox_head.loss_cls.indicator.num_samples': np.full(3, 10)}}
+    state = {1: state_of(np.full((3, 3), 1 / 3))}
     shown = [replace(runs[0], name=name, checkpoints=state) for name in ('a/seed-0', 'a_seed.0')]
     names = [figure.name for figure in training_section(validation, shown).blocks]
     assert len(names) == len(set(names))

@@ -1,14 +1,14 @@
 import bacl  # noqa: F401
 import numpy as np
 import pytest
+from bacl.evaluation import evaluate_coco_lt_detections, evaluate_detections
+from bacl.evaluation.functional.grouped_result import IOU_THRS
 from bacl.report.results.average_precision import (
     AveragePrecision,
     average_precision,
     group_averages,
 )
 from bacl.report.results.matches import match_coco_lt, match_lvis
-from bacl.evaluation import evaluate_coco_lt_detections, evaluate_detections
-from bacl.evaluation.functional.grouped_result import IOU_THRS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

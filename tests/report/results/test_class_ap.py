@@ -1,9 +1,9 @@
 import bacl  # noqa: F401
 import numpy as np
 import pytest
+from bacl.evaluation import evaluate_detections
 from bacl.report.results.class_ap import class_ap_frame, group_ap_frame
 from bacl.report.results.matches import match_lvis
-from bacl.evaluation import evaluate_detections
 
 
 def test_class_and_group_ap_are_those_of_the_evaluation(draw_data):

@@ -3,9 +3,9 @@ from dataclasses import replace
 import bacl  # noqa: F401
 import numpy as np
 import pytest
+from bacl.evaluation import evaluate_detections
 from bacl.report.results.comparison import class_gains, comparison_table
 from bacl.report.results.matches import match_lvis
-from bacl.evaluation import evaluate_detections
 
 
 @pytest.fixture

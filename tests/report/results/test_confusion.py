@@ -58,9 +58,9 @@ def test_no_confusion(detections_of):
     assert confused_pairs(match_lvis(ANNOTATIONS, detections_of([]))).empty
 
 
-def test_pairs_of_a_matrix():
+def test_pairs_of_a_matrix(lvis_classes):
     matrix = np.array([[0.5, 0.3, 0.2], [0.4, 0.6, 0], [0, 0, 0]])
-    frame = confused_pairs_of_matrix(matrix, ['cat', 'dog', 'fox'], np.array(['r', 'c', 'f']))
+    frame = confused_pairs_of_matrix(matrix, lvis_classes('rcf', ['cat', 'dog', 'fox']))
     assert frame[['true', 'predicted', 'share']].to_numpy().tolist() == [
         ['dog', 'cat', 0.4], ['cat', 'dog', 0.3], ['cat', 'fox', 0.2]]
     assert frame['true_group'].tolist() == ['c', 'r', 'r']

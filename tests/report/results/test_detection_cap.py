@@ -1,9 +1,9 @@
 import bacl  # noqa: F401
 import numpy as np
 import pytest
+from bacl.evaluation import evaluate_detections
 from bacl.report.results.detection_cap import ap_by_cap, fixed_ap
 from bacl.report.results.matches import match_lvis
-from bacl.evaluation import evaluate_detections
 
 
 def test_ap_at_each_cap_is_that_of_the_evaluation(draw_data):

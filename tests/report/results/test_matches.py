@@ -3,9 +3,9 @@ from dataclasses import replace
 import bacl  # noqa: F401
 import numpy as np
 import pytest
-from bacl.report.results.matches import check_same_data, match_coco_lt, match_lvis
 from bacl.evaluation import Detections
 from bacl.evaluation.matching import EncodedMasks
+from bacl.report.results.matches import check_same_data, match_coco_lt, match_lvis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
