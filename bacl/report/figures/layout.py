@@ -176,7 +176,7 @@ def pair_bars(pairs: pd.DataFrame, groups: GroupStyles, value: str, hover: str,
         rows = (pairs['true_group'] == group).to_numpy()
         chart.add_trace(go.Bar(
             y=place[rows], x=pairs.loc[rows, value], orientation='h',
-            name=f'{groups.label(group)} class', marker_color=groups.style(group)['color'],
+            name=groups.label(group), marker_color=groups.style(group)['color'],
             customdata=np.column_stack([names[rows], *(pairs.loc[rows, column] for column in
                                                        hover_columns)]),
             hovertemplate=f'%{{customdata[0]}}<br>{hover}<extra></extra>'))

@@ -19,7 +19,7 @@ from .pictures import Mark, Panel, Picture, open_image, picture_source
 
 RULES = {'gain': 'largest gain from {first} to {last}',
          'loss': 'largest loss from {first} to {last}',
-         'rare': 'most objects of {rare} classes',
+         'rare': 'most objects of the rarest group ({rare})',
          'random': 'random'}
 
 

@@ -92,7 +92,7 @@ def test_pairs_with_equal_short_names_stay_apart():
                           'share': [0.5, 0.2]})
     chart = pair_bars(pairs, GroupStyles(LVIS_GROUPS), 'share', '%{x}', [], 'x', 'y')
     assert [trace.y.tolist() for trace in chart.data] == [[0], [1], [0, 1]]
-    assert chart.data[0].name == 'rare class' and chart.data[1].name == 'frequent class'
+    assert chart.data[0].name == 'rare' and chart.data[1].name == 'frequent'
     assert len(set(chart.data[-1].text)) == 1 and chart.data[-1].mode == 'text'
     assert chart.data[0].customdata[0][0] == f'{names[0]} → cat'
 

@@ -1,10 +1,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+from bacl.annotations import ClassTable
+from bacl.evaluation import Detections
+from bacl.evaluation.functional import evaluate_coco_lt_detections
 from bacl.report.classifier import ClassifierState, IndicatorState
-from bacl.report.page import Images, write_dataset_report, write_run_report
+from bacl.report.page import Images, Run, Validation, write_dataset_report, write_run_report
 from bacl.report.page.sections import gallery_section, summary_section, training_section
+from bacl.report.results import match_coco_lt
 
 SECTIONS = ['summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
 
@@ -109,3 +114,67 @@ def test_a_missing_image_is_named(validation, runs):
     lost = replace(validation, image_path=lambda image: f'/nowhere/{image["id"]}.png')
     with pytest.raises(FileNotFoundError, match='/nowhere/'):
         gallery_section(lost, runs)
+
+
+# What a name of a class may hold; Excel and CSV, HTML, plotly's markup and mmengine's folders all
+# have characters that they take for their own.
+STRANGE = ('a, "b"; c', '<b>bold</b> & <i>', "it's", '猫 🐈', '%{x} $y$ {{ z }}', 'back\\slash/')
+
+
+@pytest.fixture(scope='module')
+def strange_page(tmp_path_factory, image_folder):
+    """A function that writes a report of classes with strange names in groups by thresholds."""
+
+    def write(thresholds):
+        counts = (0, 1, 5, 30, 400, 9000)
+        categories = [dict(id=i, name=name) for i, name in enumerate(STRANGE, start=1)]
+        data = dict(
+            images=[dict(id=i, width=100, height=60, file_name=f'{i}.png') for i in range(1, 5)],
+            categories=categories,
+            annotations=[dict(id=i, image_id=i % 4 + 1, category_id=i, area=100,
+                              bbox=[10 * i, 10, 10, 10]) for i in range(1, 7)])
+        table = ClassTable(STRANGE, np.minimum(counts, 100), np.array(counts),
+                           100).grouped_by_instances(thresholds)
+        validation = Validation(data, 'val.json', table,
+                                lambda image: str(image_folder / image['file_name']), 'COCO-LT', 100)
+        found = data['annotations']
+        boxes = np.array([a['bbox'] for a in found], dtype=float)
+        detections = Detections(
+            np.array([a['image_id'] for a in found]),
+            np.array([a['category_id'] % 6 + 1 for a in found]), np.linspace(0.2, 0.9, 6),
+            np.full(6, 100.), boxes)
+        keys = [group.key for group in table.groups]
+        run = Run('a, <run>', match_coco_lt(data, detections, table.group_keys(), keys),
+                  evaluate_coco_lt_detections(data, detections, table.group_keys(), keys),
+                  {1: ClassifierState([np.ones(6)], [IndicatorState(
+                      'confusion matrix', np.ones(6) / 2, np.ones(6), np.full((6, 6), 1 / 6))],
+                      [np.arange(6) > 0])})
+        page = write_run_report(tmp_path_factory.mktemp('strange'), validation, [run], validation,
+                                num_draws=2)
+        return page, table
+
+    return write
+
+
+@pytest.mark.parametrize('thresholds', [(20, ), (6, 300), (1, 2, 10, 100, 1000),
+                                        (1, 2, 3, 4, 5, 6, 100, 1000)])
+def test_groups_are_called_the_same_everywhere_and_names_are_what_they_are(
+        strange_page, browser, thresholds):
+    page, table = strange_page(thresholds)
+    text = page.read_text()
+    labels = {group.label for group in table.groups}
+    for key in set(table.group_keys().tolist()):
+        assert table.groups[int(key) - 1].label in text
+    assert not any(label in text for label in
+                   {'20 to 399', '400 to 7,999', '8,000 or more'} - labels)
+    for name in ('class_frequency', 'class_ap_0', 'weight_norms', 'classes_table'):
+        frame = pd.read_csv(page.parent / f'csv/{name}.csv', dtype=str)
+        names = frame[next(c for c in ('class_name', 'name', 'class') if c in frame)]
+        assert dict(zip(names, frame['group'], strict=True)) == dict(
+            zip(table.names, table.group_keys(), strict=True))
+    browser.open(page)
+    browser.draw_all_charts()
+    assert browser.errors() == [] and browser.requested() == []
+    shown = browser.run('return [...document.querySelectorAll(".class h3")]'
+                        '.map(heading => heading.firstChild.textContent.trim())')
+    assert [name.strip() for name in shown] == list(STRANGE)
