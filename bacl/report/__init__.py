@@ -1,4 +1,4 @@
-"""What is imbalanced in a dataset, and what a training did about it: numbers, charts, HTML pages.
+"""Imbalances of a dataset, and of trainings on it: numbers, charts, HTML pages.
 
 ``import bacl`` does not load it. Why these libraries: plotly names the class under the pointer and
 is one script that a page can hold; DataTables, as itables packs it, sorts and searches 1,203 rows

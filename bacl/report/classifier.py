@@ -1,4 +1,4 @@
-"""What a model tells of its classifier, its indicators and its hallucination.
+"""The states of a model's classifier, indicators and hallucination, in numbers.
 
 Of each box head there is one classifier: one in Faster and Mask R-CNN, one per stage in Cascade
 R-CNN. Stages are numbered from 0.
@@ -17,7 +17,7 @@ from torch import nn
 
 @dataclass(frozen=True, eq=False)
 class IndicatorState:
-    """What an indicator had seen when the checkpoint was written.
+    """An indicator at the time when the checkpoint was written.
 
     Attributes:
         kind: the statistic, in words.
@@ -36,7 +36,7 @@ class IndicatorState:
 
 @dataclass(frozen=True, eq=False)
 class ClassifierState:
-    """What a checkpoint tells, in numbers.
+    """Everything that a report takes from a checkpoint.
 
     Attributes:
         norms: for each stage (C,), L2 norms of the weights of each class in the classifier; none
@@ -86,7 +86,7 @@ def _state_of(indicator: Indicator) -> IndicatorState:
 
 
 def draw_probabilities(strength: np.ndarray, is_known: np.ndarray) -> np.ndarray:
-    """How likely each class is to be hallucinated in a draw.
+    """Probability of each class to be hallucinated in a draw.
 
     A checkpoint does not hold what was drawn. This is what training drew from when it was
     written. A class drawn without known features yields nothing, so its probability is 0 here and
@@ -123,7 +123,7 @@ def norm_frame(checkpoints: Mapping[str, ClassifierState], classes: ClassTable) 
 
 
 def indicator_frame(epochs: Mapping[int, ClassifierState], classes: ClassTable) -> pd.DataFrame:
-    """How indicators and hallucination went over the epochs of a training.
+    """Strengths of indicators and probabilities of the hallucination over the epochs.
 
     Args:
         epochs: of its checkpoints.

@@ -223,7 +223,7 @@ def _read(dataset: LongTailMixin) -> Images:
 
 
 def read_pyramid(run: RunFiles) -> Pyramid:
-    """How the detector of a run sees objects: size of the images, levels of its RoI extractor."""
+    """Size of the images and levels of the RoI extractor of a run's detector."""
     cfg = _load_config(run.config)
     transforms = [transform for dataset in unwrapped_datasets(cfg.train_dataloader.dataset)
                   for transform in dataset.get('pipeline', [])]
@@ -244,7 +244,7 @@ def _scales(transform: ConfigDict) -> list[tuple[int, int]]:
 
 
 def _read_states(run: RunFiles, cfg: Config, num_classes: int) -> dict[int, ClassifierState]:
-    """What checkpoints tell: the last, and all of a run with an indicator."""
+    """States of checkpoints: of the last, and of all of a run with an indicator."""
     states: dict[int, ClassifierState] = {}
     if not run.checkpoints:
         return states

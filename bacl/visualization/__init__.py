@@ -1,1 +1,1 @@
-"""How frequency groups are drawn, in training and in reports; arrays in, pictures out."""
+"""The look of frequency groups, in training and in reports; arrays in, pictures out."""

@@ -14,7 +14,7 @@ SCALE, DARKEST, BRIGHTEST = 'viridis', 0.15, 0.8
 
 
 class GroupStyles:
-    """How the frequency groups of a dataset look, in order of their rank.
+    """The look of the frequency groups of a dataset, in order of their rank.
 
     Up to six groups have colours that differ as much as they can. More have shades from dark, for
     the rarest, to bright, which stay in order in a print without colours.
@@ -34,7 +34,7 @@ class GroupStyles:
         return self._position[key]
 
     def label(self, key: str) -> str:
-        """What a group is called."""
+        """Name of a group, in words."""
         return self.groups[self.position(key)].label
 
     def style(self, key: str) -> dict[str, str]:

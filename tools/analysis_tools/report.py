@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def training_images(run: RunFiles) -> Images | str:
-    """What a run was trained on, or why the page says nothing of it."""
+    """The images that a run was trained on, or why the page says nothing of them."""
     try:
         return read_training_images(run)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What a training has shown of its imbalances: the record that ``ImbalanceHook`` writes."""
+"""The record of a training's imbalances that ``ImbalanceHook`` writes."""
 import io
 import zipfile
 from collections.abc import Sequence
@@ -113,14 +113,14 @@ class TrainingRecord:
         return buffer.getvalue()
 
     def up_to(self, iteration: int) -> 'TrainingRecord':
-        """What was recorded up to an iteration; a period that goes beyond it is left out."""
+        """The record up to an iteration; a period that goes beyond it is left out."""
         kept_periods = self.last_iteration <= iteration
         kept_points = self.iteration <= iteration
         return replace(self, **{name: getattr(self, name)[kept_periods] for name in PER_PERIOD},
                        **{name: getattr(self, name)[kept_points] for name in PER_POINT})
 
     def describes_same(self, other: 'TrainingRecord') -> bool:
-        """Whether two records are of the same classes, stages, levels and bins."""
+        """True for records of the same classes, stages, levels and bins."""
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in FIXED)
 
     def followed_by(self, later: 'TrainingRecord') -> 'TrainingRecord':

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from bacl.visualization.group_styles import GroupStyles
 from plotly.colors import sample_colorscale
 
-from ..figure import Figure
+from .base import Figure
 from .layout import (
     NEUTRAL,
     pair_bars,

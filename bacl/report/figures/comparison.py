@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from bacl.visualization.group_styles import GroupStyles
 
-from ..figure import Figure
+from .base import Figure
 from .layout import NEUTRAL, bar_values, group_name, run_style, scatter, set_layout
 
 # Of bars, so that the intervals in the same colour can be seen on them.

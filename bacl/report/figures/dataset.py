@@ -4,13 +4,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from bacl.visualization.group_styles import GroupStyles
 
-from ..figure import Figure
 from ..measures.box_geometry import Pyramid, aspect_ratios
 from ..measures.class_balance import gini, image_counts, instance_counts, lorenz_curve, shares
 from ..measures.histograms import count_bins, grouped_histogram
 from ..measures.image_content import classes_per_image, objects_per_image
 from ..measures.location import centre_map, coverage_map
 from ..objects import ObjectTable
+from .base import Figure
 from .layout import NEUTRAL
 from .series import SERIES_COLOURS, level_names, new_chart
 

@@ -1,4 +1,4 @@
-"""What charts of results have in common: a look without colours of its own, and marks of runs."""
+"""The common look of charts, without colours of its own, and the marks of runs."""
 from collections.abc import Sequence
 
 import numpy as np

@@ -7,11 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from bacl.visualization.group_styles import GroupStyles
 
-from ..figure import Figure
 from ..results.average_precision import ALL
 from ..results.calibration import calibration_error
 from ..results.detection_cap import FIXED_AP_DETECTIONS
 from ..results.error_types import BACKGROUND_IOU, ERROR_TYPES, FOREGROUND_IOU
+from .base import Figure
 from .layout import (
     NEUTRAL,
     bar_values,
@@ -143,7 +143,7 @@ def plot_fixed_ap(frames: dict[str, pd.DataFrame], groups: GroupStyles) -> Figur
 
 
 def plot_error_types(frames: dict[str, pd.DataFrame], groups: GroupStyles) -> list[Figure]:
-    """What each type of error costs each group, and how frequent it is; a panel per run.
+    """Cost and frequency of each type of error in each group; a panel per run.
 
     Args:
         frames: of :func:`~bacl.report.results.error_types`.

@@ -6,8 +6,8 @@ from bacl.annotations import ClassTable
 from bacl.engine.probing.training_record import TrainingRecord
 from bacl.visualization.group_styles import GroupStyles
 
-from ..figure import Figure
 from ..measures.class_balance import shares
+from .base import Figure
 from .layout import NEUTRAL
 from .series import SERIES_COLOURS, level_names, new_chart
 
@@ -113,7 +113,7 @@ def class_positives_figure(record: TrainingRecord, classes: ClassTable, stage: i
 
 
 def hallucination_figure(record: TrainingRecord, classes: ClassTable, stage: int = 0) -> Figure:
-    """How often each class was hallucinated, against its frequency."""
+    """Hallucinated samples of each class against its frequency."""
     name = record.stages[stage].item()
     groups, keys = GroupStyles(classes.groups), classes.group_keys()
     counts = record.hallucinated[:, stage]  # (E, C)
@@ -185,7 +185,7 @@ def iou_figure(record: TrainingRecord) -> Figure:
 
 
 def regression_share_figure(record: TrainingRecord) -> Figure:
-    """Which positives the regression loss comes from."""
+    """Share of the regression loss by IoU of the positives."""
     middle = _bin_middles(record)
     parts, chart = [], new_chart('IoU of the RoI with its ground truth', 'share (%)',
                                  yaxis_rangemode='tozero')

@@ -1,1 +1,1 @@
-"""How imbalanced a dataset or a training is, in numbers: arrays in, arrays out."""
+"""Measures of imbalance, of a dataset or of a training: arrays in, arrays out."""

@@ -10,7 +10,7 @@ ROI_STRIDES = (4, 8, 16, 32)
 
 
 def resize_factors(image_sizes: np.ndarray, scale: Sequence[int] | None) -> np.ndarray:
-    """How much mmdet's ``Resize(scale=, keep_ratio=True)`` stretches images.
+    """Factors by which mmdet's ``Resize(scale=, keep_ratio=True)`` stretches images.
 
     The image gets as large as possible with its longer side at most ``max(scale)`` and its shorter
     at most ``min(scale)``, rounded to whole pixels, which makes the two factors differ a little.
@@ -83,7 +83,7 @@ def pyramid_levels(side: np.ndarray, num_levels: int = len(ROI_STRIDES),
 
 @dataclass(frozen=True)
 class Pyramid:
-    """How a detector with a feature pyramid sees objects.
+    """The sizes and levels at which a detector with a feature pyramid sees objects.
 
     Args:
         scale: to which images are resized in training; see :func:`resize_factors`.

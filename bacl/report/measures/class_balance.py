@@ -1,4 +1,4 @@
-"""How evenly objects are spread over classes, or anything over anything.
+"""Measures of how evenly objects are spread over classes, or anything over anything.
 
 Counts ``n_1 .. n_C`` are those of C classes, for instance of their instances; shares are
 ``p_c = n_c / sum(n)``. All measures are symmetric: which class has which count does not matter.

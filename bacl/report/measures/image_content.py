@@ -1,4 +1,4 @@
-"""How much there is in an image."""
+"""Numbers of objects and of classes in an image."""
 import numpy as np
 
 from .class_balance import classes_in_images

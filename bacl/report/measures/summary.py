@@ -23,7 +23,7 @@ CLASSES, SCALE, LEVELS, LOCATION, BATCH = (
 
 
 def imbalance_summary(table: ObjectTable, pyramid: Pyramid | None = None) -> pd.DataFrame:
-    """How imbalanced a dataset is, one row per measure.
+    """Measure the imbalances of a dataset, one row per measure.
 
     Args:
         table: its objects.

@@ -12,7 +12,7 @@ NUM_CONFUSIONS = 5  # of a class, each way
 
 
 def images_class_table(images: Images) -> Table:
-    """How often each class occurs, here and, if that differs, in the training set.
+    """Table of how often each class occurs, here and, if that differs, in the training set.
 
     A validation file or a part of a training file may store the counts of the whole training set.
     """
@@ -64,7 +64,7 @@ def _table(frame: pd.DataFrame, images: Images, caption: str, signed: Sequence[s
 
 def class_panels(table: Table, images: Images, examples: Mapping[int, Sequence[Example]],
                  run: Run | None = None) -> ClassPanels:
-    """What opens when a class is clicked.
+    """The panels that open when a class is clicked.
 
     Args:
         table: of the classes; its numbers are repeated here.

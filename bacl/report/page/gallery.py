@@ -24,7 +24,7 @@ RULES = {'gain': 'largest gain from {first} to {last}',
 
 
 def shown(matches: Matches) -> NDArray[np.bool_]:
-    """Which detections are drawn: (N,), bool, the first K that count of an image with K objects."""
+    """Mask of the detections that are drawn: (N,), bool, the first K of an image with K objects."""
     candidates = np.flatnonzero(matches.is_counted & ~matches.ignored[:, 0])
     order = candidates[np.lexsort((matches.rank[candidates], matches.image[candidates]))]
     image = matches.image[order]
@@ -35,7 +35,7 @@ def shown(matches: Matches) -> NDArray[np.bool_]:
 
 
 def num_found(matches: Matches) -> NDArray[np.int64]:
-    """How many objects of each image the detections that are drawn find, at IoU 0.5: (I,)."""
+    """Number of objects of each image that the drawn detections find, at IoU 0.5: (I,)."""
     right = shown(matches) & matches.tp[:, 0]
     return np.bincount(matches.image[right], minlength=matches.num_images)
 

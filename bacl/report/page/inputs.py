@@ -1,4 +1,4 @@
-"""What a report is made of: annotated images, and runs that were tested on them."""
+"""The material of a report: annotated images, and runs that were tested on them."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,7 +55,7 @@ class Validation(Images):
 
 @dataclass(frozen=True)
 class Run:
-    """What a report shows of one training.
+    """One training, as a report shows it.
 
     Attributes:
         name: unique in a report.

@@ -20,7 +20,7 @@ from itables.options import dt_bundle
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from ..figure import Figure
+from ..figures.base import Figure
 from ..figures.layout import stacked
 from .examples import Example
 from .pictures import Picture
@@ -115,7 +115,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class ClassDetails:
-    """What is shown of a class when a reader opens it.
+    """A class, as a reader who opens it sees it.
 
     Attributes:
         category_id: of the class; part of its address in the page.
@@ -240,7 +240,7 @@ def _breakable(text: str) -> Markup:
 
 
 def _rank(value: Any) -> float | None:
-    """What numbers are sorted by; what is not known is less than all."""
+    """The number that a cell is sorted by; one that is not known is less than all."""
     if isinstance(value, int | float | np.number):
         return -1e9 if pd.isna(value) else float(value)
     return None

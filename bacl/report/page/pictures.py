@@ -56,7 +56,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Label:
-    """What stands at a mark.
+    """The text at a mark.
 
     Attributes:
         text: the words.

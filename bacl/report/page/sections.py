@@ -8,7 +8,7 @@ from bacl.engine.probing.training_record import TrainingRecord
 from bacl.visualization.group_styles import GroupStyles
 
 from ..classifier import ClassifierState, indicator_frame, norm_frame
-from ..figure import Figure
+from ..figures.base import Figure
 from ..figures.classifier import (
     plot_indicator_confusions,
     plot_indicator_over_epochs,
@@ -72,7 +72,7 @@ def summary_section(validation: Validation, runs: Sequence[Run]) -> Section:
 
 def data_section(images: Images, validation: Validation | None = None,
                  pyramid: Pyramid | None = None) -> Section:
-    """What is imbalanced before any training."""
+    """The imbalances of the data, before any training."""
     # Groups are those of the results, also where the config of the data says otherwise.
     classes = images.classes if validation is None else validation.classes
     table = ObjectTable.from_annotations(images.annotations, classes, images.ann_file)
@@ -85,7 +85,7 @@ def data_section(images: Images, validation: Validation | None = None,
 
 
 def training_section(validation: Validation, runs: Sequence[Run]) -> Section:
-    """What training did about it: weights, indicators, and what a hook recorded."""
+    """The training: weights, indicators, and the record of a hook."""
     classes = validation.class_table  # rows of a classifier are in the order of labels
     groups = GroupStyles(classes.groups)
     last = {run.name: run.checkpoints[max(run.checkpoints)] for run in runs if run.checkpoints}
@@ -126,7 +126,7 @@ def _of_run(number: int, run: Run, figures: Sequence[Figure]) -> list[Figure]:
 
 
 def results_section(validation: Validation, runs: Sequence[Run]) -> Section:
-    """Which classes fail, and why."""
+    """The results: classes that fail, and why."""
     def each(measure: Callable[[Matches], pd.DataFrame]) -> dict[str, pd.DataFrame]:
         return {run.name: measure(run.matches) for run in runs}
 
@@ -142,7 +142,7 @@ def results_section(validation: Validation, runs: Sequence[Run]) -> Section:
 
 def comparison_section(validation: Validation, runs: Sequence[Run],
                        num_draws: int = NUM_DRAWS) -> Section:
-    """Whether a run is better than the first, and where."""
+    """The comparison of every run with the first."""
     matches = {run.name: run.matches for run in runs}
     frame = paired_bootstrap(matches, num_draws)
     groups = GroupStyles(validation.classes.groups)
@@ -157,7 +157,7 @@ def comparison_section(validation: Validation, runs: Sequence[Run],
 
 def gallery_section(validation: Validation, runs: Sequence[Run], num_per_rule: int = 3,
                     seed: int = 0) -> Section:
-    """What the runs see."""
+    """The images that say most, with the detections of the runs."""
     caption = (
         'As many detections are drawn as the image has objects to be found, those with the highest '
         'scores. Solid boxes are right at IoU 0.5, dashed ones wrong. What the evaluation does not '

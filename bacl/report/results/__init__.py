@@ -1,4 +1,4 @@
-"""What a run got right and wrong: numbers from its detections and the annotations."""
+"""Results of a run: numbers from its detections and the annotations."""
 from .average_precision import AveragePrecision, average_precision, group_averages
 from .bootstrap import paired_bootstrap
 from .calibration import calibration_error, reliability

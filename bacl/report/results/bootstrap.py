@@ -67,7 +67,7 @@ def paired_bootstrap(matches: dict[str, Matches], num_draws: int = 1000, seed: i
 
 
 def _draw(rng: np.random.Generator, num_images: int, num_draws: int) -> np.ndarray:
-    """How often each image is drawn: (num_draws, I)."""
+    """Number of times that each image is drawn: (num_draws, I)."""
     return np.stack([np.bincount(rng.integers(0, num_images, num_images), minlength=num_images)
                      for _ in range(num_draws)])
 

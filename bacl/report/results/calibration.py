@@ -1,4 +1,4 @@
-"""Whether a score says how likely a detection is right."""
+"""Calibration: scores beside the share of detections that are right."""
 import numpy as np
 import pandas as pd
 

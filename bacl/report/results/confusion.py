@@ -1,4 +1,4 @@
-"""Which classes are taken for which others."""
+"""Pairs of classes of which one is taken for the other."""
 import numpy as np
 import pandas as pd
 from bacl.annotations import ClassTable

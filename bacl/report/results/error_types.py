@@ -1,4 +1,4 @@
-"""What kind of errors a detector makes, and what each kind costs, by frequency group."""
+"""Types of errors of a detector, and the cost of each, by frequency group."""
 from dataclasses import replace
 
 import numpy as np

@@ -51,7 +51,7 @@ def match_greedily(detection: np.ndarray, found: np.ndarray, iou: np.ndarray, ke
 
 
 def _turns(detection: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """How many detections with pairs come before, of the same image and class: (P,)."""
+    """Number of detections with pairs that come before, of the same image and class: (P,)."""
     unique, inverse = np.unique(detection, return_inverse=True)
     order = np.argsort(keys[unique], kind='stable')
     sorted_keys = keys[unique][order]

@@ -112,7 +112,7 @@ class Matches:
 
     @property
     def is_counted(self) -> np.ndarray:
-        """Which detections the official evaluation looks at, by its cap: (N,), bool."""
+        """Mask of the detections below the cap of the official evaluation: (N,), bool."""
         return (self.pair_rank if self.is_cap_per_class else self.rank) < self.max_dets
 
     def num_objects(self) -> np.ndarray:
@@ -289,7 +289,7 @@ def _match(image_ids: np.ndarray, categories: list[dict], groups: Sequence[str],
 
 
 def _ranks(keys: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """How many of the same key come before, by falling score; of equal scores the earlier."""
+    """Rank among those of the same key, by falling score; of equal scores the earlier first."""
     order = np.lexsort((-score, keys))
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(len(order)) - np.searchsorted(keys[order], keys[order])

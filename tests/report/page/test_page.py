@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.annotations.coco import coco_class_table
-from bacl.report.figure import Figure
+from bacl.report.figures.base import Figure
 from bacl.report.figures.layout import make_panels, set_layout
 from bacl.report.page import Section, write_page
 from bacl.report.page.classes import class_panels, images_class_table
