@@ -150,7 +150,9 @@ def strange_page(tmp_path_factory, image_folder):
                   {1: ClassifierState([np.ones(6)], [IndicatorState(
                       'confusion matrix', np.ones(6) / 2, np.ones(6), np.full((6, 6), 1 / 6))],
                       [np.arange(6) > 0])})
-        page = write_run_report(tmp_path_factory.mktemp('strange'), validation, [run], validation,
+        # The config of the training data has other thresholds than that of the evaluation.
+        training = replace(validation, class_table=table.grouped_by_instances())
+        page = write_run_report(tmp_path_factory.mktemp('strange'), validation, [run], training,
                                 num_draws=2)
         return page, table
 
