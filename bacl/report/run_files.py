@@ -18,12 +18,13 @@ from bacl.datasets import CocoLTDataset, LongTailLVISV05Dataset, LongTailLVISV1D
 from bacl.datasets.long_tail import LongTailMixin
 from bacl.engine.hooks.imbalance_hook import RECORD_NAME
 from bacl.engine.probing.class_values import indicators
+from bacl.engine.running.config_types import is_type, resolve_type
 from bacl.engine.running.dataset_configs import unwrapped_datasets
 from bacl.engine.running.steps import PREDICTIONS
 from bacl.engine.running.work_dir import find_checkpoint
 from bacl.evaluation import CocoLTMetric, Detections
 from bacl.evaluation.metrics.grouped_ap_metric import GroupedAPMetric
-from mmdet.registry import DATASETS, METRICS, MODELS
+from mmdet.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
@@ -238,7 +239,7 @@ def read_pyramid(run: RunFiles) -> Pyramid:
 def _scales(transform: ConfigDict) -> list[tuple[int, int]]:
     """The sizes that a transform may resize images to, if it does."""
     found = transform.get('scale') or transform.get('scales') or []
-    if not str(transform.type).endswith(('Resize', 'RandomChoiceResize')):
+    if not getattr(resolve_type(transform, TRANSFORMS), '__name__', '').endswith('Resize'):
         return []
     return [tuple(found)] if found and isinstance(found[0], int) else [tuple(s) for s in found]
 
@@ -278,7 +279,7 @@ def _load_state(model: nn.Module, checkpoint: Path, config: Path) -> None:
 
 def _load_config(path: Path) -> Config:
     cfg = Config.fromfile(path)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
     return cfg
 
 
@@ -286,8 +287,7 @@ def _evaluator(cfg: Config, path: Path) -> dict:
     """The arguments of this package's metric in the test of a config, for boxes."""
     evaluators = cfg.get('test_evaluator') or []
     for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        metric_class = METRICS.get(evaluator.type)
-        if metric_class is not None and issubclass(metric_class, GroupedAPMetric):
+        if is_type(evaluator, METRICS, GroupedAPMetric):
             return dict(evaluator.to_dict(), metric='bbox', outfile_prefix=None)
     raise ValueError(f'test_evaluator expects a FastLVISMetric or CocoLTMetric, got none in {path}.'
                      ' Test with one of these.')
@@ -296,8 +296,7 @@ def _evaluator(cfg: Config, path: Path) -> dict:
 def _build_unloaded(cfg: Config, split: str, path: Path) -> LongTailMixin:
     dataloader = cfg.get(f'{split}_dataloader')
     config = next(unwrapped_datasets(dataloader.dataset), None) if dataloader else None
-    dataset_class = DATASETS.get(config.type) if config else None
-    if dataset_class is None or not issubclass(dataset_class, LongTailMixin):
+    if config is None or not is_type(config, DATASETS, LongTailMixin):
         raise ValueError(
             f'{split}_dataloader.dataset.type expects a LongTailLVISV1Dataset, '
             f'LongTailLVISV05Dataset or CocoLTDataset, got {config.type if config else None!r} '

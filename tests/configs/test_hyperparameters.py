@@ -90,10 +90,12 @@ def test_copy_paste_is_the_papers(load_config, name):
     dataset = load_config(name).train_dataloader.dataset
     steps = {step.type: step for step in dataset.dataset.pipeline}
     assert list(steps) == ['LoadImageFromFile', 'LoadCroppedMasks', 'RandomResize', 'RandomCrop',
-                           'FilterAnnotations', 'DropEmptyGT', 'ContiguousRandomFlip', 'Pad']
+                           'FilterAnnotations', 'DropEmptyGT', 'ContiguousRandomFlip', 'KeyMapper']
+    pad, = steps['KeyMapper'].transforms
+    assert pad == dict(type='Pad', size=(1280, 1280))
     assert tuple(steps['RandomResize'].scale) == (1280, 1280)
     assert tuple(steps['RandomResize'].ratio_range) == (0.8, 1.25)
-    assert tuple(steps['RandomCrop'].crop_size) == tuple(steps['Pad'].size) == (1280, 1280)
+    assert tuple(steps['RandomCrop'].crop_size) == (1280, 1280)
     assert steps['ContiguousRandomFlip'].prob == 0.5
     assert [step.type for step in dataset.pipeline] == [
         'CroppedCopyPaste', 'FilterAnnotations', 'PackDetInputs']

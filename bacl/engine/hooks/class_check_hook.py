@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from ..checking.class_checks import (
     check_class_counts,
     check_class_order,
+    class_names,
     class_source,
     innermost_dataset,
 )
@@ -21,7 +22,8 @@ class ClassCheckHook(Hook):
     mmdet's ``NumClassCheckHook`` looks at training and validation only, and at numbers only; a
     wrong test set would be evaluated into plausible numbers. Numbers are compared with the model.
     The order is compared with the training dataset while training, else with the classes that the
-    loaded checkpoint was trained on, if it says so. See :mod:`bacl.engine.checking.class_checks`.
+    loaded checkpoint was trained on, if it says so. A dataset that does not name its classes
+    passes. See :mod:`bacl.engine.checking.class_checks`.
 
     Raises:
         ValueError: if numbers or names differ.
@@ -33,7 +35,8 @@ class ClassCheckHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Remember the classes that the checkpoint was trained on."""
-        dataset_meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        meta = checkpoint.get('meta') or {}  # a bare state dict has none
+        dataset_meta = meta.get('dataset_meta') or {}
         self.checkpoint_classes = dataset_meta.get('classes')
         if runner._load_from:
             self.checkpoint_name = f'the checkpoint {runner._load_from}'
@@ -55,6 +58,6 @@ class ClassCheckHook(Hook):
         learned, source = self.checkpoint_classes, self.checkpoint_name
         if is_training(runner):
             training_dataset = innermost_dataset(runner.train_dataloader.dataset)
-            learned = training_dataset.metainfo.get('classes')
+            learned = class_names(training_dataset)
             source = class_source(training_dataset)
         check_class_order(dataset, learned, source)

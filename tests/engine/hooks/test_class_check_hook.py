@@ -4,7 +4,7 @@ import bacl  # noqa: F401
 import pytest
 from bacl.engine.hooks import ClassCheckHook
 from bacl.models.losses import FCBL
-from mmengine.dataset import BaseDataset, RepeatDataset
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmengine.runner import EpochBasedTrainLoop
 
 
@@ -15,7 +15,7 @@ class Dataset(BaseDataset):
 
 def dataset(classes, name='test.json'):
     metainfo = None if classes is None else dict(classes=tuple(classes))
-    return Dataset(metainfo=metainfo, ann_file=name)
+    return Dataset(metainfo=metainfo, ann_file=name, serialize_data=False)
 
 
 def runner(evaluated, trained=None, num_classes=3):
@@ -62,8 +62,25 @@ def test_training_dataset_counts_more_than_the_checkpoint_it_started_from():
     hook.before_val(run)
 
 
-@pytest.mark.parametrize('weights', [dict(weight=1), dict(meta=dict(epoch=1), state_dict={})])
+@pytest.mark.parametrize('weights', [
+    dict(weight=1), dict(state_dict={}), dict(meta=None, state_dict={}),
+    dict(meta=dict(epoch=1), state_dict={}), dict(meta=dict(dataset_meta=None), state_dict={})])
 def test_checkpoint_without_class_names_passes(weights):
     hook, run = ClassCheckHook(), runner(dataset('abc'))
     hook.after_load_checkpoint(run, weights)
     hook.before_test(run)
+
+
+@pytest.mark.parametrize('trained', [dataset(None), SimpleNamespace()])
+def test_training_dataset_without_class_names_passes(trained):
+    run = runner(dataset('abc'), dataset('abc'))
+    run.train_dataloader.dataset = trained
+    ClassCheckHook().before_train(run)
+    ClassCheckHook().before_val(run)
+
+
+def test_datasets_in_a_row_are_compared():
+    hook, run = ClassCheckHook(), runner(ConcatDataset([dataset('bac'), dataset('bac')]))
+    hook.after_load_checkpoint(run, checkpoint('abc'))
+    with pytest.raises(ValueError, match="Label 0 is 'b' in ConcatDataset"):
+        hook.before_test(run)
