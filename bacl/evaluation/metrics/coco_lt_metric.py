@@ -64,9 +64,10 @@ class CocoLTMetric(GroupedAPMetric):
         self.group_names = [str(group + 1) for group in range(len(thresholds) + 1)]
         self.warn_of_empty_groups(self.groups, self.group_names)
 
-    def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
+    def load_annotations(self, ann_file: str, with_masks: bool,
+                         backend_args: dict | None) -> dict:
         """Read the COCO annotations."""
-        return load_coco_annotations(ann_file, with_masks)
+        return load_coco_annotations(ann_file, with_masks, backend_args)
 
     def is_object(self, annotation: dict) -> bool:
         """A crowd is none."""

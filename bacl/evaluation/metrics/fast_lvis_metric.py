@@ -40,9 +40,10 @@ class FastLVISMetric(GroupedAPMetric):
         frequencies = [category['frequency'] for category in self.annotations['categories']]
         self.warn_of_empty_groups(frequencies, FREQUENCIES)
 
-    def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
+    def load_annotations(self, ann_file: str, with_masks: bool,
+                         backend_args: dict | None) -> dict:
         """Read the LVIS annotations."""
-        return load_lvis_annotations(ann_file, with_masks)
+        return load_lvis_annotations(ann_file, with_masks, backend_args)
 
     def is_object(self, annotation: dict) -> bool:
         """One that is ignored is none, nor is one without area; there are no crowds."""
