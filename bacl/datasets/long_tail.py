@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from bacl.annotations import ClassCounts, count_classes, read_annotations
+from bacl.annotations import ClassTable, read_annotations
 from bacl.annotations.audit import check_annotations, check_form
 from bacl.annotations.use import Use
 from mmengine.logging import print_log
@@ -22,7 +22,7 @@ class LongTailMixin(ABC):
 
     - Classes are those of the annotation file, in its order, so that any dataset in its format
       works. A label is the position of its category there.
-    - :meth:`class_counts` returns the counts and groups of the classes.
+    - :meth:`class_table` returns names, counts and groups of the classes.
     - An annotation file that is missing, empty or of another format, and an image that is missing,
       unreadable or of another size than the annotations say, raise an error that names the file.
     - Annotations that cannot be used are refused when they are loaded, by the rules of
@@ -110,7 +110,8 @@ class LongTailMixin(ABC):
         self.cat_ids = [category['id'] for category in categories]
         self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
         self.cat_img_map = images_of
-        self._class_counts = count_classes(categories, images_of, self.ann_file)
+        self._class_table = ClassTable.from_categories(categories, images_of, len(data['images']),
+                                                       self.ann_file)
         return [self.parse_data_info({'raw_img_info': {**image, 'img_id': image['id']},
                                       'raw_ann_info': annotations_of[image['id']]})
                 for image in data['images']]
@@ -180,13 +181,10 @@ class LongTailMixin(ABC):
                              '`python -m bacl.check data CONFIG` finds all such images.')
         return sample
 
-    def class_counts(self) -> ClassCounts:
-        """Counts of the classes of the annotation file, also if ``indices`` select a part of it.
-
-        See :func:`bacl.annotations.count_classes`.
-        """
+    def class_table(self) -> ClassTable:
+        """The classes of the annotation file, also if ``indices`` select a part of it."""
         self.full_init()
-        return self._class_counts
+        return self._class_table
 
 
 def _all_transforms(transforms: Iterable[Any]) -> Iterator[Any]:
