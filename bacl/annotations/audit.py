@@ -109,9 +109,9 @@ def check_form(data: Any, ann_file: str | PathLike, use: Use) -> None:
         raise ValueError(f"{source}: it has no list 'images'.")
     masks = ('segmentation', ) if use.masks else ()
     for section, fields in (('images', ('id', *use.image_fields)),
-                            ('categories', use.category_fields),
                             ('annotations', ('image_id', 'category_id', *use.annotation_fields,
-                                             *masks))):
+                                             *masks)),
+                            ('categories', use.category_fields)):
         default = [] if section == 'annotations' and use.purpose == 'prediction' else None
         records = data.get(section, default)
         if not isinstance(records, list):
