@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from pathlib import Path
 
@@ -6,12 +7,16 @@ import bacl  # noqa: F401
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from mmengine.registry import init_default_scope
 
 # How many examples a property test draws, unless it is too slow for that and says so.
 settings.register_profile('ci', max_examples=50, deadline=None)
 settings.register_profile('nightly', max_examples=1000, deadline=None)
+
+# Inputs and outputs of official implementations; see the README in tests/data.
+GOLDEN_DIR = Path(os.environ.get('BACL_GOLDEN_DIR') or Path(__file__).parent / 'data')
 
 # Ids are neither sorted nor contiguous: labels are positions in this list.
 CATEGORIES = [
@@ -44,6 +49,24 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if getattr(getattr(item, 'obj', None), 'is_hypothesis_test', False):
             item.add_marker(pytest.mark.nightly)
+
+
+def pytest_generate_tests(metafunc):
+    """``@pytest.mark.golden('fcbl_*.npz')``: once per such file of ``$BACL_GOLDEN_DIR``."""
+    if 'golden' not in metafunc.fixturenames:
+        return
+    (pattern,) = metafunc.definition.get_closest_marker('golden').args
+    names = sorted(path.name for path in GOLDEN_DIR.glob(pattern))
+    if not names:
+        names = [pytest.param(pattern, marks=pytest.mark.skip(f'{GOLDEN_DIR} has no {pattern}'))]
+    metafunc.parametrize('golden', names, indirect=True)
+
+
+@pytest.fixture
+def golden(request) -> dict[str, torch.Tensor]:
+    """The arrays of the test's golden file: all its shapes and numbers are to come from here."""
+    with np.load(GOLDEN_DIR / request.param) as arrays:
+        return {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
 
 
 def polygon(shape: str, x: float, y: float, w: float, h: float) -> list[float]:

@@ -1,24 +1,18 @@
-from pathlib import Path
-
 import bacl  # noqa: F401
-import numpy as np
 import pytest
 import torch
 from bacl.models.augmenters import GTBoxGenerator, jitter_boxes
 from hypothesis import given
 from hypothesis import strategies as st
 
-DATA = Path(__file__).parents[2] / 'data'
 
-
-def test_equals_official_boxes_with_the_same_draws():
-    with np.load(DATA / 'bacl_fhm.npz') as official:
-        signs, uniform = (torch.from_numpy(official[k]) for k in ('box_signs', 'box_uniform'))
-        gt, expected = (torch.from_numpy(official[k]) for k in ('box_gt', 'box_proposals'))
-        img_shape = (int(official['box_img_h']), int(official['box_img_w']))
-    assert torch.equal(GTBoxGenerator().signs.double(), signs.double().t())
-    boxes = jitter_boxes(gt, (signs * uniform).t(), img_shape)
-    torch.testing.assert_close(boxes, expected, rtol=1e-12, atol=1e-12)
+@pytest.mark.golden('bacl_fhm.npz')
+def test_equals_official_boxes_with_the_same_draws(golden):
+    signs = golden['box_signs'].t()
+    assert torch.equal(GTBoxGenerator().signs.double(), signs.double())
+    boxes = jitter_boxes(golden['box_gt'], signs * golden['box_uniform'].t(),
+                         (int(golden['box_img_h']), int(golden['box_img_w'])))
+    torch.testing.assert_close(boxes, golden['box_proposals'], rtol=1e-12, atol=1e-12)
 
 
 def test_full_offsets_move_a_side_by_a_sixth_of_the_size():

@@ -1,7 +1,4 @@
-from pathlib import Path
-
 import bacl  # noqa: F401
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,34 +7,33 @@ from bacl.models.augmenters.class_feature_distribution import merge_moments
 from hypothesis import given
 from hypothesis import strategies as st
 
-DATA = Path(__file__).parents[2] / 'data'
+official_numbers = pytest.mark.golden('bacl_fhm.npz')
 
 
-def test_equals_official_statistics_over_three_updates():
-    with np.load(DATA / 'bacl_fhm.npz') as official:
-        distribution = ClassFeatureDistribution(
-            int(official['num_classes']), int(official['feat_dim']),
-            float(official['decay_ratio'])).double()
-        for step in range(3):
-            distribution.observe(torch.from_numpy(official[f'embeddings_{step}']),
-                                 torch.from_numpy(official[f'labels_{step}']))
-            for ours, theirs in ((distribution.mean, 'prototype'), (distribution.var, 'variance'),
-                                 (distribution.is_known.double(), 'used')):
-                torch.testing.assert_close(
-                    ours, torch.from_numpy(official[f'{theirs}_after_{step}']).double(),
-                    rtol=1e-9, atol=1e-14)
+def official_distribution(golden):
+    return ClassFeatureDistribution(int(golden['num_classes']), int(golden['feat_dim']),
+                                    float(golden['decay_ratio'])).double()
 
 
-def test_equals_official_hallucinated_features():
-    with np.load(DATA / 'bacl_fhm.npz') as official:
-        distribution = ClassFeatureDistribution(
-            int(official['num_classes']), int(official['feat_dim'])).double()
-        distribution.mean.copy_(torch.from_numpy(official['prototype_after_2']))
-        distribution.var.copy_(torch.from_numpy(official['variance_after_2']))
-        feats = distribution.sample(torch.from_numpy(official['hallucinated_labels']),
-                                    torch.from_numpy(official['noise'])[:, None])
-        torch.testing.assert_close(feats[:, 0], torch.from_numpy(official['hallucinated_features']),
-                                   rtol=1e-9, atol=1e-14)
+@official_numbers
+def test_equals_official_statistics_over_three_updates(golden):
+    distribution = official_distribution(golden)
+    for step in range(3):
+        distribution.observe(golden[f'embeddings_{step}'], golden[f'labels_{step}'])
+        for ours, theirs in ((distribution.mean, 'prototype'), (distribution.var, 'variance'),
+                             (distribution.is_known, 'used')):
+            torch.testing.assert_close(ours.double(), golden[f'{theirs}_after_{step}'].double(),
+                                       rtol=1e-9, atol=1e-14)
+
+
+@official_numbers
+def test_equals_official_hallucinated_features(golden):
+    distribution = official_distribution(golden)
+    distribution.mean.copy_(golden['prototype_after_2'])
+    distribution.var.copy_(golden['variance_after_2'])
+    feats = distribution.sample(golden['hallucinated_labels'], golden['noise'][:, None])
+    torch.testing.assert_close(feats[:, 0], golden['hallucinated_features'],
+                               rtol=1e-9, atol=1e-14)
 
 
 @given(seed=st.integers(0, 10**6), num_samples=st.integers(0, 12))

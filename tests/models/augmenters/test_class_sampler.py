@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import bacl  # noqa: F401
 import numpy as np
 import pytest
@@ -8,15 +6,13 @@ from bacl.models.augmenters import class_probability, sample_classes
 from hypothesis import given
 from hypothesis import strategies as st
 
-DATA = Path(__file__).parents[2] / 'data'
 
-
-def test_equals_official_probabilities_and_draws():
-    with np.load(DATA / 'bacl_fhm.npz') as official:
-        probability = class_probability(torch.from_numpy(official['correct_ratio']))
-        torch.testing.assert_close(probability, torch.from_numpy(official['sampling_probability']))
-        classes = sample_classes(probability, torch.from_numpy(official['sampling_uniform']))
-        assert classes.tolist() == official['sampled_classes'].tolist()
+@pytest.mark.golden('bacl_fhm.npz')
+def test_equals_official_probabilities_and_draws(golden):
+    probability = class_probability(golden['correct_ratio'])
+    torch.testing.assert_close(probability, golden['sampling_probability'])
+    classes = sample_classes(probability, golden['sampling_uniform'])
+    assert classes.tolist() == golden['sampled_classes'].tolist()
 
 
 @given(strength=st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), min_size=1,

@@ -1,52 +1,52 @@
 import math
-from pathlib import Path
 
 import bacl  # noqa: F401
-import numpy as np
 import pytest
 import torch
-from bacl.models.losses import ObjectnessBCELoss
+from bacl.models.losses import ObjectnessBCELoss, objectness_bce_loss
 from mmdet.registry import MODELS
 
-DATA = Path(__file__).parents[2] / 'data'
+official_numbers = pytest.mark.golden('bacl_bce.npz')
 
 
-@pytest.fixture
-def official():
-    with np.load(DATA / 'bacl_bce.npz') as arrays:
-        return {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
-
-
-def run(official, **kwargs):
-    loss = ObjectnessBCELoss(int(official['num_classes']),
-                             loss_weight=float(official['loss_weight']))
-    logits = official['logits'].clone().requires_grad_()
-    value = loss(logits, official['labels'], official['label_weights'], **kwargs)
+def run(golden, **kwargs):
+    loss = ObjectnessBCELoss(int(golden['num_classes']),
+                             loss_weight=float(golden['loss_weight']))
+    logits = golden['logits'].clone().requires_grad_()
+    value = loss(logits, golden['labels'], golden['label_weights'], **kwargs)
     value.sum().backward()
     return value.detach(), logits.grad
 
 
-def test_equals_official_loss_and_gradient(official):
-    value, grad = run(official, avg_factor=float(official['avg_factor']))
-    torch.testing.assert_close(value, official['loss'], rtol=1e-9, atol=0)
-    torch.testing.assert_close(grad, official['grad'], rtol=1e-9, atol=1e-15)
+@official_numbers
+def test_equals_official_loss_and_gradient(golden):
+    value, grad = run(golden, avg_factor=float(golden['avg_factor']))
+    torch.testing.assert_close(value, golden['loss'], rtol=1e-9, atol=0)
+    torch.testing.assert_close(grad, golden['grad'], rtol=1e-9, atol=1e-15)
 
 
-def test_equals_official_mean_over_elements_without_avg_factor(official):
-    value, grad = run(official)
-    torch.testing.assert_close(value, official['loss_mean_noavg'], rtol=1e-9, atol=0)
-    torch.testing.assert_close(grad, official['grad_mean_noavg'], rtol=1e-9, atol=1e-15)
+@official_numbers
+def test_equals_official_mean_without_avg_factor_per_sample_instead_of_per_element(golden):
+    value, grad = run(golden)
+    num_channels = int(golden['num_classes']) + 1
+    torch.testing.assert_close(value, golden['loss_mean_noavg'] * num_channels, rtol=1e-9, atol=0)
+    torch.testing.assert_close(grad, golden['grad_mean_noavg'] * num_channels,
+                               rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize('reduction', ['none', 'sum'])
-def test_equals_official_reductions(official, reduction):
-    value, _ = run(official, reduction_override=reduction)
-    torch.testing.assert_close(value, official[f'loss_{reduction}'], rtol=1e-9, atol=1e-15)
+@official_numbers
+def test_equals_official_sum_and_loss_of_every_element(golden):
+    value, _ = run(golden, reduction_override='sum')
+    torch.testing.assert_close(value, golden['loss_sum'], rtol=1e-9, atol=1e-15)
+    loss = objectness_bce_loss(golden['logits'], golden['labels'])
+    loss = golden['loss_weight'] * golden['label_weights'][:, None] * loss
+    torch.testing.assert_close(loss, golden['loss_none'], rtol=1e-9, atol=1e-15)
 
 
-def test_equals_official_scores(official):
-    scores = ObjectnessBCELoss(int(official['num_classes'])).get_activation(official['logits'])
-    torch.testing.assert_close(scores, official['scores'], rtol=1e-12, atol=0)
+@official_numbers
+def test_equals_official_scores(golden):
+    scores = ObjectnessBCELoss(int(golden['num_classes'])).get_activation(golden['logits'])
+    torch.testing.assert_close(scores, golden['scores'], rtol=1e-12, atol=0)
 
 
 def test_prior_bias_brings_the_first_loss_near_one():
