@@ -120,7 +120,8 @@ class Readers:
     def dataset(self, **kwargs):
         return FORMATS[self.format_name][0](
             ann_file=str(self.path), data_prefix=dict(img=''),
-            pipeline=WITH_MASKS if self.masks else [], **kwargs)
+            pipeline=WITH_MASKS if self.masks else [],
+            serialize_data=False, **kwargs)  # else a collection of all garbage for each
 
     def metric(self):
         extra = dict(train_ann_file=str(self.path)) if self.format_name == 'COCO' else {}

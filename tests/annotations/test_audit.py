@@ -62,11 +62,13 @@ def test_nothing_is_found_in_a_file_without_faults():
     (update('categories', id=1), 'duplicate-id', 'category 1'),
     (update('categories', name='emu'), 'duplicate-id', "category 'emu'"),
     *[(update('annotations', image_id=value), 'unknown-image',
-       re.escape(f'annotation 2 of image {value!r}')) for value in (9, None, '2', [2], 2.0, 1.7, True)],
+       re.escape(f'annotation 2 of image {value!r}'))
+      for value in (9, None, '2', [2], 2.0, 1.7, True)],
     *[(update('annotations', category_id=value), 'unknown-category',
        re.escape(f'annotation 2 of category {value!r}')) for value in (9, -1, None, [2])],
     *[(update('images', **{side: value}), 'bad-image', f"image 2: '2.jpg', .*{value}")
-      for side in ('width', 'height') for value in (0, -5, 40.0, 0.5, True, math.nan, math.inf, None, '40')],
+      for side in ('width', 'height')
+      for value in (0, -5, 40.0, 0.5, True, math.nan, math.inf, None, '40')],
     *[(update('images', file_name=value), 'bad-image', f'image 2: {value!r}')
       for value in (None, '', 7)],
     *[(update('annotations', bbox=value), 'bad-box', re.escape(f'annotation 2 of image 2: bbox '
