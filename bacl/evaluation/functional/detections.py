@@ -126,6 +126,28 @@ class Detections:
                     record['bbox'] = box
             yield from batch
 
+    def check_known(self, image_ids: Iterable[int], category_ids: Iterable[int],
+                    source: str = 'Detections') -> None:
+        """Refuse detections of other images or categories than the annotated.
+
+        Args:
+            image_ids: of the annotations.
+            category_ids: of the annotations.
+            source: see :meth:`from_records`.
+
+        Raises:
+            ValueError: naming the unknown ids.
+        """
+        for name, known in (('image_id', image_ids), ('category_id', category_ids)):
+            ids = getattr(self, name)
+            unknown = np.setdiff1d(ids, list(known)).tolist()
+            if unknown:
+                shown = ', '.join(map(str, unknown[:10])) + (', ...' if len(unknown) > 10 else '')
+                first = np.flatnonzero(np.isin(ids, unknown))[0]
+                raise ValueError(f'{source} expects every {name} to be in the annotations, got '
+                                 f'{len(unknown)} unknown: {shown}. The first is in number {first} '
+                                 "of its 'records'.")
+
     def check_fit(self, annotations: Mapping[str, Sequence[dict]],
                   source: str = 'Detections') -> None:
         """Refuse detections of other images or categories than the annotated, or of other sizes.
@@ -138,15 +160,8 @@ class Detections:
         Raises:
             ValueError: naming the unknown ids, or the mask.
         """
-        for name, section in (('image_id', 'images'), ('category_id', 'categories')):
-            ids = getattr(self, name)
-            unknown = np.setdiff1d(ids, [record['id'] for record in annotations[section]]).tolist()
-            if unknown:
-                shown = ', '.join(map(str, unknown[:10])) + (', ...' if len(unknown) > 10 else '')
-                first = np.flatnonzero(np.isin(ids, unknown))[0]
-                raise ValueError(f'{source} expects every {name} to be in the annotations, got '
-                                 f'{len(unknown)} unknown: {shown}. The first is in number {first} '
-                                 "of its 'records'.")
+        self.check_known(*([record['id'] for record in annotations[section]]
+                           for section in ('images', 'categories')), source)
         if isinstance(self.region, EncodedMasks) and len(self):
             images = sorted(annotations['images'], key=lambda image: image['id'])
             sizes = np.array([(image['height'], image['width']) for image in images])
