@@ -167,6 +167,9 @@ def check_config_or_data(args: argparse.Namespace) -> int:
     except (ImportError, OSError, ValueError) as error:
         print(error)
         return 1
+    except Exception as error:  # of a file backend or of a component: it stops a training, too
+        print(f'{type(error).__name__}: {error}')
+        return 1
     print(*reports, sep='\n')
     num_refused = sum(report.is_refused for report in reports)
     print(f'{num_refused} of {len(reports)} datasets are refused. '

@@ -1,145 +1,166 @@
 """What is unusual in the annotations of one file, by rule: refused, or only counted.
 
-The rules stand in the table of ``bacl/datasets/README.md``, with the reasons. A dataset applies
-them when it loads its file, ``python -m bacl.check data`` without training.
+Whatever reads an annotation file applies the rules; ``python -m bacl.check data`` lists all that
+they find.
 """
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
-NUM_EXAMPLES = 5  # of the records that break a rule, in a message
+from .boxes import Boxes, is_bad_size, sizes_of
+from .columns import Records, flags, integer_lists, integers, is_integer, shortened
+from .masks import mask_faults
+from .rules import (
+    BAD_CATEGORY,
+    BAD_FEDERATED,
+    BAD_FLAG,
+    BAD_ID,
+    BAD_IMAGE,
+    BAD_MASK,
+    DUPLICATE_ID,
+    DUPLICATE_IMAGE,
+    EMPTY_CATEGORY,
+    EMPTY_IMAGE,
+    ID_0,
+    ID_GAPS,
+    NO_ANNOTATIONS,
+    NO_GROUND_TRUTH,
+    NUM_EXAMPLES,
+    RULES,
+    UNKNOWN_CATEGORY,
+    UNKNOWN_IMAGE,
+    Finding,
+    Rule,
+)
+from .training_share import TrainingShare, name_of
+from .use import Use
+
+# LVIS's names of the groups of categories: rare, common, frequent.
+FREQUENCIES = ('r', 'c', 'f')
+
+# What LVIS knows of an image besides its annotations.
+FEDERATED_FIELDS = ('neg_category_ids', 'not_exhaustive_category_ids')
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What may be unusual, and what becomes of it.
+class Audit:
+    """What the rules find in one file.
 
     Attributes:
-        name: as in the table of the documentation.
-        fact: what is unusual, in words.
-        outcome: what happens to it; of a refused one, the cure.
-        refused: whether a dataset with such a record is refused.
+        findings: of each rule that applies to a record, in the order of :data:`RULES`.
+        left_out: what training sees of the file and what it leaves out, in words; '' if the file
+            is not for training, or has nothing.
     """
 
-    name: str
-    fact: str
-    outcome: str
-    refused: bool = False
+    findings: list[Finding]
+    left_out: str = ''
+
+    def refuse(self, ann_file: str | PathLike) -> None:
+        """Raise a ``ValueError`` that names each finding of a refused rule, if there is any."""
+        refused = [f'  {finding}' for finding in self.findings if finding.rule.refused]
+        if refused:
+            raise ValueError('\n'.join([
+                f'Annotation file {ann_file} is refused:', *refused,
+                '`python -m bacl.check data CONFIG` lists all that is wrong.']))
+
+    def summary(self, data: dict, ann_file: str | PathLike) -> str:
+        """What a file holds, what was counted and what is left out, for the log."""
+        return '\n'.join([size_of(data, ann_file), *([f'  {self.left_out}'] * bool(self.left_out)),
+                          *(f'  {finding}' for finding in self.findings)])
 
 
-@dataclass
-class Finding:
-    """The records that one rule applies to.
+def size_of(data: dict, ann_file: str | PathLike) -> str:
+    """How many records a file has, in words."""
+    sizes = ', '.join(f'{len(data.get(section, []))} {section}'
+                      for section in ('images', 'annotations', 'categories'))
+    return f'{ann_file}: {sizes}.'
 
-    Attributes:
-        rule: the rule.
-        count: how many there are.
-        examples: the first :data:`NUM_EXAMPLES`, in words.
+
+def check_annotations(data: Any, ann_file: str | PathLike, use: Use) -> Audit:
+    """Raise an error if the content of a file is not what it is to be used for.
+
+    Args:
+        data: what :func:`.files.read_annotations` returned.
+        ann_file: for the message.
+        use: what it is to be used for.
+
+    Returns:
+        What is unusual without being refused.
+
+    Raises:
+        ValueError: if it lacks a list or a field, or if a rule refuses it; names the file, the
+            field and the first records.
     """
-
-    rule: Rule
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, example: str) -> None:
-        """Count one more."""
-        self.count += 1
-        if len(self.examples) < NUM_EXAMPLES:
-            self.examples.append(example)
-
-    def __str__(self) -> str:
-        more = ', ...' if self.count > len(self.examples) else ''
-        examples = f' ({", ".join(self.examples)}{more})' if self.examples else ''
-        return f'{self.rule.name}, {self.count}: {self.rule.fact}{examples}. {self.rule.outcome}.'
+    check_form(data, ann_file, use)
+    audit = audit_annotations(data, use)
+    audit.refuse(ann_file)
+    return audit
 
 
-BAD_ID = Rule('bad-id', 'records whose id is no whole number',
-              'Write ids as whole numbers', refused=True)
-DUPLICATE_ID = Rule('duplicate-id', 'ids, or names of categories, that several have',
-                    'Give each its own, and the annotations the right one', refused=True)
-UNKNOWN_IMAGE = Rule('unknown-image', 'annotations of an image that is not listed',
-                     'List the image or remove them', refused=True)
-UNKNOWN_CATEGORY = Rule('unknown-category', 'annotations of a category that is not listed',
-                        'List the category or remove them', refused=True)
-BAD_IMAGE = Rule('bad-image', 'images without a file name, or without width and height above 0',
-                 'Write the size of the image in pixels', refused=True)
-BAD_BOX = Rule('bad-box', 'annotations whose bbox is not four finite numbers, or whose area is not '
-               'one', 'Repair or remove them', refused=True)
-NEGATIVE_BOX = Rule('negative-box', 'annotations with a bbox of negative width or height',
-                    'Write boxes as [x, y, width, height]', refused=True)
-NO_ANNOTATIONS = Rule('no-annotations', 'training without any annotation',
-                      'Choose another ann_file', refused=True)
-NO_GROUND_TRUTH = Rule('no-ground-truth', 'evaluation without any annotation', 'Every AP is NaN')
-SMALL_BOX = Rule('small-box', 'annotations with a side below 1 pixel or without area',
-                 'Left out of training; ground truth in evaluation')
-BOX_OUTSIDE = Rule('box-outside', 'annotations with a bbox outside their image',
-                   'Left out of training; in evaluation never found')
-BOX_OVERHANG = Rule('box-overhang', 'annotations whose bbox sticks out of the image by more than '
-                    '1 pixel', 'Kept; Resize clips them, other transforms do not')
-EMPTY_IMAGE = Rule('empty-image', 'images without an annotation',
-                   'Left out of training by filter_empty_gt, else drawn and dropped by DropEmptyGT')
-EMPTY_CATEGORY = Rule('empty-category', 'categories without an image',
-                      'Kept, with counts of 0; in evaluation its AP is NaN and not in the mean')
-ID_GAPS = Rule('id-gaps', 'categories whose ids are not consecutive',
-               'Handled: a label is the position in the list')
-ID_0 = Rule('id-0', 'records with the id 0', 'Handled as any other')
-
-RULES = (BAD_ID, DUPLICATE_ID, UNKNOWN_IMAGE, UNKNOWN_CATEGORY, BAD_IMAGE, BAD_BOX, NEGATIVE_BOX,
-         NO_ANNOTATIONS, NO_GROUND_TRUTH, SMALL_BOX, BOX_OUTSIDE, BOX_OVERHANG, EMPTY_IMAGE,
-         EMPTY_CATEGORY, ID_GAPS, ID_0)
+def check_form(data: Any, ann_file: str | PathLike, use: Use) -> None:
+    """Raise a ``ValueError`` if the content of a file lacks a list or a field of its use."""
+    source = f'Annotation file {ann_file} is not {use.format_name}'
+    if not isinstance(data, dict):
+        raise ValueError(f"{source}: it has no list 'images'.")
+    masks = ('segmentation', ) if use.masks else ()
+    for section, fields in (('images', ('id', *use.image_fields)),
+                            ('annotations', ('image_id', 'category_id', *use.annotation_fields,
+                                             *masks)),
+                            ('categories', use.category_fields)):
+        default = [] if section == 'annotations' and use.purpose == 'prediction' else None
+        records = data.get(section, default)
+        if not isinstance(records, list):
+            raise ValueError(f'{source}: it has no list {section!r}.')
+        for name in fields:
+            Records(source, section, records).column(name)
+    if not data['categories']:
+        raise ValueError(f"{source}: its list 'categories' is empty.")
 
 
-def audit_annotations(data: dict, name_field: str, training: bool) -> list[Finding]:
+def audit_annotations(data: dict, use: Use) -> Audit:
     """Apply all rules to the content of an annotation file.
 
     Args:
-        data: with lists 'images', 'annotations' (may be missing, as in a test set) and
-            'categories', whose records have the fields of their format.
-        name_field: the field of an image that its path is made from.
-        training: whether the file is trained on.
-
-    Returns:
-        A finding for each rule that applies to a record, in the order of :data:`RULES`.
+        data: what :func:`check_form` has not refused.
+        use: what it is to be used for.
     """
     images, categories = data['images'], data['categories']
     annotations = data.get('annotations', [])
-    # Of each annotation; several rules look at these.
-    image_ids = [annotation['image_id'] for annotation in annotations]
-    category_ids = [annotation['category_id'] for annotation in annotations]
+    references = [integers([annotation[name] for annotation in annotations])
+                  for name in ('image_id', 'category_id')]
+    boxes = Boxes(images, annotations, *references)
     found = {rule: Finding(rule) for rule in RULES}
     for rule, examples in chain(
             _audit_ids('image', images),
-            _audit_ids('annotation', annotations),
+            _audit_ids('annotation', [a for a in annotations if 'id' in a]),
             _audit_ids('category', categories),
-            _audit_categories(categories),
-            _audit_references('image', images, annotations, image_ids),
-            _audit_references('category', categories, annotations, category_ids),
-            _audit_images(images, name_field),
-            _audit_boxes(images, annotations, image_ids),
-            [] if annotations else [(NO_ANNOTATIONS if training else NO_GROUND_TRUTH,
-                                     ["the list 'annotations' is empty"])]):
+            _audit_categories(categories, use),
+            _audit_references('image', images, annotations, *references[0]),
+            _audit_references('category', categories, annotations, *references[1]),
+            _audit_images(images, use),
+            _audit_federated(images),
+            _audit_flags(annotations),
+            _audit_masks(images, annotations, references[0][0]) if use.masks else (),
+            ((rule, (_describe(annotations[i]) for i in positions))
+             for rule, positions in boxes.rules.items()),
+            _audit_purpose(annotations, boxes, use)):
         for example in examples:
             found[rule].add(example)
-    return [finding for finding in found.values() if finding.count]
-
-
-def refuse(findings: Iterable[Finding], ann_file: str | PathLike) -> None:
-    """Raise a ``ValueError`` that names each finding of a refused rule, if there is any."""
-    refused = [f'  {finding}' for finding in findings if finding.rule.refused]
-    if refused:
-        raise ValueError('\n'.join([f'Annotation file {ann_file} is refused:', *refused,
-                                    '`python -m bacl.check data CONFIG` lists all that is wrong.']))
-
-
-def summarise(data: dict, findings: Iterable[Finding], ann_file: str | PathLike) -> str:
-    """What a file holds and what was counted, for the log."""
-    sizes = ', '.join(f'{len(data.get(section, []))} {section}'
-                      for section in ('images', 'annotations', 'categories'))
-    return '\n'.join([f'{ann_file}: {sizes}.', *(f'  {finding}' for finding in findings)])
+    left_out = ''
+    # Of a file that is refused the numbers would not be right.
+    if use.purpose == 'training' and annotations and not any(
+            finding.count for finding in found.values() if finding.rule.refused):
+        seen = TrainingShare(images, categories, references[0][0], references[1][0], boxes, use)
+        for rule, examples in seen.audit():
+            for example in examples:
+                found[rule].add(example)
+        left_out = str(seen)
+    return Audit([finding for finding in found.values() if finding.count], left_out)
 
 
 _Applied = Iterator[tuple[Rule, Iterable[str]]]
@@ -147,41 +168,103 @@ _Applied = Iterator[tuple[Rule, Iterable[str]]]
 
 def _audit_ids(kind: str, records: Sequence[dict]) -> _Applied:
     ids = [record['id'] for record in records]
-    whole = _whole(ids)
-    if len(whole) < len(ids):
-        yield BAD_ID, (f'{kind} {i!r}' for i in ids if type(i) is not int)
-    yield DUPLICATE_ID, (f'{kind} {i}' for i in _repeated(whole))
-    yield ID_0, [f'{kind} 0'] * (0 in whole)
+    found, is_bad = integers(ids)
+    yield BAD_ID, (f'{kind} {shortened(ids[i])}' for i in np.flatnonzero(is_bad))
+    yield DUPLICATE_ID, (f'{kind} {i}' for i in _repeated(found[~is_bad].tolist()))
+    yield ID_0, [f'{kind} 0'] * int((found[~is_bad] == 0).any())
 
 
-def _audit_categories(categories: Sequence[dict]) -> _Applied:
-    names = [str(category['name']) for category in categories]
+def _audit_categories(categories: Sequence[dict], use: Use) -> _Applied:
+    names = [str(category['name']) for category in categories if 'name' in category]
     yield DUPLICATE_ID, (f'category {name!r}' for name in _repeated(names))
-    ids = [category['id'] for category in categories]
-    if len(_whole(ids)) == len(ids) and ids != list(range(ids[0], ids[0] + len(ids))):
+    for category in categories:
+        for name, value in category.items():
+            if (name == 'name' and not (isinstance(value, str) and value)
+                    or name in ('image_count', 'instance_count')
+                    and not (is_integer(value) and value >= 0)
+                    or name == 'frequency' and name in use.category_fields
+                    and value not in FREQUENCIES):
+                yield BAD_CATEGORY, [f'category {category["id"]!r}: {name} {shortened(value)}']
+    ids, is_bad = integers([category['id'] for category in categories])
+    if not is_bad.any() and (np.diff(ids) != 1).any():
+        ids = ids.tolist()
         yield ID_GAPS, [f'{str(ids[:NUM_EXAMPLES])[1:-1]}{", ..." * (len(ids) > NUM_EXAMPLES)}']
 
 
 def _audit_references(kind: str, records: Sequence[dict], annotations: Sequence[dict],
-                      referred: list) -> _Applied:
+                      referred: np.ndarray, is_bad: np.ndarray) -> _Applied:
     """The images or categories that annotations refer to, and that nothing refers to."""
-    known = {record['id']: record for record in records if type(record['id']) is int}
-    whole = _whole(referred)
-    used = set(whole)
-    if len(whole) < len(referred) or not known.keys() >= used:
-        unknown = UNKNOWN_IMAGE if kind == 'image' else UNKNOWN_CATEGORY
-        yield unknown, (f'annotation {a["id"]!r} of {kind} {i!r}'
-                        for a, i in zip(annotations, referred, strict=True)
-                        if type(i) is not int or i not in known)
+    ids, is_bad_id = integers([record['id'] for record in records])
+    is_bad = is_bad | ~np.isin(referred, ids[~is_bad_id])
+    yield UNKNOWN_IMAGE if kind == 'image' else UNKNOWN_CATEGORY, (
+        f'{_name(annotations, i)} of {kind} {annotations[i][f"{kind}_id"]!r}'
+        for i in np.flatnonzero(is_bad))
     if annotations:
-        empty = EMPTY_IMAGE if kind == 'image' else EMPTY_CATEGORY
-        yield empty, (f'{kind} {i}' + (f' {record["name"]!r}' if 'name' in record else '')
-                      for i, record in known.items() if i not in used)
+        is_unused = ~np.isin(ids, referred) & ~is_bad_id
+        yield EMPTY_IMAGE if kind == 'image' else EMPTY_CATEGORY, (
+            name_of(kind, records[i]) for i in np.flatnonzero(is_unused))
 
 
-def _whole(values: list) -> list[int]:
-    """Those that are whole numbers; looking at the types first is fast when all are."""
-    return values if set(map(type, values)) <= {int} else [v for v in values if type(v) is int]
+def _audit_images(images: Sequence[dict], use: Use) -> _Applied:
+    yield BAD_IMAGE, (
+        f'image {image["id"]!r}: ' + (f'{image[use.name_field]!r}, ' if use.name_field else '') +
+        f'{image.get("width")!r} x {image.get("height")!r}' for image in images
+        if is_bad_image(image, use.name_field))
+    if use.name_field:
+        names = [str(image[use.name_field]) for image in images]
+        if len(set(names)) < len(names):
+            ids_of = defaultdict(list)
+            for name, image in zip(names, images, strict=True):
+                ids_of[name].append(image['id'])
+            yield DUPLICATE_IMAGE, (f'{name}: images {str(ids)[1:-1]}'
+                                    for name, ids in ids_of.items() if len(ids) > 1)
+
+
+def is_bad_image(image: dict, name_field: str | None) -> bool:
+    """Whether the rule 'bad-image' applies to a record of an image.
+
+    Args:
+        image: the record. Sides that it lacks are not looked at.
+        name_field: its field that the path is made from; None does not look at it.
+    """
+    name = 'some' if name_field is None else image[name_field]
+    return not (isinstance(name, str) and name) or is_bad_size(image)
+
+
+def _audit_federated(images: Sequence[dict]) -> _Applied:
+    for name in FEDERATED_FIELDS:
+        having = [image for image in images if name in image]
+        is_bad = integer_lists([image[name] for image in having])
+        yield BAD_FEDERATED, (f'image {having[i]["id"]!r}: {name} {shortened(having[i][name])}'
+                              for i in np.flatnonzero(is_bad))
+
+
+def _audit_flags(annotations: Sequence[dict]) -> _Applied:
+    for name in ('iscrowd', 'ignore'):
+        _, is_bad = flags([annotation.get(name, 0) for annotation in annotations])
+        yield BAD_FLAG, (f'{_name(annotations, i)}: {name} {annotations[i][name]!r}'
+                         for i in np.flatnonzero(is_bad))
+
+
+def _audit_masks(images: Sequence[dict], annotations: Sequence[dict],
+                 image_ids: np.ndarray) -> _Applied:
+    sizes = sizes_of(images, image_ids)[:, ::-1]
+    known = np.flatnonzero(~np.isnan(sizes).any(1))  # of the others another rule tells
+    faults = mask_faults([annotations[i]['segmentation'] for i in known],
+                         sizes[known].astype(np.int64))
+    yield BAD_MASK, (f'{_name(annotations, known[i])} of image {image_ids[known[i]]}: {fault}'
+                     for i, fault in faults.items())
+
+
+def _audit_purpose(annotations: Sequence[dict], boxes: 'Boxes', use: Use) -> _Applied:
+    if use.purpose == 'training' and not annotations:
+        yield NO_ANNOTATIONS, ["the list 'annotations' is empty"]
+    if use.purpose == 'evaluation':
+        # By COCO, crowds are not to be found, by LVIS what is to be ignored or has no area.
+        is_object = ~boxes.is_ignored & (boxes.areas > 0) if use.format_name == 'LVIS' else \
+            ~boxes.is_crowd
+        if not is_object.any():
+            yield NO_GROUND_TRUTH, [f'{len(annotations)} annotations, none of them an object']
 
 
 def _repeated(values: Sequence) -> Iterable:
@@ -190,68 +273,13 @@ def _repeated(values: Sequence) -> Iterable:
     return (value for value, count in Counter(values).items() if count > 1)
 
 
-def _audit_images(images: Sequence[dict], name_field: str) -> _Applied:
-    yield BAD_IMAGE, (f'image {image["id"]!r}: {image[name_field]!r}, {image["width"]!r} x '
-                      f'{image["height"]!r}' for image in images
-                      if is_bad_image(image, name_field))
-
-
-def is_bad_image(image: dict, name_field: str) -> bool:
-    """Whether :data:`BAD_IMAGE` applies to a record of an image.
-
-    Args:
-        image: the record.
-        name_field: its field that the path is made from.
-    """
-    name = image[name_field]
-    return not (isinstance(name, str) and name and _has_size(image))
-
-
-def _has_size(image: dict) -> bool:
-    return all(isinstance(image[side], int | float) and 0 < image[side] < float('inf')
-               for side in ('width', 'height'))
-
-
-def _audit_boxes(images: Sequence[dict], annotations: Sequence[dict],
-                 image_ids: list) -> _Applied:
-    """Every annotation under the first rule that applies."""
-    boxes = _as_numbers([a['bbox'] for a in annotations], 4)  # (A, 4), x, y, w, h
-    areas = _as_numbers([(a['area'], ) for a in annotations], 1)[:, 0]
-    unknown = (np.nan, np.nan)  # compares as False: none of the rules about the image applies
-    size_of = {image['id']: (image['width'], image['height']) for image in images
-               if type(image['id']) is int and _has_size(image)}
-    if len(_whole(image_ids)) < len(image_ids):
-        image_ids = [i if type(i) is int else None for i in image_ids]
-    sizes = np.array([size_of.get(i, unknown) for i in image_ids]).reshape(-1, 2)  # (A, 2), w, h
-    with np.errstate(invalid='ignore'):  # infinities, which are bad boxes
-        low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]  # (A, 2), x, y
-        overlap = np.minimum(high, sizes) - np.maximum(low, 0)
-    left = np.ones(len(annotations), dtype=bool)
-    for rule, applies in (
-            (BAD_BOX, ~(np.isfinite(boxes).all(1) & np.isfinite(areas))),
-            (NEGATIVE_BOX, (boxes[:, 2:] < 0).any(1)),
-            (SMALL_BOX, (boxes[:, 2:] < 1).any(1) | (areas <= 0)),
-            (BOX_OUTSIDE, (overlap <= 0).any(1)),
-            (BOX_OVERHANG, ((low < -1) | (high > sizes + 1)).any(1))):
-        positions = np.flatnonzero(left & applies)
-        left &= ~applies
-        yield rule, (_describe(annotations[i]) for i in positions)
+def _name(annotations: Sequence[dict], position: int) -> str:
+    annotation = annotations[position]
+    return f'annotation {annotation["id"]!r}' if 'id' in annotation else \
+        f'annotation number {position}'
 
 
 def _describe(annotation: dict) -> str:
-    return (f'annotation {annotation["id"]!r} of image {annotation["image_id"]!r}: bbox '
-            f'{annotation["bbox"]}, area {annotation["area"]}')
-
-
-def _as_numbers(rows: list, length: int) -> np.ndarray:
-    """Rows of numbers as (N, length), float64; a row that is something else becomes NaN."""
-    def is_row(row: object) -> bool:
-        return isinstance(row, list | tuple) and len(row) == length and all(
-            type(value) in (int, float) for value in row)
-
-    is_plain = (set(map(type, rows)) <= {list, tuple} and set(map(len, rows)) == {length}
-                and set(map(type, chain.from_iterable(rows))) <= {int, float})
-    if not is_plain:
-        rows = [row if is_row(row) else [np.nan] * length for row in rows]
-    values = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * length)
-    return values.reshape(-1, length)
+    name = f'annotation {annotation["id"]!r} ' if 'id' in annotation else 'annotation '
+    return (f'{name}of image {annotation["image_id"]!r}: bbox '
+            f'{shortened(annotation.get("bbox"))}, area {shortened(annotation.get("area"))}')

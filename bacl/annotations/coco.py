@@ -1,52 +1,28 @@
-"""Annotation files in COCO format: reading one, and saying what is wrong with it."""
+"""Annotation files in COCO format: reading one, and counting its classes."""
 from collections import defaultdict
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
 
+from .audit import check_annotations
 from .class_table import ClassTable
-from .files import RecordChecker, read_annotations
+from .files import read_annotations
+from .use import Use
 
-CATEGORY_FIELDS = ('id', 'name')
 
-
-def read_coco_annotations(ann_file: str | PathLike,
-                          image_fields: Sequence[str] = (),
-                          annotation_fields: Sequence[str] = (),
-                          backend_args: dict | None = None) -> dict:
-    """Read an annotation file in COCO format and check that it is one.
-
-    Checked: ``images``, ``annotations`` and ``categories`` are lists, the last not empty; images
-    and categories have an ``id``, categories a ``name``, too, none of which occurs twice; every
-    annotation refers to a listed image and category.
+def coco_use(name_field: str | None = None, **kwargs) -> Use:
+    """What a COCO file has to have for a dataset or an evaluation.
 
     Args:
-        ann_file: path or URL of the annotation file.
-        image_fields: what every image must have besides its id.
-        annotation_fields: what every annotation must have besides its image and category. With
-            'id' among them, no two annotations may have the same.
-        backend_args: of mmengine's file backend; None finds the backend by the path.
-
-    Returns:
-        The content of the file.
-
-    Raises:
-        FileNotFoundError: if the file does not exist.
-        ValueError: if it is empty, not JSON or not COCO; names the file, the field and one record.
+        name_field: see :class:`.use.Use`.
+        **kwargs: of the same.
     """
-    data = read_annotations(ann_file, backend_args)
-    check_coco_content(data, ann_file, image_fields, annotation_fields)
-    checker = RecordChecker('COCO', ann_file)
-    checker.check_unique('images', data['images'], 'id')
-    if 'id' in annotation_fields:
-        checker.check_unique('annotations', data['annotations'], 'id')
-    checker.check_references(data)
-    return data
+    return Use('COCO', ('height', 'width', *([name_field] if name_field else [])),
+               ('id', 'bbox', 'area'), name_field=name_field, **kwargs)
 
 
-def check_coco_content(data: Any, ann_file: str | PathLike, image_fields: Sequence[str] = (),
+def check_coco_content(data: dict, ann_file: str | PathLike, image_fields: Sequence[str] = (),
                        annotation_fields: Sequence[str] = ()) -> None:
-    """Raise an error if the content of a file lacks a list or a field of COCO's format.
+    """Raise an error if the content of a file is not COCO, or a rule refuses it.
 
     Args:
         data: what :func:`.files.read_annotations` returned.
@@ -55,30 +31,34 @@ def check_coco_content(data: Any, ann_file: str | PathLike, image_fields: Sequen
         annotation_fields: the same.
 
     Raises:
-        ValueError: if it does, or if :func:`check_coco_categories` does.
+        ValueError: see :func:`.audit.check_annotations`.
     """
-    RecordChecker('COCO', ann_file).check_lists(data, {
-        'images': ('id', *image_fields),
-        'annotations': ('image_id', 'category_id', *annotation_fields),
-        'categories': CATEGORY_FIELDS,
-    })
-    check_coco_categories(data['categories'], ann_file)
+    check_annotations(data, ann_file, Use('COCO', image_fields, annotation_fields))
 
 
-def check_coco_categories(categories: Sequence[dict], ann_file: str | PathLike) -> None:
-    """Raise an error if categories lack what the classes of a dataset need.
+def read_coco_annotations(ann_file: str | PathLike,
+                          image_fields: Sequence[str] = (),
+                          annotation_fields: Sequence[str] = (),
+                          backend_args: dict | None = None) -> dict:
+    """Read an annotation file in COCO format and check that it is one.
 
     Args:
-        categories: records of the list 'categories'.
-        ann_file: for the message.
+        ann_file: path or URL of the annotation file.
+        image_fields: what every image must have besides its id. Whatever else it has is checked,
+            too.
+        annotation_fields: what every annotation must have besides its image and category.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
+
+    Returns:
+        The content of the file.
 
     Raises:
-        ValueError: if there is none, one lacks its id or name, or two have the same.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it is empty or not JSON; see also :func:`.audit.check_annotations`.
     """
-    checker = RecordChecker('COCO', ann_file)
-    checker.check_categories(categories, CATEGORY_FIELDS)
-    for field in CATEGORY_FIELDS:
-        checker.check_unique('categories', categories, field)
+    data = read_annotations(ann_file, backend_args)
+    check_coco_content(data, ann_file, image_fields, annotation_fields)
+    return data
 
 
 def coco_class_table(data: dict, ann_file: str | PathLike | None) -> ClassTable:

@@ -1,15 +1,57 @@
-"""Annotation files of any format: reading them, and the rules that the formats share."""
+"""The one reader of files that a dataset, a metric or a report needs: bytes, then JSON."""
+import codecs
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any
+from urllib.error import HTTPError
 
-from mmengine.fileio import exists, get
+from mmengine.fileio import get_file_backend
+
+# What a file begins with that is no UTF-8. The mark of UTF-32 begins with that of UTF-16.
+_OTHER_CONTENTS = (
+    (codecs.BOM_UTF32_LE, 'UTF-32'), (codecs.BOM_UTF32_BE, 'UTF-32'),
+    (codecs.BOM_UTF16_LE, 'UTF-16'), (codecs.BOM_UTF16_BE, 'UTF-16'),
+    (b'\x1f\x8b', 'compressed by gzip'), (b'PK\x03\x04', 'a zip archive'))
+_CURE = 'Download or build it again.'
+
+
+def read_bytes(path: str | PathLike, kind: str, cure: str,
+               backend_args: dict | None = None) -> bytes:
+    """Read a file with any of mmengine's file backends; some of them cannot tell what exists.
+
+    Args:
+        path: path or URL, or the key in a database.
+        kind: what the file is, for the message, as in 'Image'.
+        cure: sentence that follows if there is no such file.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        OSError: if it cannot be read.
+        ValueError: if no backend is registered for such a path.
+    """
+    path = str(path)
+    try:
+        backend = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+    except KeyError as error:
+        raise ValueError(f'{kind} {path} cannot be read: mmengine has no file backend for {error}. '
+                         f'{cure}') from None
+    try:
+        content = backend.get(path)
+    except (FileNotFoundError, HTTPError) as error:
+        if getattr(error, 'code', 404) not in (404, 410):
+            raise OSError(f'{kind} {path} cannot be read: {error}.') from error
+        content = None
+    except Exception as error:  # each client has errors of its own
+        raise OSError(f'{kind} {path} cannot be read: {type(error).__name__}: {error}. '
+                      f'{cure}') from error
+    if content is None:  # so say databases
+        raise FileNotFoundError(f'{kind} {path} does not exist. {cure}')
+    return bytes(content)
 
 
 def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None) -> Any:
-    """Read a JSON file of annotations.
+    """Read a JSON file of annotations: UTF-8, with or without byte order mark.
 
     Args:
         ann_file: path or URL of the annotation file.
@@ -20,82 +62,48 @@ def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None)
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ValueError: if it is empty or not JSON.
+        OSError: if it cannot be read.
+        ValueError: if it is empty, not UTF-8 or not JSON.
     """
-    ann_file = str(ann_file)
-    if not exists(ann_file, backend_args=backend_args):
-        raise FileNotFoundError(f'Annotation file {ann_file} does not exist. Check data_root and '
-                                'ann_file of the dataset.')
-    content = get(ann_file, backend_args=backend_args)
-    if not content.strip():
-        raise ValueError(f'Annotation file {ann_file} is empty. Download or build it again.')
+    content = read_bytes(ann_file, 'Annotation file',
+                         'Check data_root and ann_file of the dataset.', backend_args)
+    name = f'Annotation file {ann_file}'
+    text = decode_text(content, name)
+    if not text.strip():
+        raise ValueError(f'{name} is empty. {_CURE}')
     try:
-        return json.loads(content)
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        raise ValueError(f'Annotation file {ann_file} is not JSON: {error}. '
-                         'Download or build it again.') from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{name} is not JSON: {error}. {_CURE}') from None
 
 
-@dataclass(frozen=True)
-class RecordChecker:
-    """Raises a ``ValueError`` where the content of an annotation file is not of its format.
-
-    The message names the file, the field and the first record in question. A section is one of the
-    file's lists: 'images', 'annotations' or 'categories'.
+def decode_text(content: bytes, name: str) -> str:
+    """Decode UTF-8, with or without byte order mark.
 
     Args:
-        format_name: 'COCO' or 'LVIS', for the message.
-        ann_file: for the message.
+        content: bytes of the file.
+        name: of the file, for the message.
+
+    Raises:
+        ValueError: if it is something else.
     """
+    check_encoding(content, name)
+    try:
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{name} is not JSON in UTF-8: {error}. Save it as UTF-8.') from None
 
-    format_name: str
-    ann_file: str | PathLike
 
-    def error(self, reason: str) -> ValueError:
-        """The error for a file that breaks a rule, for the caller to raise."""
-        return ValueError(f'Annotation file {self.ann_file} is not {self.format_name}: {reason}.')
+def check_encoding(start: bytes, name: str) -> None:
+    """Raise a ``ValueError`` if the first bytes of a file show that it is not text in UTF-8.
 
-    def record_error(self, section: str, position: int, record: Any, reason: str) -> ValueError:
-        """The same for one record: it is called by its id, or without one by its position."""
-        has_id = isinstance(record, dict) and 'id' in record
-        name = f'id {record["id"]}' if has_id else f'number {position}'
-        return self.error(f'{name} of its {section!r} {reason}')
-
-    def check_lists(self, data: Any, fields: Mapping[str, Sequence[str]]) -> None:
-        """The file must have each section of ``fields``, as a list, and its records the fields."""
-        for section, names in fields.items():
-            records = data.get(section) if isinstance(data, dict) else None
-            if not isinstance(records, list):
-                raise self.error(f'it has no list {section!r}')
-            self.check_fields(section, records, names)
-
-    def check_fields(self, section: str, records: Sequence[Any], fields: Sequence[str]) -> None:
-        """Each of the records must have the fields."""
-        for position, record in enumerate(records):
-            for field in fields:
-                if not isinstance(record, dict) or field not in record:
-                    raise self.record_error(section, position, record, f'has no {field!r}')
-
-    def check_categories(self, categories: Sequence[Any], fields: Sequence[str]) -> None:
-        """There must be a category, and each must have the fields."""
-        if not categories:
-            raise self.error("its list 'categories' is empty")
-        self.check_fields('categories', categories, fields)
-
-    def check_unique(self, section: str, records: Sequence[dict], field: str) -> None:
-        """No two records may have the same value of a field."""
-        seen = set()
-        for record in records:
-            if record[field] in seen:
-                raise self.error(f'its {section!r} have the {field} {record[field]!r} twice')
-            seen.add(record[field])
-
-    def check_references(self, data: Mapping[str, Sequence[dict]]) -> None:
-        """Each annotation must belong to a listed image and category."""
-        for field, section in (('image_id', 'images'), ('category_id', 'categories')):
-            known = {record['id'] for record in data[section]}
-            for position, annotation in enumerate(data['annotations']):
-                if annotation[field] not in known:
-                    raise self.record_error(
-                        'annotations', position, annotation,
-                        f'has the {field!r} {annotation[field]!r}, which it does not list')
+    Args:
+        start: its first four bytes, or more.
+        name: of the file, for the message.
+    """
+    found = next((content for mark, content in _OTHER_CONTENTS if start.startswith(mark)), None)
+    # The first character of JSON is ASCII: beside it are zeros in UTF-16 and UTF-32.
+    if found is None and b'\x00' in start[:4]:
+        found = 'UTF-16 or UTF-32'
+    if found is not None:
+        raise ValueError(f'{name} is not JSON in UTF-8, but {found}. Save or unpack it as UTF-8.')

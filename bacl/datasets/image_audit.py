@@ -7,12 +7,12 @@ import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bacl.annotations.audit import Rule
+from bacl.annotations.rules import Rule
 from PIL import Image
 
 from .images import decode, read_bytes
 
-MISSING_IMAGE = Rule('missing-image', 'images that do not exist',
+MISSING_IMAGE = Rule('missing-image', 'images that do not exist or cannot be read',
                      'Check data_root and data_prefix of the dataset', refused=True)
 BROKEN_IMAGE = Rule('broken-image', 'images that cannot be decoded, or only in part',
                     'Download or build them again', refused=True)
@@ -78,8 +78,11 @@ def audit_image(record: ImageRecord, loader: Loader) -> list[tuple[str, str]]:
 def _apply(record: ImageRecord, loader: Loader) -> Iterator[tuple[Rule, str]]:
     try:
         content = read_bytes(record.img_path, loader.backend_args)
-    except OSError:  # also no permission, or a folder
+    except FileNotFoundError:
         yield MISSING_IMAGE, ''
+        return
+    except (OSError, ValueError) as error:  # no permission, a folder, no backend
+        yield MISSING_IMAGE, f' ({error})'
         return
     try:
         image = decode(content, record.img_path, loader.color_type, loader.imdecode_backend)

@@ -5,7 +5,7 @@ from typing import Any
 import cv2
 import mmcv
 import numpy as np
-from mmengine.fileio import exists, get
+from bacl.annotations.files import read_bytes as read_file
 
 
 def read_bytes(img_path: str, backend_args: dict | None = None) -> bytes:
@@ -17,11 +17,11 @@ def read_bytes(img_path: str, backend_args: dict | None = None) -> bytes:
 
     Raises:
         FileNotFoundError: if the image does not exist.
+        OSError: if it cannot be read.
+        ValueError: if mmengine has no file backend for such a path.
     """
-    if not exists(img_path, backend_args=backend_args):
-        raise FileNotFoundError(f'Image {img_path} does not exist. Check data_root and data_prefix '
-                                'of the dataset.')
-    return get(img_path, backend_args=backend_args)
+    return read_file(img_path, 'Image', 'Check data_root and data_prefix of the dataset.',
+                     backend_args)
 
 
 def decode(content: bytes, img_path: str, color_type: str = 'color',
@@ -83,9 +83,24 @@ def check_image(img_path: str, backend_args: dict | None = None) -> None:
 
     Raises:
         FileNotFoundError: if the image does not exist.
+        OSError: if it cannot be read.
         ValueError: if its bytes are not an image, or not a whole one.
     """
     decode(read_bytes(img_path, backend_args), img_path)
+
+
+def image_fault(img_path: str, backend_args: dict | None = None) -> OSError | ValueError | None:
+    """What keeps an image from being read, to explain another failure; None if nothing does.
+
+    Raises nothing, whatever the backend does: the failure to explain would be hidden.
+    """
+    try:
+        check_image(img_path, backend_args)
+    except (OSError, ValueError) as error:
+        return error
+    except Exception:  # of the backend itself, which is not about the image
+        return None
+    return None
 
 
 def loaded_size(sample: Any) -> tuple[int, int] | None:

@@ -2,14 +2,17 @@
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from bacl.annotations import ClassTable, read_annotations
-from bacl.annotations.audit import Finding, audit_annotations, refuse, summarise
+from bacl.annotations.audit import check_annotations, check_form
+from bacl.annotations.use import Use
 from mmengine.logging import print_log
 
-from .images import check_image, loaded_size
+from .images import check_image, image_fault, loaded_size
+from .transforms.drop_empty_gt import DropEmptyGT
 
 NUM_LISTED_IMAGES = 20  # of those that cannot be read; a wrong folder makes it all of them
 
@@ -22,11 +25,10 @@ class LongTailMixin(ABC):
     - :meth:`class_table` returns names, counts and groups of the classes.
     - An annotation file that is missing, empty or of another format, and an image that is missing,
       unreadable or of another size than the annotations say, raise an error that names the file.
-    - Annotations that no training can use are refused or counted in the log when they are loaded,
-      by the rules of ``bacl/datasets/README.md``.
+    - Annotations that cannot be used are refused when they are loaded, by the rules of
+      ``bacl/datasets/README.md``. What training will not see is summed up in the log.
 
-    A subclass sets the attribute where the host keeps its index of the annotations to
-    :func:`index_property`.
+    Annotation files and images are read by any of mmengine's file backends, by URL, too.
 
     Args:
         skip_unreadable: decode every image once when the dataset is built and leave out, with a
@@ -45,17 +47,12 @@ class LongTailMixin(ABC):
     # The field of an image record that the host makes the path from.
     image_name_field: str
 
+    # Makes a Use of some of its arguments: what a file of the dataset's format has to have.
+    make_use: Callable[..., Use]
+
     def __init__(self, *args, skip_unreadable: bool = False, **kwargs) -> None:
         self.skip_unreadable = skip_unreadable
         super().__init__(*args, **kwargs)
-
-    @abstractmethod
-    def check_categories(self, categories: Sequence[dict]) -> None:
-        """Raise a ``ValueError`` if the categories are not of the dataset's format."""
-
-    @abstractmethod
-    def check_content(self, data: Any) -> None:
-        """Raise a ``ValueError`` that names what the content of the annotation file lacks."""
 
     @abstractmethod
     def image_name(self, image: dict) -> str:
@@ -63,46 +60,76 @@ class LongTailMixin(ABC):
 
     def image_path(self, image: dict) -> str:
         """Path or URL of an image, of its record."""
-        return os.path.join(self.data_prefix['img'], self.image_name(image))
+        name = self.image_name(image)
+        return name if '://' in name else os.path.join(self.data_prefix['img'], name)
 
-    def read_content(self) -> dict:
-        """Content of the annotation file, of the dataset's format.
+    def use(self, purpose: str | None = None, masks: bool = False) -> Use:
+        """What the annotation file has to have.
+
+        Args:
+            purpose: of :class:`bacl.annotations.use.Use`; None is 'training', or with ``test_mode``
+                'prediction'.
+            masks: whether masks are used for something else than the pipeline, too.
+        """
+        filter_cfg = self.filter_cfg or {}
+        transforms = list(_all_transforms(self.pipeline.transforms))
+        return type(self).make_use(
+            name_field=self.image_name_field,
+            purpose=purpose or ('prediction' if self.test_mode else 'training'),
+            masks=masks or any(getattr(transform, 'with_mask', False) for transform in transforms),
+            min_size=filter_cfg.get('min_size', 0),
+            filters_empty=filter_cfg.get('filter_empty_gt', False),
+            drops_empty=any(isinstance(transform, DropEmptyGT) for transform in transforms))
+
+    def read_content(self, use: Use | None = None) -> dict:
+        """Content of the annotation file, of the dataset's format; no rule is applied.
+
+        Args:
+            use: what it has to have; None is :meth:`use`.
 
         Raises:
             FileNotFoundError: if the file does not exist.
             ValueError: naming what keeps it from being loaded.
         """
         data = read_annotations(self.ann_file, self.backend_args)
-        self.check_content(data)
+        check_form(data, self.ann_file, use or self.use())
         return data
 
-    def audit(self, data: dict) -> list[Finding]:
-        """What is unusual in the content of the annotation file."""
-        return audit_annotations(data, self.image_name_field, training=not self.test_mode)
+    def load_data_list(self) -> list[dict]:
+        """The host's samples of what the annotation file lists, in its order."""
+        data = read_annotations(self.ann_file, self.backend_args)
+        audit = check_annotations(data, self.ann_file, self.use())
+        print_log(audit.summary(data, self.ann_file), logger='current')
+        categories = data['categories']
+        self._take_classes(tuple(category['name'] for category in categories))
+        annotations_of, images_of = defaultdict(list), defaultdict(list)
+        for annotation in data.get('annotations', []):
+            annotations_of[annotation['image_id']].append(annotation)
+            images_of[annotation['category_id']].append(annotation['image_id'])
+        # The host's filter and its parsing of annotations need these.
+        self.cat_ids = [category['id'] for category in categories]
+        self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
+        self.cat_img_map = images_of
+        self._class_table = ClassTable.from_categories(categories, images_of, len(data['images']),
+                                                       self.ann_file)
+        return [self.parse_data_info({'raw_img_info': {**image, 'img_id': image['id']},
+                                      'raw_ann_info': annotations_of[image['id']]})
+                for image in data['images']]
 
-    def take_classes(self, index) -> None:
-        """Take classes and counts from the host's index of the annotations."""
-        categories = list(index.cats.values())
-        self.check_categories(categories)
-        findings = self.audit(index.dataset)
-        refuse(findings, self.ann_file)
-        print_log(summarise(index.dataset, findings, self.ann_file), logger='current')
-        classes = tuple(category['name'] for category in categories)
+    def parse_data_info(self, raw_data_info: dict) -> dict:
+        """The host's sample of the records of an image, with the path of :meth:`image_path`."""
+        image = raw_data_info['raw_img_info']
+        data_info = super().parse_data_info(
+            {**raw_data_info, 'raw_img_info': {**image, 'file_name': self.image_name(image)}})
+        data_info['img_path'] = self.image_path(image)
+        return data_info
+
+    def _take_classes(self, classes: tuple[str, ...]) -> None:
         expected = self._metainfo.setdefault('classes', classes)
         if tuple(expected) != classes:
             raise ValueError(f"{type(self).__name__}(metainfo=) expects the {len(classes)} classes "
                              f"of {self.ann_file} in their order, got {len(expected)} others. "
                              "Leave 'classes' out.")
-        self._class_table = ClassTable.from_categories(
-            categories, index.cat_img_map, len(index.imgs), self.ann_file)
-
-    def load_data_list(self) -> list[dict]:
-        """The host's samples; a failure is explained by the annotation file, if that is why."""
-        try:
-            return super().load_data_list()
-        except Exception:
-            self.read_content()
-            raise
 
     def filter_data(self) -> list[dict]:
         """The host's choice of samples, without unreadable images if they are to be skipped."""
@@ -142,9 +169,11 @@ class LongTailMixin(ABC):
         img_path, size = data_info['img_path'], (data_info['height'], data_info['width'])
         try:
             sample = self.pipeline(data_info)  # may change data_info
-        except Exception:
-            check_image(img_path, self.backend_args)
-            raise
+        except Exception as error:
+            fault = image_fault(img_path, self.backend_args)
+            if fault is None:
+                raise
+            raise fault from error
         loaded = loaded_size(sample)
         if loaded not in (None, size):
             raise ValueError(f'Image {img_path} has {loaded[1]} x {loaded[0]} pixels as loaded, '
@@ -166,22 +195,13 @@ class LongTailMixin(ABC):
         return classes
 
 
-def index_property() -> property:
-    """A property for the host's index of the annotations, which takes the classes from it.
-
-    The host has the index only while it loads the annotations, and keeps neither names nor groups
-    of the categories. Taking them at the moment when it sets the attribute saves reading a file of
-    a gigabyte a second time.
-    """
-
-    def get(self):
-        return self._index
-
-    def take(self, index) -> None:
-        self.take_classes(index)
-        self._index = index
-
-    def delete(self) -> None:
-        del self._index
-
-    return property(get, take, delete)
+def _all_transforms(transforms: Iterable[Any]) -> Iterator[Any]:
+    """Transforms, and those inside of wrappers such as ``RandomApply`` and ``RandomChoice``."""
+    for transform in transforms:
+        if isinstance(transform, list | tuple):
+            yield from _all_transforms(transform)
+        else:
+            yield transform
+            inner = getattr(transform, 'transforms', ())
+            yield from _all_transforms(inner if isinstance(inner, list | tuple) else
+                                       getattr(inner, 'transforms', ()))

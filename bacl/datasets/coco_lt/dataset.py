@@ -1,14 +1,13 @@
 """COCO-LT as a dataset of mmdet."""
 from collections.abc import Sequence
-from typing import Any
 
 from bacl.annotations import ClassTable
-from bacl.annotations.coco import check_coco_categories, check_coco_content
+from bacl.annotations.coco import coco_use
 from bacl.annotations.group_thresholds import GROUP_THRESHOLDS, check_group_thresholds
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
-from ..long_tail import LongTailMixin, index_property
+from ..long_tail import LongTailMixin
 
 
 @DATASETS.register_module()
@@ -30,22 +29,13 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
             contradict it, or ``group_thresholds`` are not increasing numbers above 0.
     """
 
-    coco = index_property()
     image_name_field = 'file_name'
+    make_use = staticmethod(coco_use)
 
     def __init__(self, *args, group_thresholds: Sequence[int] = GROUP_THRESHOLDS,
                  **kwargs) -> None:
         self.group_thresholds = check_group_thresholds(group_thresholds, 'CocoLTDataset')
         super().__init__(*args, **kwargs)
-
-    def check_categories(self, categories: Sequence[dict]) -> None:
-        """Raise an error if there is no category, or one without a name."""
-        check_coco_categories(categories, self.ann_file)
-
-    def check_content(self, data: Any) -> None:
-        """Raise an error that names what is not COCO in the content of the annotation file."""
-        check_coco_content(data, self.ann_file, (self.image_name_field, 'height', 'width'),
-                           ('id', 'bbox', 'area'))
 
     def image_name(self, image: dict) -> str:
         """The file name."""

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import cv2
-from bacl.annotations.audit import Finding, Rule, is_bad_image, summarise
+from bacl.annotations.audit import audit_annotations, is_bad_image, size_of
+from bacl.annotations.rules import Finding, Rule
+from bacl.annotations.use import Use
 from bacl.datasets.image_audit import IMAGE_RULES, ImageRecord, Loader, audit_image
 from bacl.datasets.long_tail import LongTailMixin
+from bacl.evaluation.metrics.grouped_ap_metric import GroupedAPMetric
 from mmcv.transforms import LoadImageFromFile
-from mmdet.registry import DATASETS, TRANSFORMS
+from mmdet.registry import DATASETS, METRICS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
@@ -28,19 +31,23 @@ BAD_FILE = Rule('bad-file', 'annotation files that are missing or not of their f
 
 @dataclass
 class DatasetReport:
-    """What is unusual in one dataset of a config.
+    """What is unusual in one dataset of a config, or in the annotations of a metric.
 
     Attributes:
         splits: those of :data:`SPLITS` that use it.
-        dataset_type: class of the dataset.
-        summary: its annotation file and what it holds.
+        dataset_type: class of the dataset, or of the metric.
+        ann_file: its annotation file.
+        summary: the annotation file and what it holds.
+        left_out: what training sees of it and what it leaves out.
         findings: of all rules that apply.
         num_opened: images that were opened; None if they were not to be.
     """
 
     splits: list[str]
     dataset_type: str
+    ann_file: str
     summary: str
+    left_out: str = ''
     findings: list[Finding] = field(default_factory=list)
     num_opened: int | None = None
 
@@ -55,6 +62,7 @@ class DatasetReport:
         findings = sorted(self.findings, key=lambda finding: not finding.rule.refused)
         return '\n'.join([
             f'{", ".join(self.splits)}: {self.dataset_type}', f'  {self.summary} {opened}',
+            *([f'  {self.left_out}'] * bool(self.left_out)),
             *(f'  {"REFUSED" if finding.rule.refused else "counted"}  {finding}'
               for finding in findings)])
 
@@ -69,7 +77,7 @@ def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> l
         num_workers: processes that open images; 0 opens them in this one.
 
     Returns:
-        A report for each dataset.
+        A report for each dataset, and for each metric of this package that would refuse its files.
 
     Raises:
         ValueError: if there is no dataset, or one whose type is not of this package.
@@ -79,15 +87,57 @@ def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> l
     for split, config in _dataset_configs(cfg):
         dataset = _build_unloaded(split, config)
         loader = _loader(config, cfg.get('default_scope'))
-        key = repr((config.type, dataset.ann_file, dataset.data_prefix, dataset.test_mode, loader))
+        use = _use(cfg, split, dataset)
+        key = repr((config.type, dataset.ann_file, dataset.data_prefix, use, loader))
         if key in reports:
             reports[key].splits.append(split)
         else:
-            reports[key] = _check_dataset(split, dataset, loader, with_images, num_workers)
+            reports[key] = _check_dataset(split, dataset, use, loader, with_images, num_workers)
     if not reports:
         raise ValueError('check_data(cfg=) expects a train_dataloader, val_dataloader or '
                          'test_dataloader, got a config without one.')
-    return list(reports.values())
+    return [*reports.values(), *_check_metrics(cfg, list(reports.values()))]
+
+
+def _evaluators(cfg: Config, split: str) -> list[ConfigDict]:
+    evaluators = cfg.get(f'{split}_evaluator') or []
+    return list(evaluators) if isinstance(evaluators, list | tuple) else [evaluators]
+
+
+def _use(cfg: Config, split: str, dataset: LongTailMixin) -> Use:
+    if not dataset.test_mode:
+        return dataset.use()
+    evaluators = _evaluators(cfg, split)
+    only_saves = evaluators and all(
+        'Dump' in str(evaluator.type) or evaluator.get('format_only') for evaluator in evaluators)
+    masks = any('segm' in (evaluator.get('metric') or ()) for evaluator in evaluators)
+    return dataset.use('prediction' if only_saves or split == 'train' else 'evaluation', masks)
+
+
+def _check_metrics(cfg: Config, reports: Sequence[DatasetReport]) -> list[DatasetReport]:
+    """Build the metrics, which read their files, unless one of these has been refused already."""
+    refused = {report.ann_file for report in reports if report.is_refused}
+    found: dict[str, DatasetReport] = {}
+    passed = set()
+    for split in SPLITS[1:]:
+        for evaluator in _evaluators(cfg, split):
+            metric = METRICS.get(evaluator.type) if isinstance(evaluator.type, str) else \
+                evaluator.type
+            key = repr(evaluator)
+            if key in found:
+                found[key].splits.append(split)
+            if (key in passed or key in found or not isinstance(metric, type)
+                    or not issubclass(metric, GroupedAPMetric)
+                    or refused & {evaluator.get('ann_file'), evaluator.get('train_ann_file')}):
+                continue
+            passed.add(key)
+            try:
+                METRICS.build(dict(evaluator))
+            except (OSError, ValueError) as error:
+                found[key] = DatasetReport(
+                    [split], metric.__name__, evaluator.get('ann_file'), f'{evaluator.ann_file}.',
+                    findings=[Finding(BAD_FILE, 1, [str(error).rstrip('.')])])
+    return list(found.values())
 
 
 def _dataset_configs(cfg: Config) -> Iterator[tuple[str, ConfigDict]]:
@@ -103,7 +153,7 @@ def _build_unloaded(split: str, config: ConfigDict) -> LongTailMixin:
         raise ValueError(f'{split}_dataloader.dataset.type expects a LongTailLVISV1Dataset, '
                          f'LongTailLVISV05Dataset or CocoLTDataset, got {config.type!r}, whose '
                          'format is not known here.')
-    return DATASETS.build(dict(config, lazy_init=True, pipeline=[]))
+    return DATASETS.build(dict(config, lazy_init=True))
 
 
 def _loader(config: ConfigDict, scope: str | None) -> Loader:
@@ -115,16 +165,18 @@ def _loader(config: ConfigDict, scope: str | None) -> Loader:
     return Loader(backend_args=config.get('backend_args'))
 
 
-def _check_dataset(split: str, dataset: LongTailMixin, loader: Loader, with_images: bool,
+def _check_dataset(split: str, dataset: LongTailMixin, use: Use, loader: Loader, with_images: bool,
                    num_workers: int) -> DatasetReport:
-    report = DatasetReport([split], type(dataset).__name__, f'{dataset.ann_file}.')
+    report = DatasetReport([split], type(dataset).__name__, dataset.ann_file,
+                           f'{dataset.ann_file}.')
     try:
-        data = dataset.read_content()
+        data = dataset.read_content(use)
     except (OSError, ValueError) as error:
         report.findings = [Finding(BAD_FILE, 1, [str(error).rstrip('.')])]
         return report
-    report.summary = summarise(data, [], dataset.ann_file)
-    report.findings = dataset.audit(data)
+    audit = audit_annotations(data, use)
+    report.summary = size_of(data, dataset.ann_file)
+    report.left_out, report.findings = audit.left_out, audit.findings
     if with_images:
         records = [
             ImageRecord(image['id'], dataset.image_path(image), (image['height'], image['width']))

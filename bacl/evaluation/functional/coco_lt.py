@@ -2,38 +2,39 @@
 from collections.abc import Sequence
 from os import PathLike
 
-from bacl.annotations.coco import read_coco_annotations
+from bacl.annotations import read_annotations
+from bacl.annotations.audit import check_annotations
+from bacl.annotations.coco import coco_use
 
 from .arguments import check_iou_type
 from .detections import Detections
 from .ground_truth import GroundTruth
 from .grouped_result import GroupedResult
+from .lvis_annotations import without_masks
 from .precision import precision_by_category
 
 
-def load_coco_annotations(ann_file: str | PathLike, with_masks: bool = False) -> dict:
+def load_coco_annotations(ann_file: str | PathLike, with_masks: bool = False,
+                          backend_args: dict | None = None) -> dict:
     """Read a COCO annotation file for evaluation and check that it is one.
 
     Args:
-        ann_file: path of the JSON file.
-        with_masks: whether masks are needed. If so, every annotation must have a ``segmentation``
-            and every image its ``height`` and ``width``; if not, segmentations, the bulk of the
-            file, are left out.
+        ann_file: path or URL of the JSON file.
+        with_masks: whether masks are needed. If not, segmentations, the bulk of the file, are left
+            out.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
 
     Returns:
         The content of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is empty, not JSON or not COCO; see
-            :func:`bacl.annotations.coco.read_coco_annotations`.
+        ValueError: if the file is empty, not JSON or not COCO, or a rule of
+            :mod:`bacl.annotations.rules` refuses it; names the file, the field and one record.
     """
-    sizes, masks = (('height', 'width'), ('segmentation', )) if with_masks else ((), ())
-    data = read_coco_annotations(ann_file, sizes, ('bbox', 'area', *masks))
-    if not with_masks:
-        for annotation in data['annotations']:
-            annotation.pop('segmentation', None)
-    return data
+    data = read_annotations(ann_file, backend_args)
+    check_annotations(data, ann_file, coco_use(purpose='evaluation', masks=with_masks))
+    return data if with_masks else without_masks(data)
 
 
 def evaluate_coco_lt_detections(annotations: dict,
@@ -71,7 +72,7 @@ def evaluate_coco_lt_detections(annotations: dict,
                     key=lambda pair: pair[0]['id'])
     categories = [category for category, _ in ranked]
     category_ids = [category['id'] for category in categories]
-    detections.check_known(images, category_ids)
+    detections.check_fit(annotations)
     ground_truth = GroundTruth.from_coco(annotations['annotations'], images, iou_type)
     precision = precision_by_category(category_ids, ground_truth, detections, max_dets)
     return GroupedResult(precision, categories, [group for _, group in ranked], group_names)

@@ -2,11 +2,13 @@
 
 N: number of detections, over all images.
 """
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 
 import numpy as np
+from bacl.annotations.columns import Records, is_integer
+from bacl.annotations.masks import broken_counts
 
 from ..matching import EncodedMasks
 from .arguments import check_iou_type, check_positive_int
@@ -42,7 +44,8 @@ class Detections:
         return Detections(*(getattr(self, field.name)[index] for field in fields(self)))
 
     @classmethod
-    def from_records(cls, records: Iterable[dict], iou_type: str = 'bbox') -> 'Detections':
+    def from_records(cls, records: Iterable[dict], iou_type: str = 'bbox',
+                     source: str = 'Detections') -> 'Detections':
         """Convert COCO result dicts, which are left as they are.
 
         As in lvis-api, the area of a mask is that of its box if the first record has one, and that
@@ -53,35 +56,36 @@ class Detections:
                 or ``segmentation`` (compressed run-length encoding). Gone through once, so that
                 they may be generated, as by :func:`.records.iterate_records`.
             iou_type: 'bbox' or 'segm'.
+            source: what the records are from, for messages, as in 'Result file a.json'.
 
         Returns:
             The same detections in the same order.
 
         Raises:
-            ValueError: if ``iou_type`` is unknown, a record lacks a field, a score is not finite,
-                or a segmentation is not a compressed run-length encoding.
+            ValueError: if ``iou_type`` is unknown, or a record lacks a field or has something else
+                in it: ids are whole numbers, a score is a finite number, a box four of these, a
+                segmentation a compressed run-length encoding. Names source, record and field.
         """
         check_iou_type(iou_type, 'Detections.from_records(iou_type=)')
         records, parts, start = iter(records), [], 0
         batch = list(islice(records, _BATCH))
-        with_box = iou_type == 'bbox' or (len(batch) > 0 and 'bbox' in batch[0])
+        with_box = iou_type == 'bbox' or (
+            len(batch) > 0 and isinstance(batch[0], dict) and 'bbox' in batch[0])
         while batch or not parts:
-            parts.append(cls._from_batch(batch, start, iou_type, with_box))
+            parts.append(cls._from_batch(Records(source, 'records', batch, start), iou_type,
+                                         with_box))
             start += len(batch)
             batch = list(islice(records, _BATCH))
         return cls.concatenate(parts)
 
     @classmethod
-    def _from_batch(cls, batch: list[dict], start: int, iou_type: str,
-                    with_box: bool) -> 'Detections':
-        boxes = np.array(_column(batch, 'bbox', start), dtype=float).reshape(-1, 4) \
-            if with_box else None
-        region = boxes if iou_type == 'bbox' else \
-            EncodedMasks.from_rles(_column(batch, 'segmentation', start))
+    def _from_batch(cls, batch: Records, iou_type: str, with_box: bool) -> 'Detections':
+        boxes = batch.boxes() if with_box else None
+        region = boxes if iou_type == 'bbox' else _encoded_masks(batch)
         return cls(
-            image_id=np.array(_column(batch, 'image_id', start), dtype=np.int64),
-            category_id=np.array(_column(batch, 'category_id', start), dtype=np.int64),
-            score=np.array(_column(batch, 'score', start), dtype=float),
+            image_id=batch.integers('image_id'),
+            category_id=batch.integers('category_id'),
+            score=batch.numbers('score'),
             area=boxes[:, 2] * boxes[:, 3] if with_box else region.areas(),
             region=region)
 
@@ -93,7 +97,7 @@ class Detections:
                      else np.concatenate(column) for column in columns))
 
     def __post_init__(self) -> None:
-        """Refuse scores that cannot be ranked."""
+        """Refuse scores that cannot be ranked, which predictions may have."""
         if not np.isfinite(self.score).all():
             index = int(np.flatnonzero(~np.isfinite(self.score))[0])
             raise ValueError(f'Detections(score=) expects finite scores, got {self.score[index]} '
@@ -122,22 +126,51 @@ class Detections:
                     record['bbox'] = box
             yield from batch
 
-    def check_known(self, image_ids: Iterable[int], category_ids: Iterable[int]) -> None:
+    def check_known(self, image_ids: Iterable[int], category_ids: Iterable[int],
+                    source: str = 'Detections') -> None:
         """Refuse detections of other images or categories than the annotated.
 
         Args:
             image_ids: of the annotations.
             category_ids: of the annotations.
+            source: see :meth:`from_records`.
 
         Raises:
             ValueError: naming the unknown ids.
         """
-        for field, known in (('image_id', image_ids), ('category_id', category_ids)):
-            unknown = np.setdiff1d(getattr(self, field), list(known)).tolist()
+        for name, known in (('image_id', image_ids), ('category_id', category_ids)):
+            ids = getattr(self, name)
+            unknown = np.setdiff1d(ids, list(known)).tolist()
             if unknown:
                 shown = ', '.join(map(str, unknown[:10])) + (', ...' if len(unknown) > 10 else '')
-                raise ValueError(f'Detections expects every {field} to be in the annotations, '
-                                 f'got {len(unknown)} unknown: {shown}.')
+                first = np.flatnonzero(np.isin(ids, unknown))[0]
+                raise ValueError(f'{source} expects every {name} to be in the annotations, got '
+                                 f'{len(unknown)} unknown: {shown}. The first is in number {first} '
+                                 "of its 'records'.")
+
+    def check_fit(self, annotations: Mapping[str, Sequence[dict]],
+                  source: str = 'Detections') -> None:
+        """Refuse detections of other images or categories than the annotated, or of other sizes.
+
+        Args:
+            annotations: with ``images`` and ``categories``; of masks, images have their ``height``
+                and ``width``.
+            source: see :meth:`from_records`.
+
+        Raises:
+            ValueError: naming the unknown ids, or the mask.
+        """
+        self.check_known(*([record['id'] for record in annotations[section]]
+                           for section in ('images', 'categories')), source)
+        if isinstance(self.region, EncodedMasks) and len(self):
+            images = sorted(annotations['images'], key=lambda image: image['id'])
+            sizes = np.array([(image['height'], image['width']) for image in images])
+            expected = sizes[np.searchsorted([image['id'] for image in images], self.image_id)]
+            for i in np.flatnonzero((self.region.sizes != expected).any(1))[:1]:
+                raise ValueError(
+                    f"{source}: the 'segmentation' of number {i} of its 'records' has the size "
+                    f'{self.region.sizes[i].tolist()}, but image {self.image_id[i]} is '
+                    f'{expected[i].tolist()}, height and width.')
 
     def top_scoring_per_image(self, max_dets: int) -> np.ndarray:
         """Which are the ``max_dets`` highest scores of each image, over all categories.
@@ -161,10 +194,19 @@ class Detections:
         return order[rank < max_dets]
 
 
-def _column(batch: list[dict], key: str, start: int) -> list:
-    try:
-        return [record[key] for record in batch]
-    except KeyError:
-        index = next(i for i, record in enumerate(batch) if key not in record)
-        raise ValueError(f'Detections.from_records(records=) expects {key} in every record, got '
-                         f'{sorted(batch[index])} at index {start + index}.') from None
+def _encoded_masks(batch: Records) -> EncodedMasks:
+    masks = batch.column('segmentation')
+    batch.check(np.array([not _is_compressed(mask) for mask in masks], dtype=bool), 'segmentation',
+                "COCO's compressed run-length encoding is expected")
+    batch.check(broken_counts([mask['counts'] for mask in masks],
+                              np.array([mask['size'] for mask in masks]).reshape(-1, 2)),
+                'segmentation', "'counts' are expected to fill the image")
+    return EncodedMasks.from_rles(masks)
+
+
+def _is_compressed(mask: object) -> bool:
+    if not isinstance(mask, dict) or not isinstance(mask.get('counts'), str | bytes):
+        return False
+    size = mask.get('size')
+    return (isinstance(size, list | tuple | np.ndarray) and len(size) == 2
+            and all(is_integer(side) and 0 < side < 2**31 for side in size))

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from bacl.annotations.columns import Records
+from bacl.annotations.masks import mask_faults
 from faster_coco_eval import mask as mask_utils
 
 from ..matching import EncodedMasks
@@ -43,46 +45,54 @@ class GroundTruth:
             iou_type: 'bbox' or 'segm', which needs a ``segmentation``.
 
         Returns:
-            Those of a positive, finite area, as in lvis-api. An object with ``ignore`` has the area
-            -1: outside of every range of sizes it has the wanted effect of being no object to find,
-            and of taking one detection with it.
+            Those of a positive area, as in lvis-api. An object with ``ignore`` has the area -1:
+            outside of every range of sizes it has the wanted effect of being no object to find, and
+            of taking one detection with it.
+
+        Raises:
+            ValueError: naming an annotation whose fields are not what they should be.
         """
-        area = _column(annotations, 'area', np.float64)
-        annotations = [annotations[i] for i in np.flatnonzero((area > 0) & (area < np.inf))]
-        ignored = np.array([bool(gt.get('ignore')) for gt in annotations], dtype=bool)
-        return cls._from_records(
-            annotations, images, iou_type,
-            area=np.where(ignored, -1, _column(annotations, 'area', np.float64)),
-            is_crowd=np.zeros(len(annotations), dtype=bool))
+        area = _records(annotations).numbers('area')
+        annotations = [annotations[i] for i in np.flatnonzero(area > 0)]
+        ignored = _records(annotations).flags('ignore')
+        return cls._from_records(annotations, images, iou_type,
+                                 area=np.where(ignored, -1, area[area > 0]),
+                                 is_crowd=np.zeros(len(annotations), dtype=bool))
 
     @classmethod
     def from_coco(cls, annotations: Sequence[dict], images: Mapping[int, dict],
                   iou_type: str) -> 'GroundTruth':
         """Convert COCO annotations; the arguments are those of :meth:`from_lvis`."""
-        return cls._from_records(
-            annotations, images, iou_type,
-            area=_column(annotations, 'area', np.float64),
-            is_crowd=np.array([bool(gt.get('iscrowd')) for gt in annotations], dtype=bool))
+        records = _records(annotations)
+        return cls._from_records(annotations, images, iou_type, area=records.numbers('area'),
+                                 is_crowd=records.flags('iscrowd'))
 
     @classmethod
     def _from_records(cls, annotations: Sequence[dict], images: Mapping[int, dict], iou_type: str,
                       area: np.ndarray, is_crowd: np.ndarray) -> 'GroundTruth':
-        if iou_type == 'bbox':
-            region = _column(annotations, 'bbox', np.float64).reshape(-1, 4)
-        else:
-            region = EncodedMasks.from_rles(
-                [_encoded(gt['segmentation'], images[gt['image_id']]) for gt in annotations])
-        return cls(_column(annotations, 'image_id', np.int64),
-                   _column(annotations, 'category_id', np.int64), area, is_crowd, region)
+        records = _records(annotations)
+        image_id, category_id = records.integers('image_id'), records.integers('category_id')
+        region = records.boxes() if iou_type == 'bbox' else \
+            _encoded_masks(records, [images[i] for i in image_id.tolist()])
+        return cls(image_id, category_id, area, is_crowd, region)
 
 
-def _column(records: Sequence[dict], key: str, dtype: type) -> np.ndarray:
-    return np.array([record[key] for record in records], dtype=dtype)
+def _records(annotations: Sequence[dict]) -> Records:
+    return Records('Ground truth', 'annotations', annotations)
 
 
-def _encoded(segmentation: list | dict, image: dict) -> dict:
+def _encoded_masks(records: Records, images: Sequence[dict]) -> EncodedMasks:
+    masks = records.column('segmentation')
+    sizes = np.array([(image['height'], image['width']) for image in images]).reshape(-1, 2)
+    for position, fault in mask_faults(masks, sizes).items():
+        raise records.error(position, f"has the 'segmentation' {fault}")
+    return EncodedMasks.from_rles([_encoded(mask, *size) for mask, size in zip(
+        masks, sizes.tolist(), strict=True)])
+
+
+def _encoded(segmentation: list | dict, height: int, width: int) -> dict:
     """COCO's compressed run-length encoding of polygons or of any run-length encoding."""
     if isinstance(segmentation, dict) and isinstance(segmentation['counts'], str | bytes):
         return segmentation
-    encoded = mask_utils.frPyObjects(segmentation, image['height'], image['width'])
+    encoded = mask_utils.frPyObjects(segmentation, height, width)
     return mask_utils.merge(encoded) if isinstance(encoded, list) else encoded

@@ -45,20 +45,21 @@ def evaluate_lvis(ann_file: str | PathLike,
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if the annotations are not LVIS, or detections lack fields or belong to unknown
-            images or categories.
+        ValueError: if the annotations are not LVIS or have nothing to find, or detections lack
+            fields, have something else in them, or belong to unknown images or categories; names
+            file, record and field.
 
     Reference:
         Gupta et al., "LVIS: A Dataset for Large Vocabulary Instance Segmentation",
         arXiv:1908.03195, section 2 and appendix.
     """
+    source = 'Detections'
     if isinstance(detections, str | PathLike):
-        detections = iterate_records(detections)
-    return evaluate_detections(
-        load_lvis_annotations(ann_file, with_masks=iou_type == 'segm'),
-        Detections.from_records(detections, iou_type),
-        iou_type=iou_type,
-        max_dets=max_dets).summary()
+        source, detections = f'Result file {detections}', iterate_records(detections)
+    annotations = load_lvis_annotations(ann_file, with_masks=iou_type == 'segm')
+    found = Detections.from_records(detections, iou_type, source)
+    found.check_fit(annotations, source)
+    return evaluate_detections(annotations, found, iou_type, max_dets).summary()
 
 
 def evaluate_detections(annotations: dict,
@@ -84,7 +85,7 @@ def evaluate_detections(annotations: dict,
     images = {image['id']: image for image in annotations['images']}
     categories = sorted(annotations['categories'], key=lambda category: category['id'])
     category_ids = [category['id'] for category in categories]
-    detections.check_known(images, category_ids)
+    detections.check_fit(annotations)
     ground_truth = GroundTruth.from_lvis(annotations['annotations'], images, iou_type)
     labels = FederatedLabels(images, category_ids, ground_truth)
 

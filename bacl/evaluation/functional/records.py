@@ -6,6 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TextIO
 
+from bacl.annotations.files import check_encoding
+
 from ..matching import no_cycle_collection
 
 _BLOCK = 1 << 20  # characters
@@ -17,22 +19,27 @@ def iterate_records(path: str | PathLike) -> Iterator[dict]:
     """Read COCO result dicts one after the other from their JSON file.
 
     Args:
-        path: path of the file.
+        path: path of the file: UTF-8, with or without byte order mark, as annotation files.
 
     Yields:
         The result dicts, in the order of the file.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it does not hold a JSON list of dicts.
+        ValueError: if it is not UTF-8 or does not hold a JSON list of dicts.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'iterate_records(path=) expects an existing file, got {path}.')
-    with path.open(encoding='utf-8') as file:
+    with path.open('rb') as file:
+        check_encoding(file.read(4), f'Result file {path}')
+    with path.open(encoding='utf-8-sig') as file:
         try:
             yield from _records(file)
-        except ValueError as error:
+        except UnicodeDecodeError as error:
+            raise ValueError(f'Result file {path} is not JSON in UTF-8: {error}. Save it as '
+                             'UTF-8.') from None
+        except (ValueError, RecursionError) as error:
             raise ValueError(f'iterate_records(path=) expects a JSON list of COCO results, got '
                              f'{error} in {path}.') from error
 

@@ -61,9 +61,10 @@ class CocoLTMetric(GroupedAPMetric):
         self.class_table = coco_class_table(train, train_ann_file).grouped_by_instances(thresholds)
         self.warn_of_empty_groups()
 
-    def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
+    def load_annotations(self, ann_file: str, with_masks: bool,
+                         backend_args: dict | None) -> dict:
         """Read the COCO annotations."""
-        return load_coco_annotations(ann_file, with_masks)
+        return load_coco_annotations(ann_file, with_masks, backend_args)
 
     def is_object(self, annotation: dict) -> bool:
         """A crowd is none."""

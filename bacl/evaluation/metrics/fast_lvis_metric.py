@@ -44,9 +44,10 @@ class FastLVISMetric(GroupedAPMetric):
         self.class_table = coco_class_table(dict(self.annotations, categories=categories), None)
         self.warn_of_empty_groups()
 
-    def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
+    def load_annotations(self, ann_file: str, with_masks: bool,
+                         backend_args: dict | None) -> dict:
         """Read the LVIS annotations."""
-        return load_lvis_annotations(ann_file, with_masks)
+        return load_lvis_annotations(ann_file, with_masks, backend_args)
 
     def is_object(self, annotation: dict) -> bool:
         """One that is ignored is none, nor is one without area; there are no crowds."""

@@ -9,7 +9,6 @@ from bacl.annotations import ClassTable
 from mmdet.structures.mask import encode_mask_results
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 
 from ..functional import Detections, GroupedResult
@@ -27,15 +26,15 @@ class GroupedAPMetric(BaseMetric):
     counts: one without predictions is missed.
 
     Args:
-        ann_file: path of the annotations. Label i of a prediction means its i-th category, in the
-            order of the file, as in mmdet's data sets.
+        ann_file: path or URL of the annotations. Label i of a prediction means its i-th category,
+            in the order of the file, as in mmdet's data sets.
         metric: 'bbox', 'segm' or both.
         max_dets: largest number of detections, of what :attr:`cap_scope` says.
         classwise: whether to log the AP of each category, too.
         outfile_prefix: where to keep the predictions, as COCO result dicts in
             the local files ``{outfile_prefix}.bbox.json`` and ``{outfile_prefix}.segm.json``; None
             keeps nothing.
-        backend_args: file backend to read ``ann_file`` with; None is the local disk.
+        backend_args: of mmengine's file backend; None finds the backend by the path.
         collect_device: 'cpu'; see :class:`mmengine.evaluator.BaseMetric`.
         prefix: prefix of the reported names; None is the subclass's.
         collect_dir: folder that all ranks share, through which the main process gets their results;
@@ -43,8 +42,8 @@ class GroupedAPMetric(BaseMetric):
 
     Raises:
         FileNotFoundError: if ``ann_file`` is missing.
-        ValueError: if ``ann_file`` lacks a field that evaluation needs, or an argument is not among
-            the allowed.
+        ValueError: if ``ann_file`` is not fit for evaluation, or an argument is not among the
+            allowed.
     """
     # For the log: what is evaluated, and what max_dets limits.
     benchmark: str
@@ -79,17 +78,18 @@ class GroupedAPMetric(BaseMetric):
         self.max_dets = max_dets
         self.classwise = classwise
         self.outfile_prefix = outfile_prefix
-        with get_local_path(ann_file, backend_args=backend_args) as local_path:
-            self.annotations = self.load_annotations(local_path, 'segm' in self.metrics)
+        self.annotations = self.load_annotations(ann_file, 'segm' in self.metrics, backend_args)
         self.category_ids = np.array([c['id'] for c in self.annotations['categories']])
 
     @abstractmethod
-    def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
+    def load_annotations(self, ann_file: str, with_masks: bool,
+                         backend_args: dict | None) -> dict:
         """Read and check the ground truth.
 
         Args:
-            ann_file: path of a local file.
+            ann_file: path or URL.
             with_masks: whether 'segm' is evaluated.
+            backend_args: of mmengine's file backend.
         """
 
     @abstractmethod
@@ -127,7 +127,8 @@ class GroupedAPMetric(BaseMetric):
                 maybe ``mask_scores`` (n,), which then rank the masks.
 
         Raises:
-            ValueError: if a label has no category in the annotations, or masks are missing.
+            ValueError: if a label has no category in the annotations, a box is not four finite
+                numbers, there is not one box, score and label of each object, or masks are missing.
         """
         predictions = [self._prediction(sample['img_id'], sample['pred_instances'])
                        for sample in data_samples]
@@ -136,6 +137,7 @@ class GroupedAPMetric(BaseMetric):
     def _prediction(self, image_id: int, instances: dict) -> Predictions:
         arrays = {key: instances[key].detach().cpu().numpy()
                   for key in ('bboxes', 'scores', 'labels', 'mask_scores') if key in instances}
+        self._check_prediction(image_id, arrays)
         num_categories = len(self.category_ids)
         unknown = arrays['labels'][(arrays['labels'] < 0) | (arrays['labels'] >= num_categories)]
         if len(unknown):
@@ -155,6 +157,22 @@ class GroupedAPMetric(BaseMetric):
                 encode_mask_results(masks.detach().cpu().numpy())
                 if isinstance(masks, torch.Tensor) else masks)
         return Predictions(np.array([image_id]), np.array([len(arrays['labels'])]), **arrays)
+
+    def _check_prediction(self, image_id: int, arrays: dict[str, np.ndarray]) -> None:
+        num_objects = len(arrays['labels'])
+        expected = {'bboxes': (num_objects, 4), 'labels': (num_objects,),
+                    'scores': (num_objects,), 'mask_scores': (num_objects,)}
+        for key, array in arrays.items():
+            fault = None
+            if array.shape != expected[key]:
+                fault = f'of shape {array.shape}, {expected[key]} is expected'
+            elif key == 'labels' and array.dtype.kind not in 'iu':
+                fault = f'of type {array.dtype}, whole numbers are expected'
+            elif key == 'bboxes' and not np.isfinite(array).all():
+                fault = f'not finite: {array[~np.isfinite(array).all(1)][0].tolist()}'
+            if fault:
+                raise ValueError(f'{type(self).__name__} got {key} of image {image_id} that are '
+                                 f'{fault}.')
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Evaluate the predictions of all ranks, in the main process.

@@ -48,7 +48,9 @@ def test_each_dataset_is_gone_through_once(dataset):
     assert not any(report.is_refused for report in reports)
     assert 'train: LongTailLVISV1Dataset' in str(reports[0])
     assert '5 images, 8 annotations, 3 categories. 5 images were opened.' in str(reports[0])
-    assert names(reports[0]) == {'small-box', 'id-gaps'}
+    assert names(reports[0]) == {'small-box', 'unused-image', 'id-gaps'}
+    assert 'Training sees 7 of 8 annotations, 5 of 5 images' in str(reports[0])
+    assert reports[1].left_out == ''
 
 
 def test_datasets_are_found_in_wrappers(dataset):

@@ -13,7 +13,7 @@ def annotation(index, **kwargs):
 
 
 def test_lvis_has_no_crowds_and_no_objects_without_area():
-    annotations = [annotation(0, iscrowd=1), annotation(1, area=0), annotation(2, area=np.inf),
+    annotations = [annotation(0, iscrowd=1), annotation(1, area=0), annotation(2, area=-1),
                    annotation(3, ignore=1), annotation(4, ignore=0)]
     found = GroundTruth.from_lvis(annotations, {}, 'bbox')
     assert found.image_id.tolist() == [5, 8, 9]

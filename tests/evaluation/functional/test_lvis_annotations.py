@@ -1,5 +1,4 @@
 import copy
-import json
 
 import bacl  # noqa: F401
 import pytest
@@ -44,25 +43,25 @@ def test_each_missing_field_is_named_with_file_and_record(write_json, section, i
         load_lvis_annotations(write_json(data), with_masks=True)
 
 
-def test_sizes_and_masks_are_needed_only_for_masks(write_json):
+def test_masks_are_needed_only_for_masks(write_json):
     data = copy.deepcopy(TINY)
-    del data['images'][0]['height'], data['annotations'][0]['segmentation']
+    del data['annotations'][0]['segmentation']
     assert load_lvis_annotations(write_json(data)) == data
 
 
 @pytest.mark.parametrize('section, field, value, text', [
-    ('categories', 'frequency', 'x', "id 2 of its 'categories' has the 'frequency' 'x'"),
-    ('categories', 'id', 3, "'categories' have the id 3 twice"),
-    ('images', 'id', 7, "'images' have the id 7 twice"),
-    ('images', 'id', '4', "'id' of number 0 of its 'images' is no integer"),
-    ('images', 'neg_category_ids', None, "'neg_category_ids' of image 4 is no list"),
-    ('annotations', 'image_id', 5, "id 1 of its 'annotations' has the 'image_id' 5"),
-    ('annotations', 'category_id', 5, "id 1 of its 'annotations' has the 'category_id' 5"),
+    ('categories', 'frequency', 'x', "bad-category.*category 2: frequency 'x'"),
+    ('categories', 'id', 3, 'duplicate-id.*category 3'),
+    ('images', 'id', 7, 'duplicate-id.*image 7'),
+    ('images', 'id', '4', "bad-id.*image '4'"),
+    ('images', 'neg_category_ids', None, 'bad-federated.*image 4: neg_category_ids None'),
+    ('annotations', 'image_id', 5, 'unknown-image.*annotation 1 of image 5'),
+    ('annotations', 'category_id', 5, 'unknown-category.*annotation 1 of category 5'),
 ])
 def test_each_wrong_value_is_named(write_json, section, field, value, text):
     data = copy.deepcopy(TINY)
     data[section][0][field] = value
-    with pytest.raises(ValueError, match=rf'lvis\.json is not LVIS: .*{text}'):
+    with pytest.raises(ValueError, match=rf'(?s)lvis\.json is refused:.*{text}'):
         load_lvis_annotations(write_json(data))
 
 
@@ -70,18 +69,6 @@ def test_each_wrong_value_is_named(write_json, section, field, value, text):
 def test_file_without_a_list_is_not_lvis(write_json, key):
     with pytest.raises(ValueError, match=rf"lvis\.json is not LVIS: it has no list '{key}'"):
         load_lvis_annotations(write_json({k: v for k, v in TINY.items() if k != key}))
-
-
-@pytest.mark.parametrize('content, text', [
-    ('', 'is empty'), (' \n', 'is empty'), ('{"images": [', 'is not JSON'),
-    (b'\x89PNG\xff', 'is not JSON'), (json.dumps([1]), 'is not LVIS'),
-    (json.dumps({**TINY, 'images': [1]}), "number 0 of its 'images' has no 'id'"),
-])
-def test_files_that_are_not_lvis_are_refused_by_name(tmp_path, content, text):
-    path = tmp_path / 'other.json'
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(ValueError, match=rf'other\.json.*{text}'):
-        load_lvis_annotations(path)
 
 
 def test_missing_file_is_named(tmp_path):
