@@ -49,8 +49,8 @@ def test_run_that_was_killed_is_not_in_the_way(project, running, faults):
 def test_ranks_are_one_run_and_a_second_one_of_ranks_is_told(project, running):
     _, work_dir, _ = running
     config = project.config('stage1')
-    project.train(config, project.folder / 'other', processes=2, fresh=True)
-    code, output = project.run(config, work_dir, processes=2, fresh=True)
+    project.train(config, project.folder / 'other', processes=2)
+    code, output = project.run(config, work_dir, processes=2)
     assert code != 0
     assert '--work-dir expects a folder without a run in it' in output
 
