@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
-from bacl.annotations.coco import check_coco_content, count_coco_classes
-from bacl.datasets.coco_lt.groups import lt_groups
+from bacl.annotations.coco import check_coco_content, coco_class_table
+from bacl.annotations.group_thresholds import lt_groups
 
 __all__ = ['ObjectTable']
 
@@ -68,9 +68,9 @@ class ObjectTable:
         annotations, images = data['annotations'], data['images']
         in_order = np.argsort([category['id'] for category in data['categories']], kind='stable')
         categories = [data['categories'][position] for position in in_order]
-        counts = count_coco_classes(data, ann_file)
-        if counts.group is not None:
-            groups = counts.group[in_order]
+        counts = coco_class_table(data, ann_file)
+        if counts.groups:
+            groups = counts.group_keys()[in_order]
         elif train_instance_count is None:
             groups = lt_groups(counts.instance_count[in_order]).astype(str)
         elif len(train_instance_count) == len(categories):

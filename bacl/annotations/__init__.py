@@ -1,6 +1,6 @@
 """Annotation files: reading them, saying what is wrong with them, counting their classes."""
-from .class_counts import ClassCounts, count_classes
-from .coco import read_class_counts
+from .class_table import ClassTable, FrequencyGroup
+from .coco import read_class_table
 from .files import read_annotations
 
-__all__ = ['ClassCounts', 'count_classes', 'read_annotations', 'read_class_counts']
+__all__ = ['ClassTable', 'FrequencyGroup', 'read_annotations', 'read_class_table']

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
-from .class_counts import ClassCounts, count_classes
+from .class_table import ClassTable
 from .files import RecordChecker, read_annotations
 
 CATEGORY_FIELDS = ('id', 'name')
@@ -81,38 +81,38 @@ def check_coco_categories(categories: Sequence[dict], ann_file: str | PathLike) 
         checker.check_unique('categories', categories, field)
 
 
-def count_coco_classes(data: dict, ann_file: str | PathLike) -> ClassCounts:
-    """Count the classes of what :func:`read_coco_annotations` returned.
+def coco_class_table(data: dict, ann_file: str | PathLike | None) -> ClassTable:
+    """Tabulate the classes of what :func:`read_coco_annotations` returned.
 
     Args:
         data: content of the annotation file.
         ann_file: for the message.
 
     Returns:
-        The counts, in label order.
+        The classes, in the order of the file's categories.
 
     Raises:
-        ValueError: if counts in the file contradict it; see :func:`.class_counts.count_classes`.
+        ValueError: see :meth:`.class_table.ClassTable.from_categories`.
     """
     images = defaultdict(list)
     for annotation in data['annotations']:
         images[annotation['category_id']].append(annotation['image_id'])
-    return count_classes(data['categories'], images, ann_file)
+    return ClassTable.from_categories(data['categories'], images, len(data['images']), ann_file)
 
 
-def read_class_counts(ann_file: str | PathLike, backend_args: dict | None = None) -> ClassCounts:
-    """Count the classes of a COCO or LVIS file.
+def read_class_table(ann_file: str | PathLike, backend_args: dict | None = None) -> ClassTable:
+    """Tabulate the classes of a COCO or LVIS file.
 
     Args:
         ann_file: path or URL of the annotation file.
         backend_args: of mmengine's file backend; None finds the backend by the path.
 
     Returns:
-        The counts, in the order of the file's categories, which is that of the labels.
+        The classes, in the order of the file's categories, which is that of the labels.
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ValueError: see :func:`read_coco_annotations` and :func:`count_coco_classes`.
+        ValueError: see :func:`read_coco_annotations` and :func:`coco_class_table`.
     """
     data = read_coco_annotations(ann_file, backend_args=backend_args)
-    return count_coco_classes(data, ann_file)
+    return coco_class_table(data, ann_file)

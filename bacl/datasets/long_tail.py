@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from bacl.annotations import ClassCounts, count_classes, read_annotations
+from bacl.annotations import ClassTable, read_annotations
 from bacl.annotations.audit import Finding, audit_annotations, refuse, summarise
 from mmengine.logging import print_log
 
@@ -19,7 +19,7 @@ class LongTailMixin(ABC):
 
     - Classes are those of the annotation file, in its order, so that any dataset in its format
       works. A label is the position of its category there.
-    - :meth:`class_counts` returns the counts and groups of the classes.
+    - :meth:`class_table` returns names, counts and groups of the classes.
     - An annotation file that is missing, empty or of another format, and an image that is missing,
       unreadable or of another size than the annotations say, raise an error that names the file.
     - Annotations that no training can use are refused or counted in the log when they are loaded,
@@ -93,7 +93,8 @@ class LongTailMixin(ABC):
             raise ValueError(f"{type(self).__name__}(metainfo=) expects the {len(classes)} classes "
                              f"of {self.ann_file} in their order, got {len(expected)} others. "
                              "Leave 'classes' out.")
-        self._class_counts = count_classes(categories, index.cat_img_map, self.ann_file)
+        self._class_table = ClassTable.from_categories(
+            categories, index.cat_img_map, len(index.imgs), self.ann_file)
 
     def load_data_list(self) -> list[dict]:
         """The host's samples; a failure is explained by the annotation file, if that is why."""
@@ -151,13 +152,10 @@ class LongTailMixin(ABC):
                              '`python -m bacl.check data CONFIG` finds all such images.')
         return sample
 
-    def class_counts(self) -> ClassCounts:
-        """Counts of the classes of the annotation file, also if ``indices`` select a part of it.
-
-        See :func:`bacl.annotations.count_classes`.
-        """
+    def class_table(self) -> ClassTable:
+        """The classes of the annotation file, also if ``indices`` select a part of it."""
         self.full_init()
-        return self._class_counts
+        return self._class_table
 
 
 def index_property() -> property:

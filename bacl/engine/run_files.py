@@ -290,15 +290,15 @@ def _read_validation(cfg: Config, metric: GroupedAPMetric, path: Path) -> Valida
         train = read_annotations(_build_unloaded(cfg, 'train', path).ann_file)
     classes = class_frame(metric.annotations, dataset.ann_file, train)
     if train is not None:
-        classes['group'] = pd.Series(metric.groups, index=metric.category_ids)
+        classes['group'] = pd.Series(metric.class_table.group_keys(), index=metric.category_ids)
     return Validation(metric.annotations, dataset.ann_file, classes, dataset.image_path,
                       metric.benchmark, metric.max_dets)
 
 
 def _match(metric: GroupedAPMetric, detections: Detections) -> Matches:
     if isinstance(metric, CocoLTMetric):
-        return match_coco_lt(metric.annotations, detections, metric.groups, metric.group_names,
-                             metric.max_dets)
+        return match_coco_lt(metric.annotations, detections, metric.class_table.group_keys(),
+                             [group.key for group in metric.class_table.groups], metric.max_dets)
     return match_lvis(metric.annotations, detections, metric.max_dets)
 
 

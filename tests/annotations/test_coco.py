@@ -5,7 +5,7 @@ import bacl  # noqa: F401
 import pytest
 from bacl.annotations.coco import (
     check_coco_categories,
-    count_coco_classes,
+    coco_class_table,
     read_coco_annotations,
 )
 
@@ -34,7 +34,7 @@ def test_valid_file_is_returned_whole(write):
 
 
 def test_classes_are_counted_in_the_order_of_the_file(write):
-    counts = count_coco_classes(read_coco_annotations(write()), 'a.json')
+    counts = coco_class_table(read_coco_annotations(write()), 'a.json')
     assert counts.instance_count.tolist() == [0, 2] and counts.image_count.tolist() == [0, 1]
 
 

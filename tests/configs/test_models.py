@@ -2,9 +2,10 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from bacl.annotations import ClassCounts
+from bacl.annotations import ClassTable
 from bacl.engine.checking.class_checks import check_class_counts
 from bacl.engine.checking.load_report import compare_weights
 from mmdet.registry import HOOKS, MODELS
@@ -44,10 +45,10 @@ def shrink(box_heads):
 @pytest.fixture
 def dataset():
     """What hooks ask a dataset for. Class 0 is not in it."""
-    counts = [2 * label for label in range(NUM_CLASSES)]
-    return SimpleNamespace(
-        metainfo=dict(classes=[f'class {label}' for label in range(NUM_CLASSES)]),
-        class_counts=lambda: ClassCounts(image_count=counts, instance_count=counts, group=None))
+    counts = 2 * np.arange(NUM_CLASSES)
+    names = tuple(f'class {label}' for label in range(NUM_CLASSES))
+    return SimpleNamespace(metainfo=dict(classes=names),
+                           class_table=lambda: ClassTable(names, counts, counts, num_images=100))
 
 
 # Classes.

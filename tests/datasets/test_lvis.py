@@ -83,20 +83,20 @@ def test_contradicting_classes_are_refused(build, classes):
         build(metainfo=dict(classes=classes))
 
 
-def test_class_counts_are_those_of_the_categories(build):
-    counts = build(indices=[0], lazy_init=True).class_counts()
+def test_class_table_is_that_of_the_categories(build):
+    counts = build(indices=[0], lazy_init=True).class_table()
     assert counts.image_count.tolist() == [2, 4, 1]
     assert counts.instance_count.tolist() == [2, 5, 1]
-    assert counts.group.tolist() == ['r', 'f', 'c']
+    assert counts.group_keys().tolist() == ['r', 'f', 'c']
 
 
-def test_class_counts_that_the_file_lacks_are_counted(build):
+def test_counts_that_the_file_lacks_are_counted(build):
     def keep_one(root: Path, data: dict) -> None:
         remove_from_categories('image_count', 'instance_count')(root, data)
         data['categories'][0]['image_count'] = 99
         data['categories'].append({'id': 1, 'name': 'unseen', 'frequency': 'r'})
 
-    counts = build(change=keep_one).class_counts()
+    counts = build(change=keep_one).class_table()
     assert counts.image_count.tolist() == [99, 4, 1, 0]
     assert counts.instance_count.tolist() == [2, 5, 1, 0]
 
@@ -203,7 +203,7 @@ def test_ids_0_change_nothing_but_the_ids(build):
     dataset = build(change=to_0)
     info = dataset.get_data_info(0)
     assert info['img_id'] == 0 and [box['bbox_label'] for box in info['instances']] == [1, 0, 1]
-    assert dataset.class_counts().image_count.tolist() == [2, 4, 1]
+    assert dataset.class_table().image_count.tolist() == [2, 4, 1]
 
 
 @pytest.mark.parametrize('test_mode', [False, True])

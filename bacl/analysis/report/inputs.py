@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from bacl.annotations.coco import count_coco_classes
-from bacl.datasets.coco_lt.groups import lt_groups
+from bacl.annotations.coco import coco_class_table
 from bacl.evaluation import GroupedResult
 
 from ..classifier import StateDict
@@ -77,10 +76,8 @@ def class_frame(data: dict, ann_file: str, train: dict | None = None) -> pd.Data
     Raises:
         ValueError: if the counts in the file contradict it.
     """
-    counts = count_coco_classes(data if train is None else train, ann_file)
-    group = counts.group
-    if group is None:
-        group = lt_groups(counts.instance_count).astype(str)
+    counts = coco_class_table(data if train is None else train, ann_file)
+    group = (counts if counts.groups else counts.grouped_by_instances()).group_keys()
     return pd.DataFrame(
         dict(name=[str(category['name']) for category in data['categories']], group=group,
              train_images=counts.image_count, train_instances=counts.instance_count),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bacl.annotations.coco import read_coco_annotations
+from bacl.annotations.group_thresholds import GROUP_THRESHOLDS, lt_groups
 
 from ..json_files import digest_files, write_json
-from .groups import GROUP_THRESHOLDS, lt_groups
 from .published_counts import COCO_LT, PublishedCounts
 from .sampling import exponential_counts, sample_counts, sample_listed_images
 from .simcal_index import read_simcal_index

@@ -2,13 +2,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bacl.annotations import ClassCounts
+from bacl.annotations import ClassTable
 from bacl.annotations.coco import check_coco_categories, check_coco_content
+from bacl.annotations.group_thresholds import GROUP_THRESHOLDS, check_group_thresholds
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
 from ..long_tail import LongTailMixin, index_property
-from .groups import GROUP_THRESHOLDS, check_group_thresholds, lt_groups
 
 
 @DATASETS.register_module()
@@ -20,8 +20,8 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
     Args:
         *args: of mmdet's CocoDataset.
         group_thresholds: the smallest numbers of annotations in groups 2, 3, ...; see
-            :func:`.groups.lt_groups`. With other ones than those of COCO-LT give them to
-            CocoLTMetric, too.
+            :func:`bacl.annotations.group_thresholds.lt_groups`. With other ones than those of
+            COCO-LT give them to CocoLTMetric, too.
         **kwargs: of :class:`..long_tail.LongTailMixin` and mmdet's CocoDataset.
 
     Raises:
@@ -51,8 +51,6 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
         """The file name."""
         return image['file_name']
 
-    def class_counts(self) -> ClassCounts:
-        """Counts of the classes; the groups, from '1', follow from them, not from the file."""
-        counts = super().class_counts()
-        groups = lt_groups(counts.instance_count, self.group_thresholds)
-        return counts._replace(group=groups.astype(str))
+    def class_table(self) -> ClassTable:
+        """The classes; the groups, from '1', follow from their counts, not from the file."""
+        return super().class_table().grouped_by_instances(self.group_thresholds)

@@ -58,7 +58,7 @@ class ClassFigureHook(Hook):
       paper),
     - ``indicator_strength``: what the long-term indicator says of each class, if there is one.
 
-    The dataset has to know its ``class_counts()``, with frequency groups, as those of this package;
+    The dataset has to know its ``class_table()``, with frequency groups, as those of this package;
     of another dataset nothing is drawn, nor, with a warning, of a model whose classifier or
     indicator is none that is known here. Only the main process draws, a fraction of a second per
     picture.
@@ -82,8 +82,8 @@ class ClassFigureHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Ask the dataset for its counts."""
         dataset = innermost_dataset(runner.train_dataloader.dataset)
-        counts = dataset.class_counts() if hasattr(dataset, 'class_counts') else None
-        self.counts = counts if counts is not None and counts.group is not None else None
+        counts = dataset.class_table() if hasattr(dataset, 'class_table') else None
+        self.counts = counts if counts is not None and counts.groups else None
         try:
             if self.counts is not None:
                 self._values(runner)
@@ -97,7 +97,7 @@ class ClassFigureHook(Hook):
         """Draw."""
         if self.counts is None or not self.every_n_epochs(runner, self.interval):
             return
-        groups = np.asarray([str(group) for group in self.counts.group])
+        groups = self.counts.group_keys()
         for name, (ylabel, stages) in self._values(runner).items():
             for stage, values in enumerate(stages):
                 picture = draw_classes(values, np.asarray(self.counts.image_count), groups, ylabel)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from bacl.analysis.measures.training_record import TrainingRecord, merge_ranks
-from bacl.datasets.coco_lt.groups import lt_groups
 from mmdet.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.logging import print_log
@@ -67,15 +66,15 @@ class ImbalanceHook(ScalarLogHook):
         check_class_counts(model, dataset)
         self.heads, self.extractors, self.hallucinators = box_heads(model)
         dataset = innermost_dataset(dataset)
-        counts = dataset.class_counts() if hasattr(dataset, 'class_counts') \
+        table = dataset.class_table() if hasattr(dataset, 'class_table') \
             else count_instances(dataset)
+        if not table.groups:
+            table = table.grouped_by_instances()
         strides = getattr(self.extractors[0], 'featmap_strides', []) \
             if hasattr(self.extractors[0], 'map_roi_levels') else []
         self.fixed = dict(
             class_names=np.array(dataset.metainfo['classes'], dtype=str),
-            groups=lt_groups(counts.instance_count).astype(str) if counts.group is None
-            else counts.group,
-            instance_count=counts.instance_count,
+            groups=table.group_keys(), instance_count=table.instance_count,
             stages=np.array([f's{stage}' for stage in range(len(self.heads))]
                             if len(self.heads) > 1 else ['']),
             level_strides=np.array(strides, dtype=np.int64),

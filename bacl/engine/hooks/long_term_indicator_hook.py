@@ -3,8 +3,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from bacl.annotations import ClassCounts, count_classes
+from bacl.annotations import ClassTable
 from bacl.models.indicators import ClassFrequency, LongTermIndicator
 from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
@@ -15,36 +14,23 @@ from ..running.runner_state import unwrapped_model
 from .scalar_log_hook import ScalarLogHook
 
 
-def mean_by_group(values: np.ndarray, group: np.ndarray) -> dict[str, float]:
-    """Mean of per-class values over each group of classes.
-
-    Args:
-        values: (C,).
-        group: (C,), names of the groups.
-
-    Returns:
-        One entry per group that has classes, sorted by name.
-    """
-    return {str(name): float(values[group == name].mean()) for name in np.unique(group)}
-
-
-def count_instances(dataset: Any) -> ClassCounts:
-    """Count the classes of a dataset by the instances of its samples.
+def count_instances(dataset: Any) -> ClassTable:
+    """Tabulate the classes of a dataset by the instances of its samples.
 
     Args:
         dataset: detection dataset of mmdet, without wrappers. Images that it leaves out, and
             instances that it ignores, such as crowds, do not count.
 
     Returns:
-        The counts, in label order, without groups.
+        The classes, without groups.
     """
     images = defaultdict(list)
     for index in range(len(dataset)):
         for instance in dataset.get_data_info(index)['instances']:
             if not instance['ignore_flag']:
                 images[instance['bbox_label']].append(index)
-    return count_classes([dict(id=label) for label in range(len(dataset.metainfo['classes']))],
-                         images)
+    classes = [dict(id=label, name=name) for label, name in enumerate(dataset.metainfo['classes'])]
+    return ClassTable.from_categories(classes, images, len(dataset))
 
 
 def refuse_averaged_buffers(runner: Runner) -> None:
@@ -67,7 +53,7 @@ class LongTermIndicatorHook(ScalarLogHook):
 
     Static indicators whose config has no counts
     (:class:`~bacl.models.indicators.ClassFrequency`) get those of their ``ann_file`` or else of the
-    training dataset: of its ``class_counts()``, or if it has none, of the instances in its samples.
+    training dataset: of its ``class_table()``, or if it has none, of the instances in its samples.
 
     Logged every ``interval`` iterations, as ``indicator/strength_<group>``: the mean strength (of
     the confusion matrix: the mean of its diagonal) of each group of classes, in [0, 1]: r, c and f
@@ -96,24 +82,24 @@ class LongTermIndicatorHook(ScalarLogHook):
                                'hook.')
         refuse_averaged_buffers(runner)
         dataset = innermost_dataset(dataset)
-        counts = dataset.class_counts() if hasattr(dataset, 'class_counts') else None
-        self.group = None if counts is None else counts.group
+        table = dataset.class_table() if hasattr(dataset, 'class_table') else None
+        self.table = table if table is not None and table.groups else None
         for indicator in self.indicators:
             if not isinstance(indicator, ClassFrequency) or indicator.is_configured:
                 continue
             if indicator.ann_file is not None:
                 indicator.read_counts()
                 continue
-            counts = counts or count_instances(dataset)
-            indicator.set_counts(getattr(counts, indicator.count_name))
+            table = table or count_instances(dataset)
+            indicator.set_counts(getattr(table, indicator.count_name))
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""
         for number, indicator in enumerate(self.indicators):
             prefix = f'indicator{number}' if len(self.indicators) > 1 else 'indicator'
             strength = indicator.strength().cpu().numpy()
-            if self.group is None:
+            if self.table is None:
                 yield f'{prefix}/strength', float(strength.mean())
                 continue
-            for group, mean in mean_by_group(strength, self.group).items():
+            for group, mean in self.table.mean_by_group(strength).items():
                 yield f'{prefix}/strength_{group}', mean

@@ -1,8 +1,8 @@
 """COCO average precision over the groups of COCO-LT, as a metric of MMEngine's evaluator."""
 from collections.abc import Sequence
 
-from bacl.annotations.coco import count_coco_classes, read_coco_annotations
-from bacl.datasets.coco_lt import GROUP_THRESHOLDS, check_group_thresholds, lt_groups
+from bacl.annotations.coco import coco_class_table, read_coco_annotations
+from bacl.annotations.group_thresholds import GROUP_THRESHOLDS, check_group_thresholds
 from mmdet.registry import METRICS
 
 from ..functional import (
@@ -31,10 +31,10 @@ class CocoLTMetric(GroupedAPMetric):
         *args: of :class:`.grouped_ap_metric.GroupedAPMetric`: ``ann_file``, ``metric``.
         train_ann_file: path of the training annotations. The groups follow from their number, which
             a stored 'instance_count' must not contradict; see
-            :func:`bacl.annotations.count_classes`. The file has the same categories as
+            :meth:`bacl.annotations.ClassTable.from_categories`. The file has the same categories as
             ``ann_file``, in the same order.
         group_thresholds: the smallest numbers of training instances in groups 2, 3, ...; see
-            :func:`bacl.datasets.coco_lt.lt_groups`.
+            :func:`bacl.annotations.group_thresholds.lt_groups`.
         max_dets: largest number of detections of one image and category.
         **kwargs: of :class:`.grouped_ap_metric.GroupedAPMetric`.
 
@@ -58,11 +58,8 @@ class CocoLTMetric(GroupedAPMetric):
         thresholds = check_group_thresholds(group_thresholds, 'CocoLTMetric')
         train = read_coco_annotations(train_ann_file, backend_args=kwargs.get('backend_args'))
         self._check_categories(train['categories'], train_ann_file)
-        groups = lt_groups(count_coco_classes(train, train_ann_file).instance_count,
-                           thresholds)
-        self.groups = [str(group) for group in groups]
-        self.group_names = [str(group + 1) for group in range(len(thresholds) + 1)]
-        self.warn_of_empty_groups(self.groups, self.group_names)
+        self.class_table = coco_class_table(train, train_ann_file).grouped_by_instances(thresholds)
+        self.warn_of_empty_groups()
 
     def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
         """Read the COCO annotations."""
@@ -74,9 +71,10 @@ class CocoLTMetric(GroupedAPMetric):
 
     def evaluate_detections(self, detections: Detections, iou_type: str) -> GroupedResult:
         """Evaluate as COCO does."""
-        return evaluate_coco_lt_detections(self.annotations, detections, self.groups,
-                                           self.group_names, iou_type, self.max_dets,
-                                           self.num_workers)
+        return evaluate_coco_lt_detections(
+            self.annotations, detections, self.class_table.group_keys(),
+            [group.key for group in self.class_table.groups], iou_type, self.max_dets,
+            self.num_workers)
 
     def _check_categories(self, train_categories: Sequence[dict], train_ann_file: str) -> None:
         ours, theirs = ([(category['id'], category['name']) for category in categories]

@@ -1,7 +1,8 @@
 """LVIS average precision as a metric of MMEngine's evaluator."""
 import math
 
-from bacl.annotations.lvis import FREQUENCIES
+from bacl.annotations.class_table import COCO_LT_GROUP
+from bacl.annotations.coco import coco_class_table
 from mmdet.registry import METRICS
 
 from ..functional import Detections, LVISResult, evaluate_detections, load_lvis_annotations
@@ -37,8 +38,11 @@ class FastLVISMetric(GroupedAPMetric):
                  **kwargs) -> None:
         super().__init__(*args, max_dets=max_dets, **kwargs)
         self.drop_box_for_segm = drop_box_for_segm
-        frequencies = [category['frequency'] for category in self.annotations['categories']]
-        self.warn_of_empty_groups(frequencies, FREQUENCIES)
+        # A COCO-LT file made from one of LVIS has its own groups beside the frequencies.
+        categories = [{field: value for field, value in category.items() if field != COCO_LT_GROUP}
+                      for category in self.annotations['categories']]
+        self.class_table = coco_class_table(dict(self.annotations, categories=categories), None)
+        self.warn_of_empty_groups()
 
     def load_annotations(self, ann_file: str, with_masks: bool) -> dict:
         """Read the LVIS annotations."""

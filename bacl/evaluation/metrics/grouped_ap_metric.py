@@ -106,21 +106,15 @@ class GroupedAPMetric(BaseMetric):
     def is_object(self, annotation: dict) -> bool:
         """Whether an annotation is something to be found."""
 
-    def warn_of_empty_groups(self, groups: Sequence[str], group_names: Sequence[str]) -> None:
-        """Say which groups have nothing to evaluate: their AP is NaN, and AP is without them.
-
-        Args:
-            groups: of each category, in the order of the annotations.
-            group_names: groups that are reported.
-        """
+    def warn_of_empty_groups(self) -> None:
+        """Say which groups have nothing to evaluate: their AP is NaN, and AP is without them."""
         with_objects = {annotation['category_id'] for annotation in self.annotations['annotations']
                         if self.is_object(annotation)}
-        evaluated = {group for group, category_id in zip(
-            groups, self.category_ids.tolist(), strict=True) if category_id in with_objects}
-        for group in group_names:
-            if group not in evaluated:
-                print_log(f'{type(self).__name__}: AP{group} will be NaN, because no category of '
-                          f'group {group} has ground truth to evaluate.',
+        evaluated = self.class_table.group_keys()[np.isin(self.category_ids, list(with_objects))]
+        for group in self.class_table.groups:
+            if group.key not in evaluated:
+                print_log(f'{type(self).__name__}: AP{group.key} will be NaN, because no category '
+                          f'of group {group.key} ({group.label}) has ground truth to evaluate.',
                           logger='current', level=logging.WARNING)
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

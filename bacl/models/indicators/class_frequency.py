@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 import torch
-from bacl.annotations import read_class_counts
+from bacl.annotations import read_class_table
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -18,7 +18,7 @@ class ClassFrequency(PerClassCount):
     1. ``counts`` of the config; they stay also where dataset or checkpoint contradict them;
     2. ``ann_file`` of the config, read by :class:`~bacl.engine.hooks.LongTermIndicatorHook` before
        training, or on first use if nothing else gave counts;
-    3. the training dataset, through the same hook. Its ``class_counts()`` are those of its
+    3. the training dataset, through the same hook. Its ``class_table()`` is those of its
        annotation file; a dataset without is counted by its samples, without crowds and without
        what its filters leave out;
     4. the checkpoint: a trained model needs neither file nor dataset.
@@ -48,7 +48,7 @@ class ClassFrequency(PerClassCount):
         Qi et al., "Balanced Classification", IEEE TMM 2023, Table II, Eq. (7) and (12).
     """
 
-    count_name: str  # field of ClassCounts
+    count_name: str  # attribute of ClassTable
 
     def __init__(self, num_classes: int, counts: Sequence[int] | None = None,
                  ann_file: str | PathLike | None = None) -> None:
@@ -90,7 +90,7 @@ class ClassFrequency(PerClassCount):
             FileNotFoundError: if it does not exist.
             ValueError: if it is no annotation file, or has another number of categories.
         """
-        self.set_counts(getattr(read_class_counts(self.ann_file), self.count_name))
+        self.set_counts(getattr(read_class_table(self.ann_file), self.count_name))
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         # Checkpoints of stage 1 have no counts, others may have those of another dataset.

@@ -83,22 +83,22 @@ def test_samples_are_those_of_the_host(ann_file):
     assert len(ours) == 3 and labels == {0, 79}
 
 
-def test_class_counts_are_those_of_the_file_with_groups_as_text(ann_file):
-    counts = build(ann_file, lazy_init=True).class_counts()
+def test_classes_are_those_of_the_file_with_groups_as_text(ann_file):
+    counts = build(ann_file, lazy_init=True).class_table()
     assert counts.instance_count[[0, 1, 3, 79]].tolist() == [2, 1, 0, 20]
     assert counts.image_count[[0, 79]].tolist() == [2, 1]
-    assert counts.group[[0, 1, 3, 79]].tolist() == ['1', '1', '1', '2']
+    assert counts.group_keys()[[0, 1, 3, 79]].tolist() == ['1', '1', '1', '2']
 
 
 def test_counts_and_groups_that_the_file_lacks_follow_from_its_annotations(data_root):
-    counts = build(data_root / 'annotations' / 'source.json').class_counts()
+    counts = build(data_root / 'annotations' / 'source.json').class_table()
     assert counts.instance_count[[0, 79]].tolist() == [2, 25]
-    assert counts.group[[0, 79]].tolist() == ['1', '2']
+    assert counts.group_keys()[[0, 79]].tolist() == ['1', '2']
 
 
 def test_groups_follow_other_thresholds(ann_file):
-    counts = build(ann_file, group_thresholds=(1, 2, 20, 21, 22)).class_counts()
-    assert counts.group[[0, 1, 3, 79]].tolist() == ['3', '2', '1', '4']
+    counts = build(ann_file, group_thresholds=(1, 2, 20, 21, 22)).class_table()
+    assert counts.group_keys()[[0, 1, 3, 79]].tolist() == ['3', '2', '1', '4']
 
 
 def test_thresholds_that_do_not_increase_are_refused(ann_file):

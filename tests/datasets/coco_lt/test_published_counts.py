@@ -1,6 +1,7 @@
 import bacl  # noqa: F401
 import pytest
-from bacl.datasets.coco_lt import COCO_LT, lt_groups
+from bacl.annotations.group_thresholds import lt_groups
+from bacl.datasets.coco_lt import COCO_LT
 from mmdet.datasets import CocoDataset
 
 # Instances/images of each class, by group, from the index in the repository of SimCal,

@@ -8,7 +8,8 @@ import bacl  # noqa: F401
 import numpy as np
 import torch
 import torch.distributed as dist
-from bacl.annotations import ClassCounts
+from bacl.annotations import ClassTable
+from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.engine.hooks import ImbalanceHook
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
@@ -45,9 +46,10 @@ class Loader(list):
 
     dataset = SimpleNamespace(
         metainfo=dict(classes=[f'class {label}' for label in range(NUM_CLASSES)]),
-        class_counts=lambda: ClassCounts(
-            np.ones(NUM_CLASSES, dtype=int), np.arange(NUM_CLASSES),
-            np.array(['r', 'c', 'f'] * (NUM_CLASSES // 3))))
+        class_table=lambda: ClassTable(
+            tuple(f'class {label}' for label in range(NUM_CLASSES)),
+            np.ones(NUM_CLASSES, dtype=int), np.arange(NUM_CLASSES), 100, LVIS_GROUPS,
+            np.arange(NUM_CLASSES) % 3))
 
 
 def batches(num_objects=(3, 2, 1), seed=0):

@@ -1,10 +1,12 @@
 import types
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from bacl.annotations import ClassCounts
+from bacl.annotations import ClassTable
+from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.engine.hooks import ClassFigureHook
 from bacl.engine.hooks.class_figure_hook import draw_classes
 from bacl.models.losses import FCBL
@@ -12,8 +14,8 @@ from mmengine.visualization import Visualizer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-COUNTS = ClassCounts(np.array([0, 3, 40, 400]), np.array([0, 4, 60, 900]),
-                     np.array(['r', 'r', 'c', 'f']))
+COUNTS = ClassTable(('a', 'b', 'c', 'd'), np.array([0, 3, 40, 400]), np.array([0, 4, 60, 900]), 500,
+                    LVIS_GROUPS, np.array([0, 0, 1, 2]))
 
 
 class Detector(nn.Module):
@@ -28,7 +30,7 @@ class Detector(nn.Module):
 
 
 def runner_of(model, visualizer, counts=COUNTS, epoch=0):
-    dataset = types.SimpleNamespace(class_counts=lambda: counts)
+    dataset = types.SimpleNamespace(class_table=lambda: counts)
     return types.SimpleNamespace(
         model=model, epoch=epoch, visualizer=visualizer,
         train_dataloader=types.SimpleNamespace(dataset=dataset))
@@ -67,7 +69,7 @@ def test_every_stage_of_a_cascade_has_its_picture(visualizer, tmp_path):
 
 
 @pytest.mark.parametrize('counts, kwargs', [
-    (None, {}), (COUNTS._replace(group=None), {}), (COUNTS, dict(interval=2))])
+    (None, {}), (replace(COUNTS, groups=(), group=None), {}), (COUNTS, dict(interval=2))])
 def test_nothing_is_drawn_without_groups_or_between_the_intervals(
         visualizer, tmp_path, counts, kwargs):
     draw(runner_of(Detector(), visualizer, counts), **kwargs)

@@ -4,9 +4,10 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from bacl.annotations import ClassCounts
+from bacl.annotations import ClassTable
+from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.engine.hooks import LongTermIndicatorHook
-from bacl.engine.hooks.long_term_indicator_hook import count_instances, mean_by_group
+from bacl.engine.hooks.long_term_indicator_hook import count_instances
 from bacl.models.losses import FCBL
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset, RepeatDataset
@@ -22,8 +23,9 @@ class Dataset(BaseDataset):
 
 
 class CountedDataset(Dataset):
-    def class_counts(self):
-        return ClassCounts(np.array([1, 20, 30]), np.array([2, 40, 60]), np.array(['r', 'f', 'f']))
+    def class_table(self):
+        return ClassTable(('a', 'b', 'c'), np.array([1, 20, 30]), np.array([2, 40, 60]), 50,
+                          LVIS_GROUPS, np.array([0, 2, 2]))
 
 
 class PlainDataset(Dataset):
@@ -45,12 +47,6 @@ def observed_loss():
     loss.indicator.score_sum.copy_(torch.diag(torch.tensor([0.1, 0.4, 0.8])))
     loss.indicator.num_samples.fill_(1)
     return loss
-
-
-@pytest.mark.parametrize('group', [['r', 'f', 'f'], ['1', '4', '4']])
-def test_mean_by_group_has_one_entry_per_group_that_occurs(group):
-    means = mean_by_group(np.array([1.0, 2.0, 4.0]), np.array(group))
-    assert means == {group[0]: 1.0, group[1]: 3.0}
 
 
 def test_strength_of_the_groups_is_logged_at_the_interval():

@@ -119,8 +119,9 @@ def test_ap_is_the_mean_of_the_groups_weighted_by_their_categories(data_set, cap
 def test_groups_follow_the_number_of_training_annotations(data_set):
     metric = METRICS.build(dict(type='CocoLTMetric', ann_file=str(data_set[0]),
                                 train_ann_file=str(data_set[1]), group_thresholds=(20, 8000)))
-    assert metric.groups == ['1', '2', '2', '2', '2', '3', '1']
-    assert metric.group_names == ['1', '2', '3']
+    assert metric.class_table.group_keys().tolist() == ['1', '2', '2', '2', '2', '3', '1']
+    assert [group.label for group in metric.class_table.groups] == [
+        'below 20', '20 to 7,999', '8,000 or more']
 
 
 def test_stored_count_that_contradicts_the_training_annotations_is_refused(data_set, write_json):
@@ -132,7 +133,7 @@ def test_stored_count_that_contradicts_the_training_annotations_is_refused(data_
     wrong['annotations'].pop(0)
     config = dict(type='CocoLTMetric', ann_file=str(path))
     metric = METRICS.build(dict(config, train_ann_file=str(right)))
-    assert metric.groups == GROUPS.astype(str).tolist()
+    assert metric.class_table.group_keys().tolist() == GROUPS.astype(str).tolist()
     name = train['categories'][0]['name']
     with pytest.raises(ValueError, match=rf"wrong\.json has the 'instance_count' 19 of '{name}', "
                        'but its annotations make it 18'):

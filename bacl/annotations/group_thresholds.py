@@ -1,4 +1,4 @@
-"""The four groups of COCO-LT."""
+"""Groups of classes by number of training instances; by default the four of COCO-LT."""
 from collections.abc import Sequence
 
 import numpy as np

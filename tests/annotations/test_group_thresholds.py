@@ -1,6 +1,5 @@
-import bacl  # noqa: F401
 import pytest
-from bacl.datasets.coco_lt import check_group_thresholds, lt_groups
+from bacl.annotations.group_thresholds import check_group_thresholds, lt_groups
 
 
 def test_groups_change_at_20_400_and_8000_instances():
