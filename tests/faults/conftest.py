@@ -47,7 +47,8 @@ class Project:
         self.folder = folder
         self.warm_python = warm_python
         self.environment = dict(
-            os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1',
+            os.environ, PYTHON=sys.executable, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1',
+            PYTHONUNBUFFERED='1',
             PYTHONPATH=os.pathsep.join([str(ROOT), str(Path(__file__).parent)]))
 
     def config(self, stage, *settings, max_epochs=1):

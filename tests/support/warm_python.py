@@ -274,8 +274,8 @@ def format_once():
 
 
 def main():
-    given = 1 + len(list(filter(None, os.environ['PYTHONPATH'].split(os.pathsep))))
-    path = sys.path[given:]
+    given = [sys.path[0], *os.environ['PYTHONPATH'].split(os.pathsep)]
+    path = [entry for entry in sys.path if entry not in given]
     connection = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(connection.fileno(), False)
     for module in MODULES:
