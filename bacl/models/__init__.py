@@ -1,7 +1,10 @@
-"""Indicators, losses, feature hallucination, heads and detectors."""
+"""Indicators, losses, predictors, augmenters, calibrators, heads and detectors."""
 from .augmenters import *  # noqa: F401,F403
 from .backbones import *  # noqa: F401,F403
+from .calibrators import *  # noqa: F401,F403
 from .detectors import *  # noqa: F401,F403
 from .indicators import *  # noqa: F401,F403
 from .losses import *  # noqa: F401,F403
+from .predictors import *  # noqa: F401,F403
+from .renamed import *  # noqa: F401,F403
 from .roi_heads import *  # noqa: F401,F403

@@ -7,12 +7,14 @@ there every array has the size of the largest number possible, and the rest of i
 
 Shapes: N samples, K groups, C foreground classes; label C is background.
 """
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 
-def is_read_for_free(tensor: Tensor) -> bool:
-    """Whether the host may look at values: on a GPU it would wait for all work before."""
+def is_on_cpu(tensor: Tensor) -> bool:
+    """True where the host may look at values: on a GPU it would wait for all work before."""
     return tensor.device.type == 'cpu'
 
 
@@ -27,7 +29,7 @@ def foreground_rows(labels: Tensor, num_classes: int) -> Tensor:
         Rising positions: of the foreground samples on a CPU; of all samples on a GPU, where
         computing them costs less than counting.
     """
-    if is_read_for_free(labels):
+    if is_on_cpu(labels):
         return (labels < num_classes).nonzero().squeeze(1)
     return torch.arange(labels.numel(), device=labels.device)
 
@@ -43,7 +45,7 @@ def group_by_class(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
         The class of each group, (K,), rising, and the group of each sample, (N,). On a GPU there
         are N groups, the last of which may be void: no sample has them, and their class is C.
     """
-    if is_read_for_free(labels):
+    if is_on_cpu(labels):
         return labels.unique(return_inverse=True)
     in_order, order = labels.sort()
     is_first = torch.ones_like(in_order)
@@ -51,6 +53,23 @@ def group_by_class(labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     group_in_order = is_first.cumsum(0) - 1
     classes = torch.full_like(labels, num_classes).scatter(0, group_in_order, in_order)
     return classes, torch.empty_like(labels).scatter(0, order, group_in_order)
+
+
+def once_per_class(compute: Callable[[Tensor], Tensor], labels: Tensor,
+                   num_classes: int) -> Tensor:
+    """Rows of samples that depend on the class alone, each computed once.
+
+    Args:
+        compute: classes (K,), int64 in [0, C), to rows (K, D).
+        labels: (N,), int64 in [0, C].
+        num_classes: C.
+
+    Returns:
+        (N, D), the row of each sample's class; 0 for background.
+    """
+    classes, group = group_by_class(labels, num_classes)
+    rows = compute(classes.clamp(max=num_classes - 1))
+    return rows.masked_fill_((classes == num_classes)[:, None], 0).index_select(0, group)
 
 
 def sum_groups(values: Tensor, group: Tensor, num_groups: int) -> Tensor:

@@ -90,7 +90,7 @@ def test_norm_frame():
 def test_indicator_frame_over_epochs():
     one, two = ConfusionMatrix(4), ConfusionMatrix(4)
     two.observe(torch.eye(5)[:4] * 100, torch.arange(4))
-    known = {'roi_head.hallucinators.0.distribution.is_known': torch.tensor([True, True, True,
+    known = {'roi_head.augmenters.0.distribution.is_known': torch.tensor([True, True, True,
                                                                              False])}
     frame = indicator_frame({2: {**state_of(two), **known}, 1: state_of(one)}, **CLASSES)
     assert frame['epoch'].tolist() == [1] * 4 + [2] * 4
@@ -106,7 +106,7 @@ def test_stages_of_a_cascade():
     for stage in range(3):
         state |= state_of(MeanClassificationScore(4),
                           f'roi_head.bbox_head.{stage}.loss_cls.indicator.')
-        state[f'roi_head.hallucinators.{stage}.distribution.is_known'] = torch.ones(4) > stage
+        state[f'roi_head.augmenters.{stage}.distribution.is_known'] = torch.ones(4) > stage
     assert len(indicator_states(state)) == 3
     assert [known.sum() for known in known_classes(state)] == [4, 0, 0]
     frame = indicator_frame({1: state}, **CLASSES)

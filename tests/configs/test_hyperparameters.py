@@ -171,7 +171,7 @@ def test_every_classifier_has_the_papers_loss(build_shapes, box_heads, name):
 @every_classifier_stage
 def test_every_classifier_has_the_papers_hallucination(build_shapes, box_heads, name):
     model = build_shapes(name)
-    hallucinators = model.roi_head.hallucinators
+    hallucinators = model.roi_head.augmenters
     assert len(hallucinators) == len(box_heads(model))
     for hallucinator in hallucinators:
         assert hallucinator.num_sampled_classes == 8  # c

@@ -40,7 +40,7 @@ def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
         warm_python, detector, heads, tmp_path):
     first, second = run_two_ranks(warm_python, detector, tmp_path)
     for number, head in enumerate(heads):
-        assert first[f'roi_head.hallucinators.{number}.distribution.is_known'].any()
+        assert first[f'roi_head.augmenters.{number}.distribution.is_known'].any()
         assert first[f'roi_head.{head}.loss_cls.indicator.num_samples'].sum() > 0
     for name, value in first.items():
         assert torch.equal(value, second[name]), name

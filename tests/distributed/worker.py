@@ -10,7 +10,7 @@ import bacl.ops.class_groups
 import torch
 import torch.distributed as dist
 from bacl.models.augmenters import ClassFeatureDistribution
-from bacl.models.losses import EQLv2Loss
+from bacl.models.losses import EqualizationLossV2
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -42,7 +42,7 @@ def observe(split):
     """Feed `split` (a slice per step) of the common stream; return the states."""
     indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
                                for indicator in INDICATORS)
-    distribution, eqlv2 = ClassFeatureDistribution(C, D), EQLv2Loss(C)
+    distribution, eqlv2 = ClassFeatureDistribution(C, D), EqualizationLossV2(C)
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:
@@ -84,13 +84,13 @@ def train_with_an_empty_rank(name):
         total.backward()
         optimizer.step()
     return {k: v for k, v in model.module.state_dict().items()
-            if 'indicator' in k or 'hallucinators' in k or 'fc_cls' in k}
+            if 'indicator' in k or 'augmenters' in k or 'fc_cls' in k}
 
 
 if __name__ == '__main__':
     case, out_dir = sys.argv[1], Path(sys.argv[2])
     if sys.argv[3:] == ['as-gpu']:
-        bacl.ops.class_groups.is_read_for_free = lambda tensor: False
+        bacl.ops.class_groups.is_on_cpu = lambda tensor: False
     dist.init_process_group('gloo')
     rank = dist.get_rank()
     if case in CONFIGS:

@@ -35,4 +35,4 @@ def test_killed_and_resumed_run_has_the_same_bits(project, whole_run, faults):
     assert '.roi_head.bbox_head.fc_cls.weight' in changed
     if stage == 'stage2-bacl':
         assert '.roi_head.bbox_head.loss_cls.indicator.score_sum' in changed
-        assert '.roi_head.hallucinators.0.distribution.mean' in changed
+        assert '.roi_head.augmenters.0.distribution.mean' in changed

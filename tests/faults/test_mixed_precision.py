@@ -34,7 +34,7 @@ def test_bfloat16_on_a_cpu(project, faults, arguments, stage):
     assert 'torch.bfloat16' not in dtypes.values()
     if stage == 'stage2-bacl':
         assert dtypes['roi_head.bbox_head.loss_cls.indicator.score_sum'] == 'torch.float64'
-        assert dtypes['roi_head.hallucinators.0.distribution.mean'] == 'torch.float32'
+        assert dtypes['roi_head.augmenters.0.distribution.mean'] == 'torch.float32'
 
     project.train(config, project.folder / 'float32', *arguments[stage])
     ours, exact = losses(project.folder / 'amp'), losses(project.folder / 'float32')

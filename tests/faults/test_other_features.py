@@ -5,7 +5,7 @@ import textwrap
 import pytest
 import torch
 
-STATE = 'roi_head.bbox_head.loss_cls.indicator.', 'roi_head.hallucinators.0.distribution.'
+STATE = 'roi_head.bbox_head.loss_cls.indicator.', 'roi_head.augmenters.0.distribution.'
 
 
 def is_collected(name):

@@ -73,7 +73,7 @@ def test_training_on_a_cpu(stage):
 def test_training_on_a_cpu_with_all_that_bacl_collects():
     state = assert_two_trainings_are_bit_equal('stage2-bacl', 'cpu')
     assert state['roi_head.bbox_head.loss_cls.indicator.num_samples'].sum() > 0
-    assert state['roi_head.hallucinators.0.distribution.is_known'].any()
+    assert state['roi_head.augmenters.0.distribution.is_known'].any()
 
 
 class Operators(TorchDispatchMode):
@@ -92,7 +92,7 @@ class Operators(TorchDispatchMode):
     ('stage1', {'_roi_align_backward'}), ('stage2-bce', set()), ('stage2-bacl', set())])
 def test_which_operators_have_no_deterministic_algorithm_on_cuda(monkeypatch, stage, lacking):
     # As on a GPU, the classes that are present are not counted.
-    monkeypatch.setattr('bacl.ops.class_groups.is_read_for_free', lambda tensor: False)
+    monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     with Operators() as operators:
         train(stage, 'cpu', num_steps=2)
     assert 'convolution' in operators.names and 'addmm' in operators.names

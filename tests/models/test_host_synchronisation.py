@@ -6,10 +6,10 @@ backward pass without a GPU, so that operators which would wait are also counted
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.augmenters import FeatureHallucinator
+from bacl.models.augmenters import FeatureHallucinator, Samples
 from bacl.models.losses import FCBL
-from bacl.models.roi_heads import FHMRoIHead
-from bacl.models.roi_heads.classifier_taps import ClassifierTap
+from bacl.models.roi_heads.classifier_tap import ClassifierTap
+from bacl.models.roi_heads.long_tail_roi_head import jittered_boxes
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
@@ -68,14 +68,13 @@ def step(loss_cls, hallucinator):
     """What an FHM RoI head does with its classifier, RoIs and jittered boxes in a step."""
     head = Head(loss_cls)
 
-    def exchange(feats):
+    def exchange(roi_feats, box_feats):
         boxes = hallucinator.box_generator(torch.rand(S, 4), (480, 640))
         assert boxes.shape == (16 * S, 4)
-        hallucinator.observe(feats, fake_labels(S))
-        return hallucinator.hallucinate(loss_cls.indicator.strength())
+        return hallucinator(Samples(roi_feats, fake_labels()), Samples(box_feats, fake_labels(S)),
+                            loss_cls.indicator.strength())
 
-    with ClassifierTap(head, exchange) as tap:
-        tap.num_rois = N
+    with ClassifierTap(head, N, exchange):
         cls_score = head.fc_cls(torch.rand(N + S, D))
         return loss_cls(cls_score, fake_labels(), torch.ones(N), avg_factor=N)
 
@@ -101,14 +100,14 @@ def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch
     with WaitingOperators() as operators:
         step(loss_cls, hallucinator).backward()
     assert operators.count > 0  # as on a CPU
-    monkeypatch.setattr('bacl.ops.class_groups.is_read_for_free', lambda tensor: False)
+    monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     with WaitingOperators() as operators:
         step(loss_cls, hallucinator).backward()
     assert operators.count == 0
 
 
 @pytest.mark.usefixtures('fake_gpu')
-@pytest.mark.parametrize('loss_type', ['EQLv2Loss', 'ObjectnessBCELoss', 'SigmoidBCELoss'])
+@pytest.mark.parametrize('loss_type', ['EqualizationLossV2', 'ObjectnessBCELoss', 'SigmoidBCELoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = MODELS.build(dict(type=loss_type, num_classes=C))
     logits = torch.rand(N, loss.get_cls_channels(C), requires_grad=True)
@@ -131,8 +130,8 @@ def test_jittered_rois_wait_for_nothing():
         samples.append(DetDataSample(metainfo=dict(img_shape=(480, 640))))
         samples[-1].gt_instances = InstanceData(
             bboxes=torch.rand(num_objects, 4), labels=fake_labels(num_objects))
-    rois, labels = FHMRoIHead.jittered_rois(FeatureHallucinator(C, D), samples)
-    assert rois.shape == (48, 5) and labels.shape == (48,) and rois.device.type == 'cuda'
+    rois, boxes = jittered_boxes(FeatureHallucinator(C, D), None, samples)
+    assert rois.shape == (48, 5) and boxes.labels.shape == (48,) and rois.device.type == 'cuda'
 
 
 @pytest.mark.parametrize('wait', [lambda x: x[x > 0], lambda x: x.masked_select(x > 0),

@@ -10,9 +10,9 @@ labels_of_samples = st.lists(st.integers(0, C), max_size=12) | st.lists(st.just(
 
 
 @pytest.fixture(params=[True, False], ids=['CPU', 'GPU'])
-def is_read_for_free(request, monkeypatch):
+def is_on_cpu(request, monkeypatch):
     """Whether the code believes to run on a CPU: what a GPU does is computed here, too."""
-    monkeypatch.setattr('bacl.ops.class_groups.is_read_for_free', lambda tensor: request.param)
+    monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: request.param)
     return request.param
 
 
@@ -22,7 +22,7 @@ on_both_devices = settings(suppress_health_check=[HealthCheck.function_scoped_fi
 
 @on_both_devices
 @given(labels=labels_of_samples)
-@pytest.mark.usefixtures('is_read_for_free')
+@pytest.mark.usefixtures('is_on_cpu')
 def test_samples_of_a_class_and_no_others_share_a_group(labels):
     labels = torch.tensor(labels, dtype=torch.long)
     classes, group = group_by_class(labels, C)
@@ -33,17 +33,17 @@ def test_samples_of_a_class_and_no_others_share_a_group(labels):
 
 @on_both_devices
 @given(labels=labels_of_samples)
-def test_groups_are_as_many_as_classes_or_on_a_gpu_as_samples(is_read_for_free, labels):
+def test_groups_are_as_many_as_classes_or_on_a_gpu_as_samples(is_on_cpu, labels):
     classes, group = group_by_class(torch.tensor(labels, dtype=torch.long), C)
     num_classes = len(set(labels))
-    assert len(classes) == (num_classes if is_read_for_free else len(labels))
+    assert len(classes) == (num_classes if is_on_cpu else len(labels))
     assert (classes[num_classes:] == C).all()  # void
     assert set(group.tolist()) == set(range(num_classes))
 
 
 @on_both_devices
 @given(labels=labels_of_samples, seed=st.integers(0, 10**6))
-@pytest.mark.usefixtures('is_read_for_free')
+@pytest.mark.usefixtures('is_on_cpu')
 def test_sums_are_those_of_a_loop_over_the_classes(labels, seed):
     labels = torch.tensor(labels, dtype=torch.long)
     values = torch.randn(len(labels), 2, generator=torch.Generator().manual_seed(seed)).double()
@@ -59,9 +59,9 @@ def test_sums_are_those_of_a_loop_over_the_classes(labels, seed):
     assert torch.equal(present, present.sort(descending=True).values)
 
 
-def test_foreground_rows_are_all_or_those_of_foreground(is_read_for_free):
+def test_foreground_rows_are_all_or_those_of_foreground(is_on_cpu):
     rows = foreground_rows(torch.tensor([C, 0, C, 4]), C)
-    assert rows.tolist() == ([1, 3] if is_read_for_free else [0, 1, 2, 3])
+    assert rows.tolist() == ([1, 3] if is_on_cpu else [0, 1, 2, 3])
 
 
 def test_groups_are_summed_also_without_samples():

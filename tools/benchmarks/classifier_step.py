@@ -11,9 +11,9 @@ from statistics import median
 
 import bacl  # noqa: F401
 import torch
-from bacl.models.augmenters import FeatureHallucinator
+from bacl.models.augmenters import ExtraSamples, FeatureHallucinator, Samples
 from bacl.models.losses import FCBL, ObjectnessBCELoss
-from bacl.models.roi_heads.classifier_taps import ClassifierTap
+from bacl.models.roi_heads.classifier_tap import ClassifierTap
 from reporting import add_arguments, compare, row, run, time_in_turn
 from torch import Tensor, nn
 
@@ -56,7 +56,7 @@ class Step:
         self.hallucinator = FeatureHallucinator(num_classes, NUM_FEATS)
         # As in the middle of training: every class is known and has been confused.
         every_class = torch.arange(num_classes).repeat(2)
-        self.hallucinator.observe(
+        self.hallucinator.distribution.observe(
             torch.randn(len(every_class), NUM_FEATS, generator=generator), every_class)
         for labels in every_class.split(NUM_ROIS):
             self.bacl.loss_cls.indicator.observe(
@@ -64,9 +64,9 @@ class Step:
 
     def observe(self) -> None:
         """Update the statistics."""
-        self.hallucinator.observe(self.gt_feats, self.gt_labels)
+        self.hallucinator.distribution.observe(self.gt_feats, self.gt_labels)
 
-    def hallucinate(self) -> tuple[Tensor, Tensor]:
+    def hallucinate(self) -> ExtraSamples:
         """Sample classes and generate features."""
         return self.hallucinator.hallucinate(self.bacl.loss_cls.indicator.strength())
 
@@ -77,12 +77,12 @@ class Step:
     def run_bacl(self) -> None:
         """The same of BACL, with all that its RoI head adds."""
 
-        def exchange(gt_feats: Tensor) -> tuple[Tensor, Tensor]:
-            self.hallucinator.observe(gt_feats, self.gt_labels)
-            return self.hallucinate()
+        def exchange(feats: Tensor, gt_feats: Tensor) -> ExtraSamples:
+            return self.hallucinator(Samples(feats, self.labels),
+                                     Samples(gt_feats, self.gt_labels),
+                                     self.bacl.loss_cls.indicator.strength())
 
-        with ClassifierTap(self.bacl, exchange) as tap:
-            tap.num_rois = self.num_rois
+        with ClassifierTap(self.bacl, self.num_rois, exchange):
             self._train(self.bacl, self.bacl.fc_cls(self.all_feats))
 
     def _train(self, head: Head, cls_score: Tensor) -> None:

@@ -78,7 +78,7 @@ def run_mmdet(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def run_bacl(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return boxes, scores, labels and rows as ``EarlyStopRoIHead`` does."""
+    """Return boxes, scores, labels and rows as ``LongTailRoIHead`` does."""
     return multiclass_nms(boxes, scores[:, :-1], SCORE_THR, IOU_THRESHOLD, MAX_PER_IMG)
 
 

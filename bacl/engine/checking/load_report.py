@@ -1,9 +1,7 @@
-"""What a checkpoint and a model have in common."""
-from collections.abc import Mapping
+"""Comparison of a checkpoint with a model, by what the modules of the model say."""
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
-from bacl.models.augmenters import FeatureHallucinator
-from bacl.models.indicators import LongTermIndicator
 from torch import Tensor, nn
 
 
@@ -13,7 +11,8 @@ class LoadReport:
 
     Attributes:
         loaded: in both, of the same shape.
-        new: in the model only, state of indicators or hallucinators: starts from its beginning.
+        new: in the model only, state that may start empty, such as that of indicators.
+        fresh: layers that start anew in this stage, whatever the checkpoint has of them.
         missing: in the model only, anything else.
         unused: in the checkpoint only.
         misfit: in both with different shapes, as ``name: checkpoint shape, model shape``.
@@ -21,13 +20,15 @@ class LoadReport:
 
     loaded: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     misfit: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lines = [f'{len(self.loaded)} tensors loaded']
-        for name, meaning in (('new', 'start from scratch (state of classifier stage)'),
+        for name, meaning in (('new', 'start empty (state that training collects)'),
+                              ('fresh', 'start anew in this stage'),
                               ('missing', 'in the model but not in the checkpoint'),
                               ('unused', 'in the checkpoint but not in the model'),
                               ('misfit', 'of different shape')):
@@ -43,7 +44,43 @@ def shortened(names: list[str], limit: int = 6) -> str:
     return ', '.join(names[:limit]) + (f' and {rest} more' if rest > 0 else '')
 
 
-def compare_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadReport:
+def names_that_start_empty(model: nn.Module) -> Iterator[str]:
+    """Names of state that a checkpoint may lack, as its modules say it.
+
+    A module with ``starts_empty = True`` says it of all its state; with a sequence of names, of
+    these buffers, parameters or modules in it.
+
+    Args:
+        model: the detector, without wrapper.
+
+    Yields:
+        Names as in the state dict.
+    """
+    for path, module in model.named_modules():
+        says = getattr(module, 'starts_empty', ())
+        for name in module.state_dict(keep_vars=True) if says else ():
+            if says is True or any(f'{name}.'.startswith(f'{part}.') for part in says):
+                yield f'{path}.{name}' if path else name
+
+
+def leave_out_fresh_layers(model: nn.Module, weights: MutableMapping[str, Tensor]) -> list[str]:
+    """Remove from a state dict what a model starts anew, as its attribute ``fresh`` says.
+
+    Args:
+        model: the detector, without wrapper; ``fresh`` are names of layers in it.
+        weights: state dict, changed in place.
+
+    Returns:
+        Names of the model's parameters and buffers that start anew.
+    """
+    layers = set(getattr(model, 'fresh', ()))
+    for name in [name for name in weights if layers & set(name.split('.'))]:
+        del weights[name]
+    return [name for name in model.state_dict() if layers & set(name.split('.'))]
+
+
+def compare_weights(model: nn.Module, weights: Mapping[str, Tensor],
+                    fresh: Sequence[str] = ()) -> LoadReport:
     """Compare a state dict with a model.
 
     Counters of batches in batch norms (``num_batches_tracked``) may be missing, as in mmengine: old
@@ -52,20 +89,23 @@ def compare_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> LoadRepo
     Args:
         model: the detector, without wrapper.
         weights: state dict; a leading ``module.`` is ignored, as mmengine does.
+        fresh: see :func:`leave_out_fresh_layers`.
 
     Returns:
         What fits, and what does not.
     """
-    collected = tuple(name + '.' for name, module in model.named_modules()
-                      if isinstance(module, (LongTermIndicator, FeatureHallucinator)))
+    may_be_new = set(names_that_start_empty(model))
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
     state = model.state_dict()
-    report = LoadReport(unused=[name for name in weights if name not in state])
+    report = LoadReport(unused=[name for name in weights if name not in state],
+                        fresh=list(fresh))
     for name, tensor in state.items():
+        if name in report.fresh:
+            continue
         if name not in weights:
             if name.endswith('num_batches_tracked'):
                 continue
-            kind = report.new if name.startswith(collected) else report.missing
+            kind = report.new if name in may_be_new else report.missing
             kind.append(name)
         elif weights[name].shape != tensor.shape:
             report.misfit.append(f'{name}: {tuple(weights[name].shape)} in the checkpoint, '

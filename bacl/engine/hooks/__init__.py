@@ -6,12 +6,13 @@ from .finite_loss_hook import FiniteLossHook, NonFiniteLossError
 from .imbalance_hook import ImbalanceHook
 from .load_report_hook import LoadReportHook
 from .long_term_indicator_hook import LongTermIndicatorHook
+from .method_hook import MethodHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .seed_hook import SeedHook
 from .short_term_indicator_hook import ShortTermIndicatorHook
 
 __all__ = [
     'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook', 'ImbalanceHook',
-    'LoadReportHook', 'LongTermIndicatorHook', 'NonFiniteLossError', 'PlainCheckpointHook',
-    'SeedHook', 'ShortTermIndicatorHook'
+    'LoadReportHook', 'LongTermIndicatorHook', 'MethodHook', 'NonFiniteLossError',
+    'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
 ]

@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from bacl.analysis.measures.training_record import TrainingRecord, merge_ranks
+from bacl.models.augmenters import ExtraSamples
 from mmdet.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ..checking.class_checks import check_class_counts, innermost_dataset
+from ..checking.class_checks import check_class_counts
 from ..probing.loss_terms import gradient_norms, loss_terms
 from ..probing.method_taps import observed_method
 from ..probing.roi_statistics import NUM_IOU_BINS, RegressionInputs, RoIStatistics
 from ..running.atomic_files import write_atomically
 from ..running.runner_state import unwrapped_model
-from .long_term_indicator_hook import count_instances
+from .method_hook import training_class_table
 from .scalar_log_hook import ScalarLogHook
 
 RECORD_NAME = 'imbalance.npz'
@@ -64,16 +65,14 @@ class ImbalanceHook(ScalarLogHook):
         """Find the box heads and the classes; take up the record of a resumed run."""
         model, dataset = unwrapped_model(runner), runner.train_dataloader.dataset
         check_class_counts(model, dataset)
-        self.heads, self.extractors, self.hallucinators = box_heads(model)
-        dataset = innermost_dataset(dataset)
-        table = dataset.class_table() if hasattr(dataset, 'class_table') \
-            else count_instances(dataset)
+        self.heads, self.extractors, self.augmenters = box_heads(model)
+        table = training_class_table(dataset)
         if not table.groups:
             table = table.grouped_by_instances()
         strides = getattr(self.extractors[0], 'featmap_strides', []) \
             if hasattr(self.extractors[0], 'map_roi_levels') else []
         self.fixed = dict(
-            class_names=np.array(dataset.metainfo['classes'], dtype=str),
+            class_names=np.array(table.names, dtype=str),
             groups=table.group_keys(), instance_count=table.instance_count,
             stages=np.array([f's{stage}' for stage in range(len(self.heads))]
                             if len(self.heads) > 1 else ['']),
@@ -128,9 +127,9 @@ class ImbalanceHook(ScalarLogHook):
             if isinstance(getattr(head, 'loss_bbox', None), nn.Module):
                 hook = head.loss_bbox.register_forward_hook(partial(self._keep_regression, stage))
                 self._taps.callback(hook.remove)
-        for stage, hallucinator in enumerate(self.hallucinators):
+        for stage, augmenter in enumerate(self.augmenters):
             self._taps.enter_context(observed_method(
-                hallucinator, 'hallucinate', partial(self._count_hallucinated, stage)))
+                augmenter, 'forward', partial(self._count_extra, stage)))
         if self._ends_window:
             model = unwrapped_model(runner)
             scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
@@ -154,9 +153,9 @@ class ImbalanceHook(ScalarLogHook):
             self.window_batches += 1
             self.window_images += len(samples)
 
-    def _count_hallucinated(self, stage: int, arguments: dict[str, Any],
-                            result: tuple[Tensor, Tensor]) -> None:
-        self.statistics[stage].add_hallucinated(result[1])
+    def _count_extra(self, stage: int, arguments: dict[str, Any],
+                     result: ExtraSamples) -> None:
+        self.statistics[stage].add_hallucinated(result.labels)
 
     def _keep_features(self, arguments: dict[str, Any], result: Any) -> None:
         self._features = [feature for feature in result if feature.requires_grad]
@@ -272,7 +271,7 @@ def box_heads(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module], list[
     """Box heads of a detector with their RoI extractors, one each or those of a cascade.
 
     Returns:
-        Heads, extractors, and, if there are any, feature hallucinators.
+        Heads, extractors, and, if there are any, augmenters.
 
     Raises:
         RuntimeError: if it has none that follow mmdet's ``BBoxHead``.
@@ -284,4 +283,4 @@ def box_heads(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module], list[
     if not all(hasattr(head, 'loss_and_target') for head in heads):
         raise RuntimeError('ImbalanceHook needs a detector whose roi_head has box heads like '
                            f'mmdet\'s BBoxHead, got {type(model).__name__}. Remove the hook.')
-    return heads, extractors, list(getattr(roi_head, 'hallucinators', []))
+    return heads, extractors, list(getattr(roi_head, 'augmenters', []))

@@ -1,4 +1,4 @@
-"""Says what a checkpoint gave to the model, and refuses one that does not fit."""
+"""Says what a checkpoint gives to the model, and refuses one that does not fit."""
 import logging
 
 from mmdet.registry import HOOKS
@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..checking.load_report import compare_weights, shortened
+from ..checking.load_report import compare_weights, leave_out_fresh_layers, shortened
 from ..running.official_checkpoint import refuse_official_checkpoint
 from ..running.runner_state import is_training, unwrapped_model
 
@@ -17,11 +17,18 @@ class LoadReportHook(Hook):
 
     mmengine loads what fits and goes on. Here a checkpoint is refused if a weight is missing or of
     another shape (such as a classifier of another number of classes) and the model is tested,
-    resumed or trained with a frozen extractor; if a run is resumed, the state of indicators and
-    hallucinators must be there, too. Otherwise, as when a detector is fine-tuned on other classes,
-    tensors of another shape are a warning; but some have to fit. A model with a frozen extractor is
-    also not trained without a checkpoint. Where everything has to fit, checkpoints of MMDetection
-    2.x are pointed to the converter.
+    resumed or trained with a frozen extractor. State that training collects, as indicators do,
+    may be missing, as its modules say by ``starts_empty``
+    (:func:`~bacl.engine.checking.load_report.names_that_start_empty`), unless a run is resumed; of
+    that, parameters may not be missing in a test either, since they decide about predictions.
+    Otherwise, as when a detector is fine-tuned on other classes, tensors of another shape are a
+    warning; but some have to fit. A model with a frozen extractor is also not trained without a
+    checkpoint. Where everything has to fit, checkpoints of MMDetection 2.x are pointed to the
+    converter.
+
+    Layers that the model starts anew by ``fresh``
+    (:class:`~bacl.models.detectors.DecoupledTwoStageDetector`) are left out of the checkpoint of a
+    training that is not resumed.
 
     Raises:
         ValueError: if the checkpoint does not fit; names the tensors.
@@ -34,12 +41,15 @@ class LoadReportHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare, report, refuse."""
         model = unwrapped_model(runner)
-        report = compare_weights(model, checkpoint.get('state_dict', checkpoint))
+        weights = checkpoint.get('state_dict', checkpoint)
+        is_resumed = is_training(runner) and runner._resume
+        fresh = leave_out_fresh_layers(model, weights) \
+            if is_training(runner) and not is_resumed else []
+        report = compare_weights(model, weights, fresh)
         # Unknown if the runner was told to load a file after it was built.
         name = f'Checkpoint {runner._load_from}' if runner._load_from else 'The checkpoint'
         print_log(f'{name}: {report}.', logger='current',
                   level=logging.WARNING if report.misfit else logging.INFO)
-        is_resumed = is_training(runner) and runner._resume
         is_fine_tuned = is_training(runner) and not is_resumed and not getattr(
             model, 'needs_pretrained_extractor', False)
         if not is_fine_tuned:
@@ -47,6 +57,9 @@ class LoadReportHook(Hook):
         problems = [] if is_fine_tuned else report.misfit + report.missing
         if is_resumed:
             problems += report.new
+        elif not is_training(runner):
+            parameters = {name for name, _ in model.named_parameters()}
+            problems += [name for name in report.new if name in parameters]
         if not report.loaded:
             problems = problems or ['it has none of its tensors']
         if problems:

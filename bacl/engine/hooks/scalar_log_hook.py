@@ -1,12 +1,12 @@
 """Base of the hooks that log something of the model now and then."""
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 
-class ScalarLogHook(Hook):
+class ScalarLogHook(Hook, ABC):
     """Puts scalars into mmengine's log, which prints them and hands them to the visualizer.
 
     Args:

@@ -16,9 +16,9 @@ TRAINING_STATE = (
         'roi_head.bbox_head.loss_cls.num_gt': 'roi_head.bbox_head.loss_cls.indicator.num_samples',
     },
     {
-        'roi_head.bbox_head.feature_prototype': 'roi_head.hallucinators.0.distribution.mean',
-        'roi_head.bbox_head.feature_variance': 'roi_head.hallucinators.0.distribution.var',
-        'roi_head.bbox_head.feature_used': 'roi_head.hallucinators.0.distribution.is_known',
+        'roi_head.bbox_head.feature_prototype': 'roi_head.augmenters.0.distribution.mean',
+        'roi_head.bbox_head.feature_variance': 'roi_head.augmenters.0.distribution.var',
+        'roi_head.bbox_head.feature_used': 'roi_head.augmenters.0.distribution.is_known',
     },
 )
 # mmcv keeps the average of the weights, or while it evaluates the weights themselves, in a second

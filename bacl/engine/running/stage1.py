@@ -76,7 +76,7 @@ def _check_weights(path: str) -> None:
     refuse_official_checkpoint(checkpoint, f'--stage1-checkpoint {path}')
     weights = checkpoint.get('state_dict', checkpoint)
     collected = [name for name in weights
-                 if '.loss_cls.indicator.' in name or '.hallucinators.' in name]
+                 if '.loss_cls.indicator.' in name or '.augmenters.' in name]
     # A stage 2 may collect nothing. The config is searched, never executed.
     text = str((checkpoint.get('meta') or {}).get('cfg', ''))
     if collected or 'DecoupledTwoStageDetector' in text:

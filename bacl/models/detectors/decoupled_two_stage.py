@@ -14,7 +14,7 @@ CLASSIFIER_STAGE_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
 
 
 def learns(module: nn.Module) -> bool:
-    """Whether a parameter of the module learns."""
+    """True if a parameter of the module learns."""
     return any(p.requires_grad for p in module.parameters())
 
 
@@ -32,9 +32,14 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     Args:
         backbone: config of the backbone; ``**kwargs`` are the rest of ``TwoStageDetector``'s.
         trainable: a parameter learns if its name contains one of these.
+        fresh: names of layers, such as ``('fc_cls',)``, that start anew in this stage: what the
+            checkpoint of stage 1 has of them is left out by
+            :class:`~bacl.engine.hooks.LoadReportHook`. For a classifier of another meaning or
+            shape, or one that is trained again from its start (cRT, BAGS).
 
     Raises:
-        ValueError: if no parameter's name contains any of ``trainable``.
+        ValueError: if no parameter's name contains any of ``trainable``, or if no layer has a name
+            in ``fresh``, or one that does not learn.
 
     Reference:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Section IV-B; which parts learn is
@@ -45,7 +50,8 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     needs_pretrained_extractor = True
 
     def __init__(self, backbone: ConfigType, *,
-                 trainable: Sequence[str] = CLASSIFIER_STAGE_PARTS, **kwargs) -> None:
+                 trainable: Sequence[str] = CLASSIFIER_STAGE_PARTS, fresh: Sequence[str] = (),
+                 **kwargs) -> None:
         super().__init__(backbone, **kwargs)
         self.trainable = tuple(trainable)
         num_trained = 0
@@ -55,12 +61,21 @@ class DecoupledTwoStageDetector(TwoStageDetector):
         if not num_trained:
             raise ValueError(f'DecoupledTwoStageDetector(trainable=) expects parts of parameter '
                              f'names, got {self.trainable}, which no parameter contains.')
+        self.fresh = tuple(fresh)
+        for layer in self.fresh:
+            learning = [p.requires_grad for name, p in self.named_parameters()
+                        if layer in name.split('.')]
+            if not (learning and all(learning)):
+                fault = 'which does not learn' if learning else 'which no layer is called'
+                raise ValueError(
+                    f'DecoupledTwoStageDetector(fresh=) expects names of layers that learn, got '
+                    f'{layer!r}, {fault}. Correct it or add it to trainable={self.trainable}.')
         print_log(f'Decoupled training: {num_trained} parameter tensors learn '
                   f'({", ".join(self.trainable)}); the rest is frozen.', logger='current')
 
     @property
     def has_frozen_extractor(self) -> bool:
-        """Whether no parameter of backbone and neck learns."""
+        """True if no parameter of backbone and neck learns."""
         return not any(map(learns, self.extractor_parts))
 
     @property

@@ -1,5 +1,5 @@
-"""What training has shown so far (long term) and what the current samples show (short term)."""
-from .base import LongTermIndicator
+"""Indicators: of training so far (long term), and of the samples at hand (short term)."""
+from .base import LongTermIndicator, build_indicator
 from .class_frequency import ClassFrequency, ImageFrequency, InstanceFrequency
 from .confusion_matrix import ConfusionMatrix
 from .cumulative_instance_number import CumulativeInstanceNumber
@@ -10,5 +10,5 @@ from .true_positive_rate import TruePositiveRate
 __all__ = [
     'ClassFrequency', 'ConfusionMatrix', 'CumulativeInstanceNumber', 'ImageFrequency',
     'InstanceFrequency', 'LongTermIndicator', 'MeanClassificationScore', 'TruePositiveRate',
-    'objectness_scores', 'short_term_indicator'
+    'build_indicator', 'objectness_scores', 'short_term_indicator'
 ]

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from os import PathLike
 
 import torch
-from bacl.annotations import read_class_table
+from bacl.annotations import ClassTable, read_class_table
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -16,11 +16,9 @@ class ClassFrequency(PerClassCount):
     The counts come from, in this order:
 
     1. ``counts`` of the config; they stay also where dataset or checkpoint contradict them;
-    2. ``ann_file`` of the config, read by :class:`~bacl.engine.hooks.LongTermIndicatorHook` before
-       training, or on first use if nothing else gave counts;
-    3. the training dataset, through the same hook. Its ``class_table()`` is those of its
-       annotation file; a dataset without is counted by its samples, without crowds and without
-       what its filters leave out;
+    2. ``ann_file`` of the config, read when the dataset's counts are offered, or on first use if
+       nothing else gave counts;
+    3. the training dataset, through :class:`~bacl.engine.hooks.MethodHook`;
     4. the checkpoint: a trained model needs neither file nor dataset.
 
     Nothing is observed, so :meth:`observe` is no collective operation here, and :meth:`reset` keeps
@@ -63,6 +61,13 @@ class ClassFrequency(PerClassCount):
         self.register_buffer('counts', torch.full((num_classes,), torch.nan, dtype=torch.float64))
         if self.is_configured:
             self.set_counts(counts)
+
+    def set_class_counts(self, table: ClassTable) -> None:
+        """Take the counts of the training dataset, unless the config says others."""
+        if self.ann_file is not None:
+            self.read_counts()
+        elif not self.is_configured:
+            self.set_counts(getattr(table, self.count_name))
 
     def set_counts(self, counts: Sequence[int]) -> None:
         """Replace the counts.
@@ -109,7 +114,7 @@ class ClassFrequency(PerClassCount):
         if not self.has_counts:
             raise RuntimeError(
                 f'{type(self).__name__} has no counts. Set counts=[...] or ann_file=... in its '
-                "config, or add dict(type='LongTermIndicatorHook') to custom_hooks, which takes "
+                "config, or add dict(type='MethodHook') to custom_hooks, which takes "
                 'them from the training dataset.')
         return self.counts.clone()
 

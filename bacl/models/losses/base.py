@@ -1,5 +1,8 @@
-"""The contract between a classification loss and mmdet's two-stage heads, in one place."""
-from abc import ABC, abstractmethod
+"""The template of a classification loss, and the contract with mmdet's two-stage heads.
+
+Shapes: N samples, C foreground classes; label C is background.
+"""
+from abc import ABC, ABCMeta, abstractmethod
 from typing import Any
 
 import torch
@@ -9,19 +12,42 @@ from torch import Tensor, nn
 from ..indicators import objectness_scores
 
 
-class LongTailLoss(nn.Module, ABC):
+class _StateAfterInit(ABCMeta):
+    """Lets a loss whose config says C declare its state once its constructor is through.
+
+    State depends on C and on the arguments of the subclass; without this, every constructor would
+    have to end with the same call, and those of subclasses of subclasses would make it too early.
+    """
+
+    def __call__(cls, *args, **kwargs) -> 'LongTailLoss':
+        loss = super().__call__(*args, **kwargs)
+        if loss.num_classes is not None:
+            loss.init_state()
+        return loss
+
+
+class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
     """A classification loss that says how its head's logits are counted, activated and judged.
+
+    A subclass writes its formula, :meth:`elementwise`, and what its logits mean,
+    :meth:`get_activation`. If it learns from training, it declares its state in
+    :meth:`init_state` and changes it in :meth:`observe`. Weights, reduction, precision and the
+    order of the two are the template's: in a training step, that is in training mode with
+    gradients, samples are observed *after* their loss, so a step is steered by what was known
+    before it. In ``eval()``, and while a sampler ranks samples without gradients, no state changes.
 
     mmdet's heads ask a loss three questions through three flags, and read the flags crosswise
     (``custom_cls_channels`` also decides the activation at test time, ``custom_activation`` also
-    the accuracy in training). So a loss answers all three or none; here it answers all three.
-    Unless a subclass says otherwise, the classifier has one channel per class; what its logits
-    mean every subclass must say.
+    the accuracy in training). So a loss answers all three or none; here it answers all three. A
+    head that does not ask is refused; see :func:`.head_contract.check_heads`.
 
     Args:
-        num_classes: C, > 0; must equal the ``num_classes`` of the head.
+        num_classes: C, > 0; None takes it from the head. If both say it, they must agree.
         reduction: 'none', 'mean' or 'sum'.
         loss_weight: factor of the loss, >= 0.
+
+    Attributes:
+        extra_channels: outputs of the classifier besides one for each class.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -31,15 +57,18 @@ class LongTailLoss(nn.Module, ABC):
     custom_activation = True
     custom_accuracy = True
 
-    def __init__(self, num_classes: int, reduction: str = 'mean',
+    extra_channels = 0
+
+    def __init__(self, num_classes: int | None = None, reduction: str = 'mean',
                  loss_weight: float = 1.0) -> None:
         super().__init__()
         self.num_classes = self.check(
-            'num_classes', num_classes, 'a positive int',
-            lambda v: isinstance(v, int) and v > 0)
+            'num_classes', num_classes, 'a positive int or None',
+            lambda v: v is None or isinstance(v, int) and v > 0)
         self.reduction = self.check_reduction(reduction)
         self.loss_weight = self.check(
             'loss_weight', loss_weight, 'a number >= 0', lambda v: v >= 0)
+        self.knows_its_head = False
 
     def check(self, name: str, value: Any, expected: str, is_valid) -> Any:
         """Return ``value`` if ``is_valid(value)``; else raise a ValueError that names it."""
@@ -52,45 +81,42 @@ class LongTailLoss(nn.Module, ABC):
         return self.check('reduction', reduction, "'none', 'mean' or 'sum'",
                           lambda v: v in ('none', 'mean', 'sum'))
 
-    def reduce(self, loss: Tensor, weight: Tensor | None, avg_factor: float | Tensor | None,
-               reduction_override: str | None) -> Tensor:
-        """Weigh the samples, reduce, and scale by ``loss_weight``.
+    @property
+    def num_channels(self) -> int:
+        """Number of outputs of the classifier."""
+        return self.num_classes + self.extra_channels
 
-        Args:
-            loss: (N, channels).
-            weight: (N,), weight of each sample; None is 1.
-            avg_factor: divisor of the sum under 'mean'; None is the number of elements, at least 1.
-            reduction_override: instead of the configured reduction, if not None.
-
-        Returns:
-            A scalar, or (N, channels) for 'none'.
+    @property
+    def use_sigmoid(self) -> bool:
+        """Refuses heads that ask for this flag of mmdet's losses, and for no scores.
 
         Raises:
-            ValueError: if the reduction is unknown.
+            TypeError: always.
         """
-        reduction = self.check_reduction(reduction_override or self.reduction)
-        weight = None if weight is None else weight.to(loss.dtype)
-        if reduction == 'none':
-            return self.loss_weight * (loss if weight is None else loss * weight[:, None])
-        num_elements = loss.numel()
-        # Channels before samples: weighing the sums spares a pass over all elements. No matrix
-        # product, which autocast would compute in half precision.
-        loss = loss.sum() if weight is None else (loss.sum(dim=1) * weight).sum()
-        if reduction == 'mean':
-            # Not mmdet's helper: it adds an epsilon to the divisor, visible in the 8th digit.
-            loss = loss / (max(num_elements, 1) if avg_factor is None else avg_factor)
-        return self.loss_weight * loss
+        raise TypeError(
+            f'{type(self).__name__} is in a head that asks its loss for use_sigmoid and computes '
+            'the scores itself, such as DIIHead (Sparse R-CNN, QueryInst) and the heads of DETR; '
+            "it would not ask this loss for them. Use a head whose base is mmdet's BBoxHead, such "
+            'as Shared2FCBBoxHead.')
+
+    def init_state(self) -> None:
+        """Declare buffers and modules; called once, when C is known as ``num_classes``."""
 
     def get_cls_channels(self, num_classes: int) -> int:
-        """Number of outputs of the classifier of a head with ``num_classes`` classes: C.
+        """Tell the loss the number of classes of its head; it answers the number of channels.
 
         Raises:
-            ValueError: if the head has another number of classes than the loss.
+            ValueError: if the head has another number of classes than the config of the loss.
         """
+        if self.num_classes is None:
+            self.num_classes = num_classes
+            self.init_state()
         if num_classes != self.num_classes:
             raise ValueError(f'{type(self).__name__}(num_classes={self.num_classes}) is used in a '
-                             f'head with num_classes={num_classes}; set both to the same number.')
-        return num_classes
+                             f'head with num_classes={num_classes}. Leave it out of the loss, '
+                             'which then takes that of the head, or set both to the same number.')
+        self.knows_its_head = True
+        return self.num_channels
 
     @abstractmethod
     def get_activation(self, cls_score: Tensor) -> Tensor:
@@ -102,17 +128,95 @@ class LongTailLoss(nn.Module, ABC):
             return dict(acc=accuracy(self.get_activation(cls_score), labels))
 
     @abstractmethod
+    def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The formula: the loss of every sample and channel.
+
+        Args:
+            logits: (N, channels), float32 or float64.
+            labels: (N,), int64 in [0, C].
+
+        Returns:
+            (N, channels), or (N,) where a sample has no loss of its channels one by one.
+        """
+
+    def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
+        """Learn from the samples of a training step, after their loss.
+
+        If state is summed over ranks, every rank has to get here in every step: mmdet's heads do,
+        unless a rank has not a single RoI, which an RPN does not bring about.
+
+        Args:
+            logits: (N, channels), float32 or float64, without gradient.
+            labels: (N,), int64 in [0, C].
+            weight: (N,), of the type of the logits, weight of each sample; None is 1.
+        """
+
     def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
-                avg_factor: float | None = None, reduction_override: str | None = None) -> Tensor:
-        """The loss of a batch of samples."""
+                avg_factor: float | Tensor | None = None,
+                reduction_override: str | None = None) -> Tensor:
+        """Loss of N samples; a sample contributes the sum over its channels.
+
+        Args:
+            cls_score: (N, channels), logits; computed with in float32 at least, also under
+                autocast: their exponentials overflow or vanish in half precision.
+            labels: (N,), int64 in [0, C]; C is background.
+            weight: (N,), >= 0, weight of each sample; None is 1. mmdet's heads pass ones.
+            avg_factor: divisor of the sum under reduction 'mean'; None is N, at least 1.
+            reduction_override: 'none', 'mean' or 'sum' instead of the configured reduction.
+
+        Returns:
+            A scalar, or (N,) for reduction 'none'. For N = 0 a differentiable zero.
+
+        Raises:
+            ValueError: if the head gives another number of channels than the loss asks for, or if
+                the reduction is unknown.
+        """
+        reduction = self.check_reduction(reduction_override or self.reduction)
+        self._check_channels(cls_score)
+        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        weight = None if weight is None else weight.to(logits.dtype)
+        # No matrix product of loss and weight, which autocast would compute in half precision.
+        loss = self.elementwise(logits, labels)
+        loss = loss.sum(dim=1) if loss.dim() == 2 else loss
+        loss = loss if weight is None else loss * weight
+        if reduction != 'none':
+            loss = loss.sum()
+        if reduction == 'mean':
+            # Not mmdet's helper: it adds an epsilon to the divisor, visible in the 8th digit.
+            loss = loss / (max(labels.numel(), 1) if avg_factor is None else avg_factor)
+        if self.training and torch.is_grad_enabled():
+            with torch.no_grad():
+                self.observe(logits.detach(), labels, weight)
+        return self.loss_weight * loss
+
+    def init_weights(self) -> None:
+        """Called where a model initialises its weights; refuses a head that the loss cannot be in.
+
+        Raises:
+            ValueError: if the head has not asked for the number of channels.
+        """
+        if not self.knows_its_head:
+            raise ValueError(
+                f'{type(self).__name__} is in a head that has not asked it for the number of '
+                'channels, and so will not ask it for the scores either: it would predict with a '
+                "softmax. Use a head whose base is mmdet's BBoxHead, such as Shared2FCBBoxHead.")
+
+    def _check_channels(self, cls_score: Tensor) -> None:
+        if self.num_classes is None or cls_score.size(1) != self.num_channels:
+            expected = 'as many as get_cls_channels() says, which the head has not asked' \
+                if self.num_classes is None else \
+                f'{self.num_channels}, for num_classes={self.num_classes}'
+            raise ValueError(
+                f'{type(self).__name__} expects logits of {expected}, got {cls_score.size(1)}. Set '
+                'num_classes to that of the head, or use a head that asks its loss for the number '
+                "of channels, such as Shared2FCBBoxHead; mmdet's DoubleConvFCBBoxHead, for one, "
+                'always has num_classes + 1.')
 
 
 class ObjectnessLoss(LongTailLoss):
     """Base of the losses on C sigmoid class channels plus one background channel."""
 
-    def get_cls_channels(self, num_classes: int) -> int:
-        """C + 1; see :meth:`LongTailLoss.get_cls_channels`."""
-        return super().get_cls_channels(num_classes) + 1
+    extra_channels = 1
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """Scores of Eq. (5): (N, C + 1), in [0, 1], background last."""

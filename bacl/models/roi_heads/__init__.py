@@ -1,9 +1,14 @@
-"""RoI heads: mmdet's, with what a long-tailed method adds."""
-from .early_stop_nms import EarlyStopCascadeRoIHead, EarlyStopNMSMixin, EarlyStopRoIHead
-from .fhm_cascade_roi_head import FHMCascadeRoIHead
-from .fhm_roi_head import FeatureHallucinationMixin, FHMRoIHead
+"""RoI heads: mmdet's, opened to long-tailed methods."""
+from .long_tail_roi_head import (
+    FHMCascadeRoIHead,
+    FHMRoIHead,
+    LongTailCascadeRoIHead,
+    LongTailMixin,
+    LongTailRoIHead,
+)
+from .score_nms import ScoreNMSMixin
 
 __all__ = [
-    'EarlyStopCascadeRoIHead', 'EarlyStopNMSMixin', 'EarlyStopRoIHead', 'FHMCascadeRoIHead',
-    'FHMRoIHead', 'FeatureHallucinationMixin'
+    'FHMCascadeRoIHead', 'FHMRoIHead', 'LongTailCascadeRoIHead', 'LongTailMixin',
+    'LongTailRoIHead', 'ScoreNMSMixin'
 ]

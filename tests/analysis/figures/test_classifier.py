@@ -22,7 +22,7 @@ def checkpoint(seed, stages=('', )):
         state |= {f'{HEAD}{stage}.fc_cls.weight': torch.randn(31, 4),
                   f'{HEAD}{stage}.loss_cls.indicator.score_sum': torch.rand(30, 30),
                   f'{HEAD}{stage}.loss_cls.indicator.num_samples': torch.full((30, ), 30.),
-                  f'roi_head.hallucinators.{number}.distribution.is_known': torch.arange(30) < 28}
+                  f'roi_head.augmenters.{number}.distribution.is_known': torch.arange(30) < 28}
     return state
 
 

@@ -129,11 +129,11 @@ def test_types(hint, fitting, others):
 # Ranges are the components' own: what is built with them names itself, the argument and the value.
 @pytest.mark.parametrize('registry, component, key, value', [
     *[(MODELS, dict(type=loss), key, value)
-      for loss in ('FCBL', 'EQLv2Loss', 'ObjectnessBCELoss', 'SigmoidBCELoss')
+      for loss in ('FCBL', 'EqualizationLossV2', 'ObjectnessBCELoss', 'SigmoidBCELoss')
       for key, value in (('num_classes', 0), ('reduction', 'avg'), ('loss_weight', -1.0))],
     (MODELS, dict(type='FCBL'), 'alpha', -0.1), (MODELS, dict(type='FCBL'), 'prob_thr', 1.1),
-    (MODELS, dict(type='EQLv2Loss'), 'gamma', -1.0),
-    (MODELS, dict(type='EQLv2Loss'), 'alpha', -1.0),
+    (MODELS, dict(type='EqualizationLossV2'), 'gamma', -1.0),
+    (MODELS, dict(type='EqualizationLossV2'), 'alpha', -1.0),
     *[(MODELS, dict(type=indicator), 'num_classes', 0)
       for indicator in ('ImageFrequency', 'InstanceFrequency', 'ConfusionMatrix',
                         'CumulativeInstanceNumber', 'MeanClassificationScore', 'TruePositiveRate')],

@@ -1,5 +1,10 @@
 import torch
-from bacl.engine.checking.load_report import compare_weights, shortened
+from bacl.engine.checking.load_report import (
+    compare_weights,
+    leave_out_fresh_layers,
+    names_that_start_empty,
+    shortened,
+)
 from bacl.models.losses import FCBL
 from torch import nn
 
@@ -39,3 +44,38 @@ def test_report_counts_and_names():
     assert '1 tensors loaded' in text and "1 in the checkpoint but not in the model: x" in text
     assert '3 in the model but not in the checkpoint: backbone.bias' in text
     assert shortened(list('abcdefgh')) == 'a, b, c, d, e, f and 2 more'
+
+
+class Predictor(nn.Module):
+    """Says of a parameter and of a part of it that they may start empty."""
+
+    starts_empty = ('scale', 'memory')
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2))
+        self.scale = nn.Parameter(torch.zeros(2))
+        self.scale_of_other = nn.Parameter(torch.zeros(2))
+        self.memory = nn.BatchNorm1d(2, affine=False)
+
+
+def test_modules_say_which_state_may_start_empty():
+    model = nn.ModuleDict(dict(head=Predictor()))
+    assert list(names_that_start_empty(model)) == [
+        'head.scale', 'head.memory.running_mean', 'head.memory.running_var',
+        'head.memory.num_batches_tracked']
+    report = compare_weights(model, {'head.weight': torch.zeros(2)})
+    assert report.missing == ['head.scale_of_other'] and 'head.scale' in report.new
+    assert list(names_that_start_empty(Predictor())) == [
+        'scale', 'memory.running_mean', 'memory.running_var', 'memory.num_batches_tracked']
+
+
+def test_layers_that_start_anew_are_left_out_of_the_weights():
+    model = nn.ModuleDict(dict(fc_cls=nn.Linear(2, 3), fc_cls_other=nn.Linear(2, 3)))
+    model.fresh = ('fc_cls',)
+    weights = {'fc_cls.weight': torch.zeros(9, 2), 'fc_cls_other.weight': torch.zeros(3, 2)}
+    fresh = leave_out_fresh_layers(model, weights)
+    assert fresh == ['fc_cls.weight', 'fc_cls.bias'] and list(weights) == ['fc_cls_other.weight']
+    report = compare_weights(model, weights, fresh)
+    assert report.fresh == fresh and report.missing == ['fc_cls_other.bias']
+    assert not report.misfit and '2 start anew' in str(report)

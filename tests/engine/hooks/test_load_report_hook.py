@@ -101,3 +101,38 @@ def test_official_checkpoint_is_pointed_to_the_converter():
         LoadReportHook().after_load_checkpoint(runner(Detector()), checkpoint)
     # A detector of the model zoo may start stage 1.
     LoadReportHook().after_load_checkpoint(runner(Detector(decoupled=False)), checkpoint)
+
+
+class FreshClassifier(Detector):
+    """Starts its classifier anew, as cRT and BAGS do."""
+
+    fresh = ('fc_cls',)
+
+
+@pytest.mark.parametrize('num_classes', [3, 5])
+def test_a_fresh_classifier_takes_nothing_from_the_checkpoint_unless_the_run_is_resumed(
+        num_classes):
+    weights = Detector(num_classes, with_fcbl=False).state_dict()
+    load(FreshClassifier(), weights)
+    assert list(weights) == ['backbone.weight', 'backbone.bias']
+    for kwargs in (dict(training=False), dict(resume=True)):
+        weights = FreshClassifier().state_dict()
+        load(FreshClassifier(), weights, **kwargs)
+        assert 'fc_cls.weight' in weights
+
+
+class Scaled(Detector):
+    """Has a parameter that stage 1 does not know."""
+
+    starts_empty = ('scale',)
+
+    def __init__(self):
+        super().__init__(with_fcbl=False)
+        self.scale = nn.Parameter(torch.ones(1))
+
+
+def test_a_parameter_that_may_start_empty_has_to_be_there_in_a_test():
+    weights = Detector(with_fcbl=False).state_dict()
+    load(Scaled(), weights)
+    with pytest.raises(ValueError, match='scale'):
+        load(Scaled(), weights, training=False)

@@ -1,4 +1,3 @@
-import math
 from types import SimpleNamespace
 
 import bacl  # noqa: F401
@@ -8,7 +7,6 @@ from bacl.engine.hooks import ShortTermIndicatorHook
 from bacl.models.losses import FCBL
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.logging import MessageHub
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
@@ -16,8 +14,7 @@ CONFIG = 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
 
 
 def runner(model, epoch=0, loop=EpochBasedTrainLoop):
-    return SimpleNamespace(model=model, epoch=epoch, train_loop=loop.__new__(loop),
-                           message_hub=MessageHub.get_instance(f'test{id(model)}'))
+    return SimpleNamespace(model=model, epoch=epoch, train_loop=loop.__new__(loop))
 
 
 @pytest.mark.parametrize('epoch, reweighting, hallucinating', [
@@ -30,7 +27,7 @@ def test_switches_follow_the_epoch_also_after_resuming_in_the_middle(epoch, rewe
     hook.before_train(run)
     hook.before_train_epoch(run)
     assert model.roi_head.bbox_head.loss_cls.reweighting == reweighting
-    assert model.roi_head.hallucinating == hallucinating
+    assert model.roi_head.augmenters[0].hallucinating == hallucinating
 
 
 def test_a_loss_built_without_weights_stays_without():
@@ -44,23 +41,6 @@ def test_a_loss_built_without_weights_stays_without():
     assert loss(*batch) == expected(*batch)
 
 
-def test_share_of_active_negatives_and_known_classes_are_logged_at_the_interval():
-    model = MODELS.build(Config.fromfile(CONFIG).model)
-    hook, run = ShortTermIndicatorHook(interval=2), runner(model)
-    hook.before_train(run)
-    loss = model.roi_head.bbox_head.loss_cls
-    logits = torch.zeros(1, 121)
-    logits[0, 5] = 9  # the true class wins: only the background channel and itself count
-    loss(logits, torch.tensor([5]))
-    model.roi_head.hallucinators[0].distribution.is_known[:7] = True
-    hook.after_train_iter(run, 0)
-    assert not run.message_hub.log_scalars
-    hook.after_train_iter(run, 1)
-    logged = {k: v.current() for k, v in run.message_hub.log_scalars.items()}
-    assert logged == {'train/fcbl/active_negatives': 0.0, 'train/fhm/known_classes': 7}
-    assert math.isnan(loss.pop_active_share())
-
-
 @pytest.mark.parametrize('name', ['reweight_start', 'hallucination_start'])
 def test_start_epochs_need_a_loop_that_counts_epochs(name):
     run = runner(FCBL(3), loop=IterBasedTrainLoop)
@@ -69,9 +49,12 @@ def test_start_epochs_need_a_loop_that_counts_epochs(name):
     ShortTermIndicatorHook().before_train(run)
 
 
-def test_arguments_and_models_without_fcbl_are_refused():
+def test_what_has_no_switch_to_set_is_refused():
     for name in ('reweight_start', 'hallucination_start'):
         with pytest.raises(ValueError, match=f'{name}='):
             ShortTermIndicatorHook(**{name: -1})
     with pytest.raises(RuntimeError, match="loss_cls=dict\\(type='FCBL'"):
         ShortTermIndicatorHook().before_train(runner(nn.Linear(2, 2)))
+    with pytest.raises(RuntimeError, match='hallucination_start=1.*hallucinating.*reweighting'):
+        ShortTermIndicatorHook(hallucination_start=1).before_train(runner(FCBL(3)))
+    ShortTermIndicatorHook(reweight_start=1).before_train(runner(FCBL(3)))

@@ -65,7 +65,7 @@ def test_the_rpn_is_counted_on_all_five_levels():
 
 def test_stage_two_costs_what_the_baseline_costs():
     baseline, stage2 = build_r50('sce-2x'), build_r50('bacl-classifier')
-    assert stage2.roi_head.hallucinators[0].distribution.mean.numel() > 0
+    assert stage2.roi_head.augmenters[0].distribution.mean.numel() > 0
     assert count_parameters(stage2) == count_parameters(baseline)
     assert count_multiply_adds(stage2, 64, 96) == count_multiply_adds(baseline, 64, 96)
 

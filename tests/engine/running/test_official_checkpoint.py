@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).parents[3] / 'configs' / 'bacl'
 C = 4
 CLASSES = ('acorn', 'bun', 'cat', 'dog')
 INDICATOR = 'roi_head.bbox_head.loss_cls.indicator'
-DISTRIBUTION = 'roi_head.hallucinators.0.distribution'
+DISTRIBUTION = 'roi_head.augmenters.0.distribution'
 OFFICIAL_NAMES = {
     f'{INDICATOR}.score_sum': 'roi_head.bbox_head.loss_cls.cm_numerator',
     f'{INDICATOR}.num_samples': 'roi_head.bbox_head.loss_cls.num_gt',

@@ -184,7 +184,7 @@ INDICATOR = 'roi_head.bbox_head.loss_cls.indicator.score_sum'
 @pytest.mark.parametrize('weights, meta, message', [
     ({INDICATOR: torch.zeros(1)}, {}, rf'through stage 2 already \(it has {INDICATOR}\)'),
     ({'roi_head.bbox_head.0.loss_cls.indicator.counts': torch.zeros(1)}, {}, 'it has roi_head'),
-    ({'roi_head.hallucinators.0.distribution.mean': torch.zeros(1)}, {}, 'it has roi_head'),
+    ({'roi_head.augmenters.0.distribution.mean': torch.zeros(1)}, {}, 'it has roi_head'),
     ({}, dict(cfg="model = dict(\n    type='DecoupledTwoStageDetector')"), r'already\. Pass'),
 ])
 @pytest.mark.parametrize('is_found', [True, False])

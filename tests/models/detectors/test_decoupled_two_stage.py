@@ -81,6 +81,16 @@ def test_names_that_match_nothing_are_refused():
         MODELS.build(detector_cfg(trainable=['fc_clss']))
 
 
+@pytest.mark.parametrize('fresh, fault', [
+    (['fc_clss'], "'fc_clss', which no layer is called"),
+    (['fc'], "'fc', which no layer is called"),  # the whole name of a layer
+    (['shared_fcs'], "'shared_fcs', which does not learn")])
+def test_fresh_layers_that_do_not_exist_or_learn_are_refused(fresh, fault):
+    with pytest.raises(ValueError, match=fault):
+        MODELS.build(detector_cfg(fresh=fresh))
+    assert MODELS.build(detector_cfg(fresh=['fc_cls'])).fresh == ('fc_cls',)
+
+
 def test_other_two_stage_detectors_through_the_same_mechanism():
     """Mask and Cascade R-CNN: shared FCs of all stages are frozen, mask heads learn."""
     cfg = get_config('mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py').model

@@ -299,8 +299,8 @@ def test_strength_of_any_indicator_steers_the_hallucination(name):
     strength = observed(name, stream(8)).strength()
     hallucinator = FeatureHallucinator(C, num_feats=3, num_sampled_classes=4000,
                                        num_features_per_class=1)
-    hallucinator.observe(torch.randn(2 * C, 3), torch.arange(C).repeat(2))
-    feats, labels = hallucinator.hallucinate(strength)
+    hallucinator.distribution.observe(torch.randn(2 * C, 3), torch.arange(C).repeat(2))
+    feats, labels = hallucinator.hallucinate(strength)[:2]
     assert feats.shape == (4000, 3) and feats.isfinite().all()
     expected = (1 - strength) / (1 - strength).sum()
     torch.testing.assert_close(labels.bincount(minlength=C) / 4000.0, expected.float(),

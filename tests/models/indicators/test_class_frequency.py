@@ -54,7 +54,7 @@ def test_two_sources_in_the_config_are_refused(indicator_type, ann_file):
 def test_use_without_counts_names_the_three_ways(indicator_type, use):
     with pytest.raises(RuntimeError,
                        match=f'{indicator_type.__name__} has no counts.*counts=.*ann_file=.*'
-                       'LongTermIndicatorHook'):
+                       'MethodHook'):
         use(indicator_type(3))
 
 

@@ -42,3 +42,18 @@ def test_constant_score_is_approached_and_gamma_0_knows_the_last_step_only():
 def test_gamma_out_of_range_is_refused(gamma):
     with pytest.raises(ValueError, match=r'MeanClassificationScore\(gamma='):
         MeanClassificationScore(3, gamma)
+
+
+def test_an_object_counts_once_however_many_samples_it_has():
+    """gamma to the power of the number of objects; the mean over objects of their means."""
+    indicator = MeanClassificationScore(2, gamma=0.9)
+    # Objects: 0 (two samples of class 0), 1 (one of class 0), 2 (one of class 1); background.
+    logits = torch.tensor([[.2, .5], [.4, .5], [.9, .5], [.5, .7], [.5, .5]],
+                          dtype=torch.float64).logit()
+    indicator.set_objects(torch.tensor([0, 0, 1, 2, 0]), 5)
+    indicator.observe(logits, torch.tensor([0, 0, 0, 1, 2]))
+    expected = [0.81 * 0.01 + 0.19 * (0.3 + 0.9) / 2, 0.9 * 0.01 + 0.1 * 0.7]
+    assert indicator.value().tolist() == pytest.approx(expected)
+    # The next step is not told: all samples of a class are one object.
+    indicator.observe(logits, torch.tensor([0, 0, 0, 2, 2]))
+    assert indicator.value()[0].item() == pytest.approx(0.9 * expected[0] + 0.1 * 0.5)

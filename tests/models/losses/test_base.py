@@ -3,7 +3,7 @@ import pytest
 import torch
 from bacl.models.losses import (
     FCBL,
-    EQLv2Loss,
+    EqualizationLossV2,
     LongTailLoss,
     ObjectnessBCELoss,
     SigmoidBCELoss,
@@ -12,7 +12,7 @@ from bacl.models.losses.base import one_hot_targets
 from mmdet.registry import MODELS
 
 # Number of channels of a classifier of four classes, by loss.
-CHANNELS = {SigmoidBCELoss: 4, ObjectnessBCELoss: 5, FCBL: 5, EQLv2Loss: 5}
+CHANNELS = {SigmoidBCELoss: 4, ObjectnessBCELoss: 5, FCBL: 5, EqualizationLossV2: 5}
 every_loss = pytest.mark.parametrize('loss_type', CHANNELS)
 
 
@@ -70,7 +70,7 @@ def test_one_hot_targets_put_background_last():
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize('loss_type', ['FCBL', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'EQLv2Loss'])
+@pytest.mark.parametrize('loss_type', [loss_type.__name__ for loss_type in CHANNELS])
 def test_autocast_leaves_loss_and_gradient_in_single_precision(loss_type, dtype):
     num_classes, num_samples = 300, 512  # a sum of 0.7 * 300 * 512 is beyond half precision
     results = []

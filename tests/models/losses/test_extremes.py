@@ -43,7 +43,7 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 
 
 def test_all_registered_losses_are_here():
-    assert {'EQLv2Loss', 'FCBL', 'ObjectnessBCELoss', 'SigmoidBCELoss'} <= set(NAMES)
+    assert {'EqualizationLossV2', 'FCBL', 'ObjectnessBCELoss', 'SigmoidBCELoss'} <= set(NAMES)
 
 
 @every_loss

@@ -204,7 +204,7 @@ def test_indicator_state_is_in_the_checkpoint_and_the_log_counters_are_not():
 def test_avg_factor_weight_and_loss_weight_are_honoured():
     logits, labels = random_batch(4)
     plain = trained_fcbl().eval()
-    per_sample = plain(logits, labels, reduction_override='none').sum(dim=1)
+    per_sample = plain(logits, labels, reduction_override='none')
     weight = torch.arange(len(labels), dtype=torch.float64)
     scaled = trained_fcbl(loss_weight=2.0).eval()
     expected = 2 * (per_sample * weight).sum() / 5
@@ -226,8 +226,8 @@ def test_share_of_active_negatives_is_counted_over_steps():
     logits = torch.tensor([[0.0, -1.0, 1.0, -20.0], [0.0, 0.0, 0.0, 0.0]])
     loss(logits, torch.tensor([0, 3]))
     loss(logits, torch.tensor([1, 3]))  # here both others beat the true class
-    assert loss.pop_active_share() == pytest.approx(3 / 4)
-    assert math.isnan(loss.pop_active_share())
+    assert loss.scalars() == {'fcbl/active_negatives': pytest.approx(3 / 4)}
+    assert math.isnan(loss.scalars()['fcbl/active_negatives'])
 
 
 def test_no_samples_give_a_differentiable_zero():

@@ -40,17 +40,15 @@ def eqlv2_weights(labels: Tensor, ratio: Tensor, gamma: float, mu: float, alpha:
 
 
 @MODELS.register_module()
-class EQLv2Loss(ObjectnessLoss):
+class EqualizationLossV2(ObjectnessLoss):
     """Equalization loss v2 on C sigmoid class channels plus a background channel.
 
-    The loss is that of :class:`ObjectnessBCELoss` times the weights of :func:`eqlv2_weights`,
-    divided by the number of samples. The ratio of class j is P_j / Q_j, where P and Q sum the
-    weighted gradient |sigmoid(z_j) - t_j| * weight over all positive and negative samples of the
-    training so far; without any, the weights are 1, so the first step is the plain sigmoid loss.
+    The loss is that of :class:`ObjectnessBCELoss` times the weights of :func:`eqlv2_weights`. The
+    ratio of class j is P_j / Q_j, where P and Q sum the weighted gradient
+    |sigmoid(z_j) - t_j| * weight over all positive and negative samples of the training so far;
+    without any, the weights are 1, so the first step is the plain sigmoid loss.
 
-    In training mode P and Q grow *after* the loss, so a step is weighted by what was known before
-    it. In ``eval()`` no buffer changes. They are summed over ranks: every rank must call the loss
-    in every step, as mmdet's heads do. Buffers ``pos_grad`` and ``neg_grad`` (C,) are float64 and
+    P and Q are summed over ranks. The buffers ``pos_grad`` and ``neg_grad`` (C,) are float64 and
     in the checkpoint.
 
     mmdet's ``EQLV2Loss`` has the same formula, but predicts with a softmax, ignores sample weights
@@ -59,12 +57,11 @@ class EQLv2Loss(ObjectnessLoss):
     large gradients of other starts would never be forgotten.
 
     Args:
-        num_classes: C, > 0; must equal the ``num_classes`` of the head.
+        num_classes: C; see :class:`LongTailLoss`.
         gamma: steepness of the weights, > 0 (12 in the paper).
         mu: ratio at which negatives count half, >= 0 (0.8 in the paper).
         alpha: largest additional weight of positives, >= 0 (4 in the paper).
-        reduction: 'none', 'mean' or 'sum'.
-        loss_weight: factor of the loss, >= 0.
+        **kwargs: of :class:`LongTailLoss`.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -74,14 +71,19 @@ class EQLv2Loss(ObjectnessLoss):
         Detection", CVPR 2021.
     """
 
-    def __init__(self, num_classes: int, gamma: float = 12.0, mu: float = 0.8, alpha: float = 4.0,
-                 reduction: str = 'mean', loss_weight: float = 1.0) -> None:
-        super().__init__(num_classes, reduction, loss_weight)
+    starts_empty = True
+
+    def __init__(self, num_classes: int | None = None, gamma: float = 12.0, mu: float = 0.8,
+                 alpha: float = 4.0, **kwargs) -> None:
+        super().__init__(num_classes, **kwargs)
         self.gamma = self.check('gamma', gamma, 'a number > 0', lambda v: v > 0)
         self.mu = self.check('mu', mu, 'a number >= 0', lambda v: v >= 0)
         self.alpha = self.check('alpha', alpha, 'a number >= 0', lambda v: v >= 0)
-        self.register_buffer('pos_grad', torch.zeros(num_classes, dtype=torch.float64))
-        self.register_buffer('neg_grad', torch.zeros(num_classes, dtype=torch.float64))
+
+    def init_state(self) -> None:
+        """Declare the sums of gradients."""
+        for name in ('pos_grad', 'neg_grad'):
+            self.register_buffer(name, torch.zeros(self.num_classes, dtype=torch.float64))
 
     def gradient_ratio(self) -> Tensor:
         """(C,), float64: collected positive over negative gradient of every class."""
@@ -89,36 +91,20 @@ class EQLv2Loss(ObjectnessLoss):
         ratio = self.pos_grad / (self.neg_grad + 1e-10)
         return ratio.masked_fill(self.pos_grad + self.neg_grad == 0, INITIAL_RATIO)
 
-    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
-                avg_factor: float | None = None, reduction_override: str | None = None) -> Tensor:
-        """Loss of N samples; in training mode their gradients are then collected.
+    def weights(self, labels: Tensor, dtype: torch.dtype) -> Tensor:
+        """(N, C + 1), of the given type; see :func:`eqlv2_weights`."""
+        ratio = self.gradient_ratio().to(dtype)
+        return eqlv2_weights(labels, ratio, self.gamma, self.mu, self.alpha)
 
-        Args:
-            cls_score: (N, C + 1), logits.
-            labels: (N,), int64 in [0, C]; C is background.
-            weight: (N,), >= 0, weight of each sample's loss and gradient; None is 1.
-            avg_factor: divisor of the sum under reduction 'mean'; None is N (at least 1).
-            reduction_override: 'none', 'mean' or 'sum' instead of the configured reduction.
+    def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """See :meth:`LongTailLoss.elementwise`."""
+        return objectness_bce_loss(logits, labels) * self.weights(labels, logits.dtype)
 
-        Returns:
-            A scalar, or (N, C + 1) for reduction 'none'. For N = 0 a differentiable zero.
-        """
-        avg_factor = max(labels.numel(), 1) if avg_factor is None else avg_factor
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
-        ratio = self.gradient_ratio().to(logits.dtype)
-        weights = eqlv2_weights(labels, ratio, self.gamma, self.mu, self.alpha)
-        loss = self.reduce(objectness_bce_loss(logits, labels) * weights, weight, avg_factor,
-                           reduction_override)
-        if self.training:
-            if weight is not None:
-                weights = weights * weight.to(logits.dtype)[:, None]
-            self._collect_gradients(logits, labels, weights)
-        return loss
-
-    @torch.no_grad()
-    def _collect_gradients(self, logits: Tensor, labels: Tensor, weights: Tensor) -> None:
+    def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
+        """Add the gradients of the samples to those collected, over all ranks."""
         targets = one_hot_targets(labels, logits)
-        grad = (logits.sigmoid() - targets).abs() * weights
+        grad = (logits.sigmoid() - targets).abs() * self.weights(labels, logits.dtype)
+        grad = grad if weight is None else grad * weight[:, None]
         pos_grad = grad * targets
         sums = torch.stack([pos_grad, grad - pos_grad])[:, :, :-1].sum(1, dtype=torch.float64)
         all_reduce(sums)

@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 
 import bacl  # noqa: F401
@@ -6,11 +7,12 @@ import pytest
 import torch
 from bacl.annotations import ClassTable
 from bacl.annotations.class_table import LVIS_GROUPS
-from bacl.engine.hooks import LongTermIndicatorHook
-from bacl.engine.hooks.long_term_indicator_hook import count_instances
+from bacl.engine.hooks import LongTermIndicatorHook, MethodHook
+from bacl.engine.hooks.method_hook import count_instances
 from bacl.models.losses import FCBL
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset, RepeatDataset
+from mmengine.hooks import EMAHook
 from mmengine.logging import MessageHub
 from torch import nn
 
@@ -50,20 +52,21 @@ def observed_loss():
 
 
 def test_strength_of_the_groups_is_logged_at_the_interval():
-    hook, run = LongTermIndicatorHook(interval=2), runner(observed_loss(), CountedDataset())
+    hook, run = MethodHook(interval=2), runner(observed_loss(), CountedDataset())
     hook.before_train(run)
     hook.after_train_iter(run, 0)
     assert not run.message_hub.log_scalars
     hook.after_train_iter(run, 1)
     logged = {k: v.current() for k, v in run.message_hub.log_scalars.items()}
+    assert math.isnan(logged.pop('train/fcbl/active_negatives'))  # no sample since the last entry
     assert logged == {'train/indicator/strength_r': pytest.approx(0.1),
                       'train/indicator/strength_f': pytest.approx(0.6)}
 
 
 def test_without_frequency_groups_there_is_one_mean():
-    hook, run = LongTermIndicatorHook(), runner(observed_loss(), Dataset())
+    hook, run = MethodHook(), runner(observed_loss(), Dataset())
     hook.before_train(run)
-    assert dict(hook.scalars()) == {'indicator/strength': pytest.approx(1.3 / 3)}
+    assert dict(hook.scalars())['indicator/strength'] == pytest.approx(1.3 / 3)
 
 
 def static_loss(**indicator):
@@ -74,7 +77,7 @@ def static_loss(**indicator):
                                                      ('InstanceFrequency', [2, 40, 60])])
 def test_static_indicators_get_the_counts_of_the_dataset_inside_wrappers(indicator, expected):
     model = nn.ModuleList([static_loss(type=indicator), static_loss(type=indicator)])
-    hook, run = LongTermIndicatorHook(), runner(model, RepeatDataset(CountedDataset(), times=2))
+    hook, run = MethodHook(), runner(model, RepeatDataset(CountedDataset(), times=2))
     hook.before_train(run)
     for loss in model:
         assert loss.indicator.value().tolist() == expected
@@ -86,10 +89,10 @@ def test_static_indicators_get_the_counts_of_the_dataset_inside_wrappers(indicat
                                                      ('InstanceFrequency', [1, 0, 3])])
 def test_instances_of_a_plain_dataset_are_counted(indicator, expected):
     model = static_loss(type=indicator)
-    hook = LongTermIndicatorHook()
+    hook = MethodHook()
     hook.before_train(runner(model, PlainDataset()))
     assert model.indicator.value().tolist() == expected
-    assert [name for name, _ in hook.scalars()] == ['indicator/strength']
+    assert 'indicator/strength' in dict(hook.scalars())
 
 
 def test_instances_of_a_coco_dataset_are_those_of_its_file(make_lvis):
@@ -105,7 +108,7 @@ def test_instances_of_a_coco_dataset_are_those_of_its_file(make_lvis):
 
 def test_counts_of_the_config_win_over_those_of_the_dataset():
     model = static_loss(type='ImageFrequency', counts=[3, 2, 1])
-    LongTermIndicatorHook().before_train(runner(model, CountedDataset()))
+    MethodHook().before_train(runner(model, CountedDataset()))
     assert model.indicator.value().tolist() == [3, 2, 1]
 
 
@@ -113,26 +116,95 @@ def test_counts_of_the_annotation_file_win_over_dataset_and_checkpoint(make_lvis
     ann_file = make_lvis('v1') / 'annotations' / 'lvis_v1_train.json'
     model = static_loss(type='ImageFrequency', ann_file=str(ann_file))
     model.load_state_dict(static_loss(type='ImageFrequency', counts=[3, 2, 1]).state_dict())
-    LongTermIndicatorHook().before_train(runner(model, CountedDataset()))
+    MethodHook().before_train(runner(model, CountedDataset()))
     assert model.indicator.value().tolist() == [2, 4, 1]
 
 
 def test_counts_of_the_dataset_win_over_those_of_a_checkpoint():
     model = static_loss(type='ImageFrequency')
     model.load_state_dict(static_loss(type='ImageFrequency', counts=[3, 2, 1]).state_dict())
-    LongTermIndicatorHook().before_train(runner(model, CountedDataset()))
+    MethodHook().before_train(runner(model, CountedDataset()))
     assert model.indicator.value().tolist() == [1, 20, 30]
 
 
 def test_several_indicators_are_numbered():
     model = nn.ModuleList([observed_loss(), observed_loss()])
-    hook, run = LongTermIndicatorHook(), runner(model, Dataset())
+    hook, run = MethodHook(), runner(model, Dataset())
     hook.before_train(run)
-    assert [name for name, _ in hook.scalars()] == ['indicator0/strength', 'indicator1/strength']
+    assert [name for name, _ in hook.scalars() if 'indicator' in name] == [
+        'indicator0/strength', 'indicator1/strength']
 
 
-def test_differing_class_counts_and_a_missing_indicator_are_refused():
+class Method(nn.Module):
+    """A module that no part of the package knows."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def set_class_counts(self, table):
+        self.told.append(table.instance_count.tolist())
+
+    def start_epoch(self, epoch):
+        self.told.append(epoch)
+
+    def scalars(self):
+        return {'method/number': 7, 'alone': 1.0}
+
+
+def test_any_module_gets_counts_and_epochs_and_gives_scalars():
+    model = nn.Sequential(nn.Linear(2, 2), Method())
+    hook, run = MethodHook(), runner(model, CountedDataset())
+    hook.before_train(run)
+    for run.epoch in (3, 4):  # of a resumed run
+        hook.before_train_epoch(run)
+    assert model[1].told == [[2, 40, 60], 3, 4]
+    assert dict(hook.scalars()) == {'method/number': 7, 'alone': 1.0}
+    two = MethodHook()
+    two.before_train(runner(nn.Sequential(Method(), Method()), CountedDataset()))
+    assert [name for name, _ in two.scalars()][::2] == ['method0/number', 'method1/number']
+
+
+def test_a_module_that_asks_nothing_needs_no_counts():
+    class Unknown(BaseDataset):
+        METAINFO = dict(classes=('a',))
+
+        def load_data_list(self):
+            return [dict(x=1)]
+
+        def get_data_info(self, index):
+            raise AssertionError('counted although nobody asked')
+
+    MethodHook().before_train(runner(nn.Linear(2, 2), Unknown()))
+
+
+def test_counts_of_a_dataset_without_classes_are_refused():
+    dataset = SimpleNamespace(metainfo=dict(classes=()))
+    with pytest.raises(ValueError, match='SimpleNamespace.*class_table'):
+        MethodHook().before_train(runner(Method(), dataset))
+
+
+@pytest.mark.parametrize('update_buffers', [True, False])
+def test_averages_of_collected_state_are_refused(update_buffers):
+    model = observed_loss()
+    run = runner(model, Dataset())
+    run.hooks = [EMAHook(update_buffers=update_buffers)]
+    if update_buffers:
+        with pytest.raises(RuntimeError, match='update_buffers.*ConfusionMatrix'):
+            MethodHook().before_train(run)
+    else:
+        MethodHook().before_train(run)
+    run = runner(nn.BatchNorm2d(3), Dataset())
+    run.hooks = [EMAHook(update_buffers=True)]
+    MethodHook().before_train(run)
+
+
+def test_differing_class_counts_are_refused():
     with pytest.raises(ValueError, match='3 classes'):
-        LongTermIndicatorHook().before_train(runner(FCBL(4), Dataset()))
+        MethodHook().before_train(runner(FCBL(4), Dataset()))
+
+
+def test_the_hook_of_long_term_indicators_needs_one():
+    LongTermIndicatorHook().before_train(runner(FCBL(3), Dataset()))
     with pytest.raises(RuntimeError, match="loss_cls=dict\\(type='FCBL'"):
         LongTermIndicatorHook().before_train(runner(nn.Linear(2, 2), Dataset()))

@@ -3,7 +3,7 @@ import math
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.losses import EQLv2Loss, ObjectnessBCELoss, eqlv2, eqlv2_weights
+from bacl.models.losses import EqualizationLossV2, ObjectnessBCELoss, eqlv2_weights, equalization_v2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +11,9 @@ official_numbers = pytest.mark.golden('eqlv2.npz')
 
 
 def official_loss(golden):
-    loss = EQLv2Loss(int(golden['num_classes']), float(golden['gamma']), float(golden['mu']),
-                     float(golden['alpha']), loss_weight=float(golden['loss_weight']))
+    loss = EqualizationLossV2(
+        int(golden['num_classes']), float(golden['gamma']), float(golden['mu']),
+        float(golden['alpha']), loss_weight=float(golden['loss_weight']))
     loss.pos_grad.copy_(golden['pos_grad_before'])
     loss.neg_grad.copy_(golden['neg_grad_before'])
     return loss
@@ -49,7 +50,7 @@ def test_equals_official_weights_and_scores(golden):
 def test_two_steps_by_hand():
     # Logits 0: every channel costs ln 2, every gradient is 1/2. After the first step class 0 has
     # only positive gradient and class 1 only negative, whose next weight is sigmoid(12 * -0.8).
-    loss = EQLv2Loss(2)
+    loss = EqualizationLossV2(2)
     logits, labels = torch.zeros(1, 3, dtype=torch.float64), torch.tensor([0])
     assert loss(logits, labels).item() == pytest.approx(3 * math.log(2))
     assert (loss.pos_grad.tolist(), loss.neg_grad.tolist()) == ([0.5, 0], [0, 0.5])
@@ -63,7 +64,7 @@ def test_the_first_step_is_the_plain_sigmoid_loss():
     logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 3, 0])
     weight = torch.tensor([1.0, 0.5, 0.0, 1.0, 2.0, 1.0])
     args = (logits, labels, weight, 5.0)
-    torch.testing.assert_close(EQLv2Loss(3)(*args), ObjectnessBCELoss(3)(*args))
+    torch.testing.assert_close(EqualizationLossV2(3)(*args), ObjectnessBCELoss(3)(*args))
 
 
 @given(ratio=st.floats(0, 10), more=st.floats(0, 10))
@@ -78,7 +79,7 @@ def test_the_fewer_positive_gradients_the_fewer_negatives_and_the_stronger_posit
 
 def test_a_sample_of_weight_zero_is_as_if_it_were_not_there():
     logits, labels = torch.randn(4, 4), torch.tensor([0, 1, 3, 2])
-    with_sample, without = EQLv2Loss(3), EQLv2Loss(3)
+    with_sample, without = EqualizationLossV2(3), EqualizationLossV2(3)
     for _ in range(2):
         value = with_sample(logits, labels, torch.tensor([1.0, 1.0, 1.0, 0.0]), avg_factor=3.0)
         torch.testing.assert_close(value, without(logits[:3], labels[:3], avg_factor=3.0))
@@ -87,7 +88,7 @@ def test_a_sample_of_weight_zero_is_as_if_it_were_not_there():
 
 
 def test_evaluation_changes_no_state():
-    loss = EQLv2Loss(3)
+    loss = EqualizationLossV2(3)
     loss(torch.randn(4, 4), torch.tensor([0, 1, 2, 3]))
     before = {key: value.clone() for key, value in loss.state_dict().items()}
     loss.eval()(torch.randn(4, 4), torch.tensor([0, 1, 2, 3]))
@@ -98,10 +99,10 @@ def test_evaluation_changes_no_state():
 
 def test_a_restored_loss_goes_on_as_the_saved_one():
     batches = [(torch.randn(8, 4), torch.randint(4, (8,))) for _ in range(3)]
-    saved = EQLv2Loss(3)
+    saved = EqualizationLossV2(3)
     for batch in batches[:2]:
         saved(*batch)
-    restored = EQLv2Loss(3)
+    restored = EqualizationLossV2(3)
     restored.load_state_dict(saved.state_dict())
     assert restored(*batches[2]) == saved(*batches[2])
 
@@ -116,10 +117,10 @@ def test_every_batch_takes_part_in_the_sum_over_ranks(monkeypatch, labels):
         sums.mul_(2)
 
     logits, labels = torch.randn(len(labels), 4), torch.tensor(labels, dtype=torch.long)
-    alone = EQLv2Loss(3)
+    alone = EqualizationLossV2(3)
     alone(logits, labels)
-    monkeypatch.setattr(eqlv2, 'all_reduce', all_reduce)
-    loss = EQLv2Loss(3)
+    monkeypatch.setattr(equalization_v2, 'all_reduce', all_reduce)
+    loss = EqualizationLossV2(3)
     loss(logits, labels)
     assert len(calls) == 1
     assert torch.equal(loss.pos_grad, 2 * alone.pos_grad)
@@ -128,7 +129,7 @@ def test_every_batch_takes_part_in_the_sum_over_ranks(monkeypatch, labels):
 
 def test_half_precision_and_huge_logits_give_finite_float32_loss_and_gradient():
     logits = torch.full((2, 4), 1e4, dtype=torch.float16, requires_grad=True)
-    loss = EQLv2Loss(3)
+    loss = EqualizationLossV2(3)
     value = loss(logits, torch.tensor([0, 3]), avg_factor=2)
     value.backward()
     assert value.dtype == torch.float32 and value.isfinite() and logits.grad.isfinite().all()
@@ -137,7 +138,7 @@ def test_half_precision_and_huge_logits_give_finite_float32_loss_and_gradient():
 
 def test_no_samples_give_a_differentiable_zero():
     logits = torch.zeros(0, 4, requires_grad=True)
-    loss = EQLv2Loss(3)(logits, torch.zeros(0, dtype=torch.long))
+    loss = EqualizationLossV2(3)(logits, torch.zeros(0, dtype=torch.long))
     loss.backward()
     assert loss.item() == 0
 
@@ -146,4 +147,4 @@ def test_no_samples_give_a_differentiable_zero():
                                           (dict(alpha=-1), 'alpha=')])
 def test_arguments_out_of_range_are_named(kwargs, name):
     with pytest.raises(ValueError, match=name):
-        EQLv2Loss(3, **kwargs)
+        EqualizationLossV2(3, **kwargs)

@@ -3,7 +3,8 @@ import logging
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.roi_heads import early_stop_nms
+from bacl.models.calibrators import Calibrator
+from bacl.models.roi_heads import score_nms
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -11,7 +12,7 @@ from mmengine.structures import InstanceData
 
 NUM_CLASSES = 20
 MODEL_CONFIGS = ['cascade-rcnn_r50_fpn', 'mask-rcnn_r50_fpn', 'faster-rcnn_r50_fpn']
-OWN_TYPE = {'StandardRoIHead': 'EarlyStopRoIHead', 'CascadeRoIHead': 'EarlyStopCascadeRoIHead'}
+OWN_TYPE = {'StandardRoIHead': 'LongTailRoIHead', 'CascadeRoIHead': 'LongTailCascadeRoIHead'}
 
 
 def roi_heads(name, **test_cfg):
@@ -28,7 +29,7 @@ def roi_heads(name, **test_cfg):
     torch.manual_seed(0)
     host = MODELS.build(roi_head).eval()
     own = MODELS.build(dict(roi_head, type=OWN_TYPE[roi_head.type])).eval()
-    own.load_state_dict(host.state_dict())
+    own.load_state_dict(host.state_dict(), strict=False)  # without a calibrator's
     return host, own
 
 
@@ -68,12 +69,64 @@ def test_detections_are_those_of_mmdet(name, test_cfg):
     (dict(type='nms', iou_threshold=0.5, offset=1), 'offset')])
 def test_another_nms_is_left_to_mmdet_and_said_once(nms, name, monkeypatch):
     host, own = roi_heads('faster-rcnn_r50_fpn', nms=nms)
-    messages = []
-    monkeypatch.setattr(early_stop_nms, 'print_log',
+    messages, calls = [], []
+    monkeypatch.setattr(score_nms, 'print_log',
                         lambda message, logger, level: messages.append((message, level)))
-    monkeypatch.setattr(type(host).__mro__[0], 'predict_bbox', lambda self, *args: ['of mmdet'])
-    early_stop_nms.warn_once.cache_clear()
+
+    def keep_all(boxes, scores, score_thr, nms_cfg, max_num, **_):
+        """Takes the place of an NMS that only compiled ops have."""
+        calls.append((scores, score_thr, nms_cfg, max_num))
+        return boxes.new_ones(2, 5), boxes.new_zeros(2, dtype=torch.long)
+
+    monkeypatch.setattr('mmdet.models.roi_heads.bbox_heads.bbox_head.multiclass_nms', keep_all)
+    monkeypatch.setattr(score_nms, 'mmdet_multiclass_nms', keep_all)
+    score_nms.warn_once.cache_clear()
+    expected = predict(host, num_proposals=(30, 12))
     for _ in range(2):
-        assert own.predict_bbox((), [], [], own.test_cfg) == ['of mmdet']
+        assert_same(predict(own, num_proposals=(30, 12)), expected)
     ((message, level),) = messages
     assert name in message and level == logging.WARNING
+    for ours, theirs in ((calls[2], calls[0]), (calls[3], calls[1])):
+        assert torch.equal(ours[0], theirs[0]) and ours[1:] == theirs[1:]
+
+
+@MODELS.register_module()
+class OneClassCalibrator(Calibrator):
+    """Leaves the scores of one class alone."""
+
+    def __init__(self, num_classes, chosen):
+        super().__init__(num_classes)
+        self.register_buffer('factor', torch.zeros(num_classes + 1))
+        self.factor[chosen] = 1
+
+    def forward(self, scores):
+        return scores * self.factor
+
+
+@MODELS.register_module()
+class ShortCalibrator(Calibrator):
+    """Forgets the background."""
+
+    def forward(self, scores):
+        return scores[:, :-1]
+
+
+@pytest.mark.parametrize('name', MODEL_CONFIGS)
+@pytest.mark.parametrize('nms', [dict(type='nms', iou_threshold=0.5), None])
+def test_a_calibrator_changes_the_scores_before_the_nms(name, nms):
+    settings = dict(nms=nms, score_thr=0.0, max_per_img=40)
+    plain = predict(roi_heads(name, **settings)[1])
+    same = predict(roi_heads(name, calibrator=dict(type='IdentityCalibrator'), **settings)[1])
+    assert_same(same, plain)
+    one = predict(roi_heads(name, calibrator=dict(type='OneClassCalibrator', chosen=7),
+                            **settings)[1])
+    # It comes before the cap: the 40 detections of an image are all of its class.
+    assert one[0].labels.tolist() == [7] * len(one[0].labels) and len(one[0]) > 0
+    assert plain[0].labels.unique().numel() > 1
+
+
+def test_what_is_no_calibrator_and_what_changes_the_shape_is_refused():
+    with pytest.raises(TypeError, match='calibrator.*ObjectnessBCELoss'):
+        roi_heads('faster-rcnn_r50_fpn', calibrator=dict(type='ObjectnessBCELoss'))
+    with pytest.raises(ValueError, match=r'ShortCalibrator.*\(30, 21\).*\(30, 20\)'):
+        predict(roi_heads('faster-rcnn_r50_fpn', calibrator=dict(type='ShortCalibrator'))[1])

@@ -71,25 +71,26 @@ def test_every_stage_has_a_state_of_its_own():
     assert {f's{stage}.{name}' for stage in range(STAGES)
             for name in ('loss_cls', 'loss_bbox', 'acc')} == set(losses)
     sums = [box_head.loss_cls.indicator.score_sum for box_head in head.bbox_head]
-    means = [hallucinator.distribution.mean for hallucinator in head.hallucinators]
+    means = [hallucinator.distribution.mean for hallucinator in head.augmenters]
     assert len(sums) == len(means) == STAGES
     for states in (sums, means):
         for first, second in ((0, 1), (0, 2), (1, 2)):
             assert states[first].any() and not torch.equal(states[first], states[second])
-    for hallucinator in head.hallucinators:
+    for hallucinator in head.augmenters:
         assert hallucinator.distribution.is_known.tolist() == [True, True, False]
 
 
 def test_statistics_of_a_stage_are_its_own_classifiers_inputs(monkeypatch):
     head, seen = MODELS.build(cascade_cfg()), []
-    for hallucinator in head.hallucinators:
-        monkeypatch.setattr(hallucinator, 'observe', lambda *args: seen.append(args))
+    for hallucinator in head.augmenters:
+        monkeypatch.setattr(hallucinator.distribution, 'observe',
+                            lambda *args: seen.append(args))
     x, proposals, samples = batch([[2]])
     torch.manual_seed(3)
     head.loss(x, proposals, samples)
     torch.manual_seed(3)
     for stage, (feats, labels) in enumerate(seen):
-        boxes = head.hallucinators[stage].box_generator(samples[0].gt_instances.bboxes, (64, 64))
+        boxes = head.augmenters[stage].box_generator(samples[0].gt_instances.bboxes, (64, 64))
         rois = torch.cat([torch.zeros(16, 1), boxes], dim=1)
         expected = head.bbox_roi_extractor[stage](x, rois).flatten(1)
         for fc in head.bbox_head[stage].shared_fcs:
@@ -118,7 +119,8 @@ def test_hallucinated_samples_of_a_stage_have_its_loss_weight():
 def test_without_hallucination_the_head_is_its_host(hallucinator):
     head, host = MODELS.build(cascade_cfg(hallucinator=hallucinator)), MODELS.build(host_cfg())
     host.load_state_dict(head.state_dict(), strict=False)
-    head.hallucinating = False
+    for augmenter in head.augmenters:
+        augmenter.hallucinating = False
     for sampler in head.bbox_sampler + host.bbox_sampler:
         sampler.num = 100  # all RoIs, since jittering changes what a random choice would be
     results = []
@@ -165,7 +167,7 @@ def test_every_stage_takes_part_in_every_sum_over_ranks(monkeypatch, labels, num
                             lambda *args: (calls.append(name), observe(*args)))
 
     for stage in range(STAGES):
-        spy(head.hallucinators[stage].distribution, f'distribution {stage}')
+        spy(head.augmenters[stage].distribution, f'distribution {stage}')
         spy(head.bbox_head[stage].loss_cls.indicator, f'indicator {stage}')
     losses = head.loss(*batch(labels, num_proposals))
     assert all(losses[f's{stage}.loss_cls'].isfinite() for stage in range(STAGES))
@@ -176,24 +178,25 @@ def test_every_stage_takes_part_in_every_sum_over_ranks(monkeypatch, labels, num
 def test_a_batch_without_ground_truth_changes_no_statistics():
     head = MODELS.build(cascade_cfg())
     head.loss(*batch([[0, 1], [1]]))
-    before = [h.distribution.mean.clone() for h in head.hallucinators]
-    head.hallucinating = False
+    before = [h.distribution.mean.clone() for h in head.augmenters]
+    for augmenter in head.augmenters:
+        augmenter.hallucinating = False
     observed = num_observed(head)
     head.loss(*batch([[], []]))
     assert num_observed(head) == observed
-    for mean, hallucinator in zip(before, head.hallucinators, strict=True):
+    for mean, hallucinator in zip(before, head.augmenters, strict=True):
         assert torch.equal(hallucinator.distribution.mean, mean)
 
 
 def test_state_of_every_stage_is_in_the_checkpoint():
     keys = set(MODELS.build(cascade_cfg()).state_dict())
     for stage in range(STAGES):
-        assert {f'hallucinators.{stage}.distribution.mean',
+        assert {f'augmenters.{stage}.distribution.mean',
                 f'bbox_head.{stage}.loss_cls.indicator.score_sum'} <= keys
 
 
 def test_a_stage_whose_loss_has_no_indicator_is_refused():
     cfg = cascade_cfg()
     cfg.bbox_head[2].loss_cls = dict(type='ObjectnessBCELoss', num_classes=C)
-    with pytest.raises(TypeError, match='loss_cls with a long-term.*ObjectnessBCELoss'):
+    with pytest.raises(TypeError, match='indicator.*ObjectnessBCELoss'):
         MODELS.build(cfg)

@@ -1,0 +1,78 @@
+"""Which heads a loss, a predictor and a calibrator of this package can be in."""
+import inspect
+from collections.abc import Iterator
+
+from torch import nn
+
+from .base import LongTailLoss
+
+# Where mmdet's box heads turn the logits of an image into scores.
+SCORING_METHOD = '_predict_by_feat_single'
+
+
+def asks_for_scores(head: nn.Module) -> bool:
+    """Whether a head asks its loss for the scores of its logits when it predicts.
+
+    mmdet's ``BBoxHead`` does, and so do its subclasses, unless they replace the method and neither
+    ask themselves nor pass the logits on to their base.
+    """
+    for base in type(head).__mro__:
+        method = base.__dict__.get(SCORING_METHOD)
+        if method is None:
+            continue
+        code = getattr(inspect.unwrap(method), '__code__', None)
+        if code is None or 'get_activation' in code.co_names:
+            return True  # what has no code to look at is trusted
+        if SCORING_METHOD not in code.co_names:  # else it calls that of its base
+            return False
+    return False
+
+
+def head_faults(model: nn.Module) -> Iterator[str]:
+    """Heads of a model that do not do what a part in them relies on, in words.
+
+    Args:
+        model: a detector or a part of one.
+    """
+    for name, head in model.named_modules():
+        loss = getattr(head, 'loss_cls', None)
+        if isinstance(loss, LongTailLoss):
+            where = f'{type(loss).__name__} in {type(head).__name__}' + f' ({name})' * bool(name)
+            if not (loss.knows_its_head and asks_for_scores(head)):
+                yield (f'{where}: the head does not ask its loss for the number of channels and '
+                       'for the scores, so it would predict with a softmax')
+            elif (size := getattr(getattr(head, 'fc_cls', None), 'out_features', None)) not in (
+                    None, loss.num_channels):
+                yield (f'{where}: the classifier of the head always has {size} outputs, the loss '
+                       f'needs {loss.num_channels}')
+        is_open = any(hasattr(parent, 'augmenters') for parent in _parents(model, name))
+        if hasattr(getattr(head, 'fc_cls', None), 'observe') and not is_open and name:
+            yield (f'{type(head.fc_cls).__name__} in {type(head).__name__} ({name}): nobody calls '
+                   'its observe(); put the head into a LongTailRoIHead or LongTailCascadeRoIHead')
+        if (getattr(head, 'test_cfg', None) or {}).get('calibrator') and \
+                hasattr(head, 'bbox_head') and not hasattr(head, 'calibrator'):
+            yield (f'the calibrator in test_cfg of {type(head).__name__} ({name}): nobody calls '
+                   'it; use a LongTailRoIHead or LongTailCascadeRoIHead')
+
+
+def check_heads(model: nn.Module) -> None:
+    """Refuse heads in which a loss, predictor or calibrator would silently do something else.
+
+    Args:
+        model: a detector, or a RoI head.
+
+    Raises:
+        ValueError: naming each head and what is in it.
+    """
+    faults = list(head_faults(model))
+    if faults:
+        raise ValueError(
+            '; '.join(faults) + ". Heads that work are mmdet's BBoxHead and those of its "
+            'subclasses that keep its classifier and its prediction, such as Shared2FCBBoxHead '
+            'and ConvFCBBoxHead.')
+
+
+def _parents(model: nn.Module, name: str) -> list[nn.Module]:
+    """The modules that a module is in, and the model itself."""
+    parts = name.split('.')
+    return [model.get_submodule('.'.join(parts[:depth])) for depth in range(len(parts))]
