@@ -111,7 +111,7 @@ def test_stage2_says_where_it_starts_and_what_is_new(stage1, stage2):
     _, log = stage2
     report = next(line for line in log.splitlines() if f'Checkpoint {stage1}:' in line)
     assert 'tensors loaded' in report
-    assert 'start from scratch' in report and f'{INDICATOR}.score_sum' in report
+    assert 'start empty' in report and f'{INDICATOR}.score_sum' in report
     assert 'in the model but not' not in report and 'of different shape' not in report
 
 
