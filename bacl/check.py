@@ -32,6 +32,7 @@ OPTIONAL = {
     'reports': (
         'requirements/optional.txt',
         (
+            Requirement('pandas', ('pandas',)),
             Requirement('plotly', ('plotly',)),
             Requirement('jinja2', ('Jinja2',)),
             Requirement('itables', ('itables',)),

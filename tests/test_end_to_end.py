@@ -31,7 +31,7 @@ def call(tool, function, config, *argv):
     spec = importlib.util.spec_from_file_location(f'end_to_end_{tool}', ROOT / f'tools/{tool}.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = ROOT / 'configs/bacl' / f'{NAME}_{config}.py'
+    config, = ROOT.glob(f'configs/*/{NAME}_{config}.py')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, 'argv', [f'{tool}.py', str(config), *map(str, argv)])
         return function(module)

@@ -67,6 +67,19 @@ def test_import_brings_operators_and_checkpoint_loaders(warm_python):
     assert result.returncode == 0, result.stdout
 
 
+def test_import_does_not_need_what_only_reports_need():
+    result = run(
+        'import sys\n'
+        'optional = ["pandas", "plotly", "jinja2", "itables", "tensorboard"]\n'
+        'sys.modules.update({name: None for name in optional})\n'
+        'import bacl\n'
+        'assert "bacl.report" not in sys.modules\n'
+        'import bacl.report\n'
+    )
+    assert 'ImportError: Reports expect the package pandas, plotly, jinja2, itables' in \
+        result.stderr and 'pip install pandas plotly Jinja2 itables' in result.stderr
+
+
 def test_version_is_a_release_number():
     assert re.fullmatch(r'\d+\.\d+\.\d+', bacl.__version__)
 

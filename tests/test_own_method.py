@@ -162,3 +162,22 @@ def test_it_trains_both_stages_resumes_and_tests(detector, own_method, make_lvis
     assert numbers and all(key.rpartition('_')[2] in 'rcf' for key in numbers)
     pictures = [path.name for path in (tmp_path / 'stage2').glob('*/vis_data/vis_image/*')]
     assert any('classifier_weight_norms' in name for name in pictures)
+    if detector == 'faster':  # the page is one for all detectors
+        check_report(stage2, tmp_path)
+
+
+def check_report(cfg, folder):
+    """Report on a finished run whose parts the package does not know."""
+    from bacl.report.page import write_run_report
+    from bacl.report.run_files import find_runs, read_runs, read_training_images
+
+    run(cfg, 'test', load_from=str(folder / 'stage2/epoch_2.pth'),
+        test_evaluator=[cfg.test_evaluator, dict(
+            type='DumpDetResults', out_file_path=str(folder / 'stage2/test/predictions.pkl'))])
+    cfg.dump(folder / 'stage2/config.py')
+    files = find_runs([str(folder / 'stage2')])
+    validation, runs = read_runs(files)
+    assert runs[0].checkpoints[2].norms[0].shape == (3, )
+    page = write_run_report(folder / 'report', validation, runs, read_training_images(files[0]),
+                            num_draws=2)
+    assert 'Weight norms of the classifier' in page.read_text()

@@ -28,8 +28,9 @@ from bacl.engine.running.steps import (
     train_once,
 )
 
-# Row of the table -> suffix of its config.
-RUNS = {'stage 1': 'stage1', 'baseline': 'stage2-bce', 'BACL': 'stage2-bacl'}
+# Row of the table -> family and suffix of its config.
+RUNS = {'stage 1': ('baselines', 'stage1'), 'baseline': ('baselines', 'stage2-bce'),
+        'BACL': ('bacl', 'stage2-bacl')}
 NUM_STEPS = 5
 # Iterations between two progress lines, a few seconds on a CPU.
 LOG_INTERVAL = {'mini': 10, 'smoke': 2}
@@ -104,9 +105,9 @@ def main() -> None:
     log_dir = args.work_dir / 'logs'
     state = State(args.work_dir / 'quickstart_state.json')
     configs = {
-        name: Path('configs/bacl',
+        name: Path('configs', family,
                    f'faster-rcnn_effnet-lite0_emoji-lt-{args.preset}_{suffix}.py')
-        for name, suffix in RUNS.items()
+        for name, (family, suffix) in RUNS.items()
     }
     options = [f'default_hooks.logger.interval={LOG_INTERVAL[args.preset]}']
     inputs = digest_of(args.mm, build_emoji_lt(args.preset, log_dir, report, label(1, 'dataset')))

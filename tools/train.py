@@ -4,29 +4,19 @@ import argparse
 import contextlib
 import sys
 
-from bacl.engine.checking.config_check import check_config
 from bacl.engine.running.amp import DTYPES, prepare_amp
-from bacl.engine.running.launch import LAUNCHERS, is_main_rank, leave_process_group, prepare_launch
+from bacl.engine.running.command_line import build_runner, read_config, run_parser
+from bacl.engine.running.launch import is_main_rank, leave_process_group, prepare_launch
 from bacl.engine.running.restart import agree_on_start
 from bacl.engine.running.run_lock import lock_work_dir
 from bacl.engine.running.stage1 import prepare_stage1
-from bacl.engine.running.work_dir import (
-    find_checkpoint,
-    prepare_resume,
-    require_file,
-    resolve_work_dir,
-)
-from mmengine.config import Config, DictAction
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from bacl.engine.running.work_dir import find_checkpoint, prepare_resume, resolve_work_dir
+from mmengine.config import Config
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description='Train a detector.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--work-dir', help='folder for logs and checkpoints (default: work_dirs/<config name>)')
+    parser = run_parser('Train a detector.')
     parser.add_argument(
         '--stage1-checkpoint', metavar='PATH|auto',
         help='stage-2 configs only: checkpoint or work_dir of stage 1 (default: the newest '
@@ -41,27 +31,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
         help="scale the learning rate by the real batch size over the config's base_batch_size")
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='override settings of the config, e.g. train_cfg.max_epochs=1 key="[a,b]"')
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
-    # torch.distributed.launch passes it; torchrun sets the environment variable instead.
-    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line applied, everything that can fail early checked."""
-    require_file(args.config, 'config')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
-    check_config(cfg)
+    cfg = read_config(args)
     if args.seed is not None:
-        cfg.randomness = dict(cfg.get('randomness', {}), seed=args.seed)
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     if args.amp is not None:
         prepare_amp(cfg, args.amp)
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise ValueError('--auto-scale-lr expects `auto_scale_lr.base_batch_size` in the '
                              f'config, got {args.config!r} without it.')
         cfg.auto_scale_lr.enable = True
@@ -75,7 +56,7 @@ def load_config(args: argparse.Namespace) -> Config:
 def train(cfg: Config) -> None:
     """Train; Ctrl-C ends it with a line on how to go on."""
     try:
-        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        runner = build_runner(cfg)
         agree_on_start(runner)
         runner.train()
     except KeyboardInterrupt:

@@ -155,7 +155,15 @@ class LongTailMixin(ABC):
     def class_table(self) -> ClassTable:
         """The classes of the annotation file, also if ``indices`` select a part of it."""
         self.full_init()
-        return self._class_table
+        return self.with_groups(self._class_table)
+
+    def with_groups(self, classes: ClassTable) -> ClassTable:
+        """Classes in the groups of the dataset: those of the file, if a subclass has no others.
+
+        Args:
+            classes: of :func:`bacl.annotations.coco.coco_class_table`.
+        """
+        return classes
 
 
 def index_property() -> property:

@@ -1,18 +1,15 @@
 # Stage 2 on Emoji-LT smoke, BACL: FCBL and feature hallucination on the frozen extractor.
 _base_ = [
-    '../_base_/models/faster-rcnn_effnet-lite0_fpn_bacl-classifier.py',
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_bacl-stage2.py',
     '../_base_/datasets/emoji-lt-smoke.py',
     '../_base_/schedules/schedule_emoji-lt_stage2.py',
     '../_base_/default_runtime.py',
 ]
 
 # The training tool starts from the last checkpoint of this config.
-stage1_config = 'faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1'
+stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
 
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            num_classes=_base_.num_classes, loss_cls=dict(num_classes=_base_.num_classes))))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
 
 
 custom_hooks = [

@@ -11,19 +11,38 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'bacl'
+CONFIGS = Path(__file__).parents[2] / 'configs'
+PATHS = {path.stem: path for path in sorted(CONFIGS.glob('[!_]*/*.py'))}  # of all families
 
 
-@pytest.fixture(params=sorted(path.stem for path in CONFIGS.glob('*.py')))
+@pytest.fixture(params=PATHS)
 def config_name(request) -> str:
     """Every config, one after the other."""
     return request.param
 
 
+@pytest.fixture(params=[name for name in PATHS if 'stage2' in name])
+def stage2_name(request) -> str:
+    """Every config of a stage 2, one after the other."""
+    return request.param
+
+
+@pytest.fixture(params=sorted({path.parent.name for path in PATHS.values()}))
+def family(request) -> str:
+    """Every folder of configs, one after the other."""
+    return request.param
+
+
+@pytest.fixture(scope='session')
+def config_paths() -> dict[str, Path]:
+    """The files of all configs by their names."""
+    return PATHS
+
+
 @pytest.fixture(scope='session')
 def load_config() -> Callable[[str], Config]:
     """A function from the name of a config to a copy of it; each file is read once."""
-    read = cache(lambda name: Config.fromfile(CONFIGS / f'{name}.py'))
+    read = cache(lambda name: Config.fromfile(PATHS[name]))
     return lambda name: copy.deepcopy(read(name))
 
 
@@ -31,6 +50,17 @@ def load_config() -> Callable[[str], Config]:
 def cfg(config_name, load_config) -> Config:
     """The config called ``config_name``."""
     return load_config(config_name)
+
+
+@pytest.fixture(scope='session')
+def stage1_of(load_config) -> Callable[[str], str | None]:
+    """A function from the name of a config to that of its stage 1; None if it has none."""
+
+    def find(name: str) -> str | None:
+        path = load_config(name).get('stage1_config')
+        return path and Path(path).name.removesuffix('.py')
+
+    return find
 
 
 @pytest.fixture(scope='session')

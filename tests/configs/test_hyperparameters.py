@@ -12,13 +12,13 @@ SETTINGS = [(f'{detector}_{backbone}_fpn', data) for detector, dataset_names in 
     ('faster-rcnn', ['lvis-v0.5', 'lvis-v1', 'coco-lt']),
     ('cascade-rcnn', ['lvis-v1']),
     ('mask-rcnn', ['lvis-v1'])] for data in dataset_names for backbone in ('r50', 'r101')]
-METHODS = ['sce-2x', 'bacl-representation', 'bacl-classifier']
+METHODS = ['sce-2x', 'bacl-stage1', 'bacl-stage2']
 NAMES = {method: [f'{detector}_{method}_{data}' for detector, data in SETTINGS]
          for method in METHODS}
 every_setting = pytest.mark.parametrize('detector, data', SETTINGS)
 every_main_config = pytest.mark.parametrize('name', [n for names in NAMES.values() for n in names])
-every_classifier_stage = pytest.mark.parametrize('name', NAMES['bacl-classifier'])
-LVIS_BACL = 'faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5'
+every_stage2 = pytest.mark.parametrize('name', NAMES['bacl-stage2'])
+LVIS_BACL = 'faster-rcnn_r50_fpn_bacl-stage2_lvis-v0.5'
 CASCADE_STDS = [(0.1, 0.1, 0.2, 0.2), (0.05, 0.05, 0.1, 0.1), (0.033, 0.033, 0.067, 0.067)]
 
 
@@ -32,8 +32,8 @@ def as_list(value):
 @every_setting
 @pytest.mark.parametrize('method, epochs, steps, weight_decay', [
     ('sce-2x', 24, [16, 22], 1e-4),
-    ('bacl-representation', 12, [8, 11], 5e-5),
-    ('bacl-classifier', 12, [8, 11], 1e-4)])
+    ('bacl-stage1', 12, [8, 11], 5e-5),
+    ('bacl-stage2', 12, [8, 11], 1e-4)])
 def test_schedule_is_the_papers(load_config, detector, data, method, epochs, steps, weight_decay):
     cfg = load_config(f'{detector}_{method}_{data}')
     assert cfg.train_cfg.max_epochs == epochs and cfg.train_cfg.type == 'EpochBasedTrainLoop'
@@ -69,12 +69,12 @@ def test_images_are_sampled_without_repeats(load_config, detector, data, method)
         types.append(dataset.type)
     source = {'lvis-v0.5': 'LongTailLVISV05Dataset', 'lvis-v1': 'LongTailLVISV1Dataset',
               'coco-lt': 'CocoLTDataset'}[data]
-    pastes = method == 'bacl-representation'
+    pastes = method == 'bacl-stage1'
     assert types == (['MultiImageMixDataset', source] if pastes else [source])
     assert dataset.filter_cfg == dict(filter_empty_gt=True, min_size=32)
 
 
-@pytest.mark.parametrize('name', NAMES['sce-2x'] + NAMES['bacl-classifier'])
+@pytest.mark.parametrize('name', NAMES['sce-2x'] + NAMES['bacl-stage2'])
 def test_multi_scale_is_the_papers(load_config, name):
     pipeline = load_config(name).train_dataloader.dataset.pipeline
     assert [step.type for step in pipeline] == [
@@ -85,15 +85,17 @@ def test_multi_scale_is_the_papers(load_config, name):
     assert pipeline[2].keep_ratio and pipeline[3].prob == 0.5
 
 
-@pytest.mark.parametrize('name', NAMES['bacl-representation'])
+@pytest.mark.parametrize('name', NAMES['bacl-stage1'])
 def test_copy_paste_is_the_papers(load_config, name):
     dataset = load_config(name).train_dataloader.dataset
     steps = {step.type: step for step in dataset.dataset.pipeline}
     assert list(steps) == ['LoadImageFromFile', 'LoadCroppedMasks', 'RandomResize', 'RandomCrop',
-                           'FilterAnnotations', 'DropEmptyGT', 'ContiguousRandomFlip', 'Pad']
+                           'FilterAnnotations', 'DropEmptyGT', 'ContiguousRandomFlip', 'KeyMapper']
+    pad, = steps['KeyMapper'].transforms
+    assert pad == dict(type='Pad', size=(1280, 1280))
     assert tuple(steps['RandomResize'].scale) == (1280, 1280)
     assert tuple(steps['RandomResize'].ratio_range) == (0.8, 1.25)
-    assert tuple(steps['RandomCrop'].crop_size) == tuple(steps['Pad'].size) == (1280, 1280)
+    assert tuple(steps['RandomCrop'].crop_size) == (1280, 1280)
     assert steps['ContiguousRandomFlip'].prob == 0.5
     assert [step.type for step in dataset.pipeline] == [
         'CroppedCopyPaste', 'FilterAnnotations', 'PackDetInputs']
@@ -105,7 +107,7 @@ def test_copy_paste_is_the_papers(load_config, name):
 
 @every_setting
 @pytest.mark.parametrize('method, num_proposals', [
-    ('sce-2x', 1000), ('bacl-representation', 2000), ('bacl-classifier', 2000)])
+    ('sce-2x', 1000), ('bacl-stage1', 2000), ('bacl-stage2', 2000)])
 def test_proposals_are_the_papers(build_shapes, detector, data, method, num_proposals):
     model = build_shapes(f'{detector}_{method}_{data}')
     proposals = model.train_cfg.rpn_proposal
@@ -153,13 +155,13 @@ def test_backbone_is_the_papers(build_shapes, load_config, name):
     backbone = build_shapes(name).backbone
     depth = 101 if '_r101_' in name else 50
     assert (backbone.depth, backbone.frozen_stages, backbone.norm_eval) == (depth, 1, True)
-    expected = None if 'classifier' in name else dict(
+    expected = None if 'stage2' in name else dict(
         type='Pretrained', checkpoint=f'torchvision://resnet{depth}')
     assert load_config(name).model.backbone.init_cfg == expected
 
 
-@every_classifier_stage
-def test_every_classifier_has_the_papers_loss(build_shapes, box_heads, name):
+@every_stage2
+def test_every_stage_2_has_the_papers_loss(build_shapes, box_heads, name):
     for head in box_heads(build_shapes(name)):
         loss = head.loss_cls
         assert type(loss).__name__ == 'FCBL' and loss.loss_weight == 1
@@ -168,8 +170,8 @@ def test_every_classifier_has_the_papers_loss(build_shapes, box_heads, name):
         assert type(loss.indicator).__name__ == 'ConfusionMatrix' and not loss.indicator.hard
 
 
-@every_classifier_stage
-def test_every_classifier_has_the_papers_hallucination(build_shapes, box_heads, name):
+@every_stage2
+def test_every_stage_2_has_the_papers_hallucination(build_shapes, box_heads, name):
     model = build_shapes(name)
     hallucinators = model.roi_head.augmenters
     assert len(hallucinators) == len(box_heads(model))
@@ -180,7 +182,7 @@ def test_every_classifier_has_the_papers_hallucination(build_shapes, box_heads, 
         assert hallucinator.box_generator.num_boxes == 16
 
 
-@every_classifier_stage
+@every_stage2
 def test_weights_and_hallucination_start_at_once(load_config, name):
     hooks = {hook.type: hook for hook in load_config(name).custom_hooks}
     assert set(hooks) == {'LongTermIndicatorHook', 'ShortTermIndicatorHook'}

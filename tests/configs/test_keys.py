@@ -62,6 +62,7 @@ PLAIN = {
     'model.test_cfg': {'rpn', 'rcnn'},
     'model.test_cfg.rpn': {'nms_pre', 'max_per_img', 'nms', 'min_bbox_size'},
     'model.test_cfg.rcnn': {'score_thr', 'nms', 'max_per_img', 'mask_thr_binary'},
+    '*.remapping': {'img', 'gt_masks'},
     '*.init_cfg.override': {'name'},  # the rest is that of init_cfg
 }
 # Components that no registry has.
@@ -129,9 +130,9 @@ def test_check_that_the_tools_make_passes(cfg):
     check_config(cfg)
 
 
-MASK = 'mask-rcnn_r50_fpn_bacl-classifier_lvis-v1'
-CASCADE = 'cascade-rcnn_r50_fpn_bacl-representation_lvis-v1'
-SWIN = 'faster-rcnn_swin-t_fpn_bacl-representation_lvis-v1'
+MASK = 'mask-rcnn_r50_fpn_bacl-stage2_lvis-v1'
+CASCADE = 'cascade-rcnn_r50_fpn_bacl-stage1_lvis-v1'
+SWIN = 'faster-rcnn_swin-t_fpn_bacl-stage1_lvis-v1'
 EMOJI_LT = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl'
 
 

@@ -1,57 +1,39 @@
 """The list of the paper's tables (tables.yml), and that a row changes what its title says."""
 import inspect
 import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 import yaml
 from mmengine.runner import Runner
 
-CONFIGS = Path(__file__).parents[2] / 'configs' / 'bacl'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 TABLES = yaml.safe_load((CONFIGS / 'tables.yml').read_text())
 ROWS = [row for table in TABLES for row in table['rows']]
 GONE = '(not set)'
 
-BACL = 'faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5'
+BACL = 'faster-rcnn_r50_fpn_bacl-stage2_lvis-v0.5'
 EMOJI_LT_BACL = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl'
 HALLUCINATOR = 'model.roi_head.hallucinator'
 BOX_HEAD = 'model.roi_head.bbox_head'
 LOSS = f'{BOX_HEAD}.loss_cls'
 INDICATOR = f'{LOSS}.indicator.type'
 DECAY = tuple(f'param_scheduler.1.{key}' for key in ('end', 'milestones.0', 'milestones.1'))
-# What the name of a variant of BACL changes.
-VARIANTS = {
-    # Table III.
-    'margin': {HALLUCINATOR: None, f'{LOSS}.with_weight': False},
-    'weight': {HALLUCINATOR: None, f'{LOSS}.with_margin': False},
-    'fhm': {f'{LOSS}.with_margin': False, f'{LOSS}.with_weight': False},
-    'fcbl': {HALLUCINATOR: None},
-    'margin-fhm': {f'{LOSS}.with_weight': False},
-    'weight-fhm': {f'{LOSS}.with_margin': False},
-    # Table IV.
-    **{f'alpha{alpha}': {f'{LOSS}.alpha': alpha} for alpha in (0.7, 0.8, 0.9, 1.0)},
-    # Table V.
-    **{f'prob-thr{value}': {f'{LOSS}.prob_thr': value} for value in (0.5, 0.6, 0.8, 0.9)},
-    # Table VI: beta weighs the old statistics, momentum the new ones.
-    'beta0.95': {f'{HALLUCINATOR}.momentum': 0.05},
-    'beta0.85': {f'{HALLUCINATOR}.momentum': 0.15},
-    # Table VII.
-    'c12-m12': {f'{HALLUCINATOR}.num_sampled_classes': 12},
-    'c4-m12': {f'{HALLUCINATOR}.num_sampled_classes': 4},
-    'c8-m16': {f'{HALLUCINATOR}.num_features_per_class': 16},
-    'c8-m8': {f'{HALLUCINATOR}.num_features_per_class': 8},
-    # Table VIII.
-    'hard-confusion-matrix': {f'{LOSS}.indicator.hard': True},
-    # Table IX.
-    'above-true-only': {f'{LOSS}.prob_thr': None},
-    'threshold-only': {f'{LOSS}.above_true': False},
-    # Fig. 4.
-    'image-frequency': {INDICATOR: 'ImageFrequency'},
-    'instance-frequency': {INDICATOR: 'InstanceFrequency'},
-    'cumulative-instance-number': {INDICATOR: 'CumulativeInstanceNumber'},
-    'mean-classification-score': {INDICATOR: 'MeanClassificationScore'},
-    'true-positive-rate': {INDICATOR: 'TruePositiveRate'},
-}
+PREFIX = 'faster-rcnn_r50_fpn_bacl-stage2-'
+VARIANTS = sorted(path.stem.removeprefix(PREFIX).partition('_')[0]
+                  for path in CONFIGS.glob(f'bacl/{PREFIX}*'))
+# Settings of which the name of a variant gives the value.
+NUMBERS = {'alpha': f'{LOSS}.alpha', 'prob-thr': f'{LOSS}.prob_thr',
+           'beta': f'{HALLUCINATOR}.momentum', 'c': f'{HALLUCINATOR}.num_sampled_classes',
+           'm': f'{HALLUCINATOR}.num_features_per_class'}
+# What the other names switch; what is not named of these parts is switched off.
+PARTS = {'margin': {f'{LOSS}.with_margin': False}, 'weight': {f'{LOSS}.with_weight': False},
+         'fhm': {HALLUCINATOR: None}}
+SWITCHES = {'hard-confusion-matrix': {f'{LOSS}.indicator.hard': True},
+            'above-true-only': {f'{LOSS}.prob_thr': None},
+            'threshold-only': {f'{LOSS}.above_true': False}}
 # Number of classes in the validation set, in the order of the columns after AP.
 GROUP_SIZES = {'LVIS v0.5': (125, 392, 313), 'COCO-LT': (4, 24, 32, 20)}
 
@@ -73,15 +55,37 @@ def numbers(text: str) -> list[str]:
     return re.findall(r'\d+(?:\.\d+)?', text)
 
 
+def settings_named(variant: str) -> dict:
+    """What a variant of BACL sets, by its name."""
+    if variant in SWITCHES:
+        return SWITCHES[variant]
+    if numbers(variant):
+        values = {NUMBERS[name]: float(value)
+                  for name, value in re.findall(r'([a-z-]+?)(\d[\d.]*)-?', variant)}
+        if 'beta' in variant:  # beta weighs the old statistics, momentum the new ones
+            values = {path: pytest.approx(1 - value) for path, value in values.items()}
+        return values
+    parts = variant.replace('fcbl', 'margin-weight').split('-')
+    if PARTS.keys() >= set(parts):
+        return {path: value for part in PARTS.keys() - set(parts)
+                for path, value in PARTS[part].items()}
+    return {INDICATOR: ''.join(word.capitalize() for word in variant.split('-'))}
+
+
 @pytest.fixture
-def changes(load_config):
+def changes(load_config, stage1_of):
     """A function from the names of two configs to what the second one changes in the first."""
     # Variables that only other configs read are no settings.
-    settings = inspect.signature(Runner).parameters.keys() | {'stage1_config'}
+    settings = inspect.signature(Runner).parameters.keys()
+
+    def load(name: str) -> dict:
+        config = {key: value for key, value in load_config(name).to_dict().items()
+                  if key in settings}
+        # Not its path, which depends on the folder of the config.
+        return config | ({'stage1': stage1_of(name)} if stage1_of(name) else {})
 
     def compare(old: str, new: str) -> dict:
-        return differences(*({key: value for key, value in load_config(name).to_dict().items()
-                              if key in settings} for name in (old, new)))
+        return differences(load(old), load(new))
 
     return compare
 
@@ -89,14 +93,18 @@ def changes(load_config):
 # The list.
 
 
-def test_every_config_is_in_a_table_unless_another_one_needs_it(load_config):
-    names = {path.stem for path in CONFIGS.glob('*.py')}
+def test_every_config_is_in_a_table_unless_another_one_needs_it(config_paths, stage1_of):
+    names = config_paths.keys()
     in_tables = {row[key] for row in ROWS for key in ('config', 'emoji_lt') if key in row}
-    first_stages = {load_config(name).get('stage1_config') for name in names} - {None}
+    first_stages = {stage1_of(name) for name in names} - {None}
     smoke = {name for name in names if 'emoji-lt-smoke' in name}
     assert in_tables <= names and first_stages <= names
     assert names - in_tables <= first_stages | smoke
     assert not in_tables & smoke
+
+
+def test_no_two_families_share_a_name(config_paths):
+    assert len(config_paths) == len(list(CONFIGS.glob('[!_]*/*.py')))
 
 
 def test_rows_have_a_number_for_every_column():
@@ -127,27 +135,24 @@ def test_a_config_has_the_same_numbers_in_every_table():
             seen.setdefault(row['config'], set()).add(tuple(row['paper']))
     # APc of BACL on LVIS v1 is 25.6 in Table XII and 25.7 in Table XIII of the paper.
     assert {name for name, numbers in seen.items() if len(numbers) > 1} == {
-        'faster-rcnn_r50_fpn_bacl-classifier_lvis-v1'}
+        'faster-rcnn_r50_fpn_bacl-stage2_lvis-v1'}
 
 
 # Ablations.
 
 
-def test_every_variant_of_bacl_is_known_here():
-    names = {row['config'] for row in ROWS if row['config'].startswith('faster-rcnn_r50')}
-    variants = {name.removeprefix('faster-rcnn_r50_fpn_bacl-classifier-').partition('_')[0]
-                for name in names if 'bacl-classifier-' in name}
-    assert variants == set(VARIANTS)
-
-
 @pytest.mark.parametrize('variant', VARIANTS)
-def test_variant_changes_only_what_it_is_about(changes, variant):
-    assert changes(BACL, BACL.replace('_lvis', f'-{variant}_lvis')) == VARIANTS[variant]
+def test_variant_changes_what_its_name_says_and_nothing_else(changes, load_config, variant):
+    name = BACL.replace('_lvis', f'-{variant}_lvis')
+    named = settings_named(variant)
+    assert set() < changes(BACL, name).keys() <= named.keys()
+    config = load_config(name)
+    assert {path: reduce(getitem, path.split('.'), config) for path in named} == named
 
 
 @pytest.mark.parametrize('variant', [name for name in VARIANTS if numbers(name)])
 def test_row_of_a_variant_names_the_same_numbers(variant):
-    rows = [row['row'] for row in ROWS if row['config'].endswith(f'classifier-{variant}_lvis-v0.5')]
+    rows = [row['row'] for row in ROWS if row['config'] == f'{PREFIX}{variant}_lvis-v0.5']
     assert [numbers(row) for row in rows] == [numbers(variant)]
 
 
@@ -164,17 +169,17 @@ def test_variant_on_emoji_lt_changes_what_the_one_on_lvis_changes(changes, row):
 @pytest.mark.parametrize('old, new, expected', [
     ('sce-1x', 'bce-1x', {
         f'{LOSS}.type': 'SigmoidBCELoss', f'{LOSS}.use_sigmoid': GONE,
-        f'{LOSS}.num_classes': 1230, f'{BOX_HEAD}.init_cfg': ...}),
+        f'{BOX_HEAD}.init_cfg': ...}),
     ('bce-1x', 'bce-obj-1x', {f'{LOSS}.type': 'ObjectnessBCELoss'}),
     ('bce-obj-1x', 'bce-obj-2kprop-1x', {'model.train_cfg.rpn_proposal.max_per_img': 2000}),
     ('bce-obj-2kprop-1x', 'bce-obj-2kprop-wd5e-5-1x', {
         'optim_wrapper.optimizer.weight_decay': 5e-5}),
-    ('bce-obj-2kprop-wd5e-5-1x', 'bacl-representation', {
+    ('bce-obj-2kprop-wd5e-5-1x', 'bacl-stage1', {
         'train_dataloader.dataset.type': 'MultiImageMixDataset',
         **{f'train_dataloader.dataset.{key}': GONE
            for key in ('data_root', 'ann_file', 'data_prefix', 'filter_cfg')},
         'train_dataloader.dataset.dataset': ..., 'train_dataloader.dataset.pipeline': ...}),
-    ('bacl-representation', 'bacl-classifier', {
+    ('bacl-stage1', 'bacl-stage2', {
         'model.type': 'DecoupledTwoStageDetector', 'model.backbone.init_cfg': None,
         'model.roi_head.type': 'FHMRoIHead', HALLUCINATOR: ...,
         f'{LOSS}.type': 'FCBL', f'{LOSS}.alpha': 0.85, f'{LOSS}.prob_thr': 0.7,
@@ -184,8 +189,8 @@ def test_variant_on_emoji_lt_changes_what_the_one_on_lvis_changes(changes, row):
            for key in ('data_root', 'ann_file', 'data_prefix', 'filter_cfg', 'pipeline')},
         'train_dataloader.dataset.dataset': GONE,
         'optim_wrapper.optimizer.weight_decay': 1e-4,
-        'custom_hooks': ..., 'stage1_config': ...}),
-    ('bacl-end-to-end', 'bacl-classifier', {
+        'custom_hooks': ..., 'stage1': ...}),
+    ('bacl-end-to-end', 'bacl-stage2', {
         'model.type': 'DecoupledTwoStageDetector', 'model.backbone.init_cfg': None,
         'train_dataloader.dataset.type': 'LongTailLVISV05Dataset',
         **{f'train_dataloader.dataset.{key}': ...
@@ -194,7 +199,7 @@ def test_variant_on_emoji_lt_changes_what_the_one_on_lvis_changes(changes, row):
         'optim_wrapper.optimizer.weight_decay': 1e-4,
         'train_cfg.max_epochs': 12, 'train_cfg.val_interval': 12,
         **dict(zip(DECAY, (12, 8, 11), strict=True)),
-        'stage1_config': ...})])
+        'stage1': ...})])
 def test_step_changes_only_what_it_is_about(changes, old, new, expected):
     found = changes(*(f'faster-rcnn_r50_fpn_{name}_lvis-v0.5' for name in (old, new)))
     assert found.keys() == expected.keys()
@@ -209,22 +214,19 @@ def test_longer_schedule_changes_nothing_else(changes, method):
         'train_cfg.max_epochs', 'train_cfg.val_interval', *DECAY}
 
 
-@pytest.mark.parametrize('name', sorted(
-    path.stem for path in CONFIGS.glob('*_r101_*.py')))
+@pytest.mark.parametrize('name', sorted(path.stem for path in CONFIGS.glob('*/*_r101_*.py')))
 def test_deeper_backbone_changes_nothing_else(changes, name):
     found = changes(name.replace('_r101_', '_r50_'), name)
     assert found == {'model.backbone.depth': 101, **(
-        {'stage1_config': name.replace('classifier', 'representation')} if 'classifier' in name
+        {'stage1': name.replace('stage2', 'stage1')} if 'stage2' in name
         else {'model.backbone.init_cfg.checkpoint': 'torchvision://resnet101'})}
 
 
-def test_stage_2_has_the_model_of_its_stage_1_but_for_the_method(config_name, cfg, changes):
-    if 'stage1_config' not in cfg:
-        return
+def test_stage_2_has_the_model_of_its_stage_1_but_for_the_method(stage2_name, stage1_of, changes):
     # No path of a frozen Swin is dropped.
     method = re.compile(r'(type|backbone\.(init_cfg|drop_path_rate)|roi_head\.(type|hallucinator)'
                         r'|roi_head\.bbox_head(\.\d)?\.loss_cls\..+)')
-    paths = [path.removeprefix('model.') for path in changes(cfg.stage1_config, config_name)
+    paths = [path.removeprefix('model.') for path in changes(stage1_of(stage2_name), stage2_name)
              if path.startswith('model.')]
     assert 'type' in paths and all(method.fullmatch(path) for path in paths)
 
@@ -244,10 +246,10 @@ def test_joint_training_on_emoji_lt_takes_as_long_as_both_stages(changes, load_c
         'bacl-end-to-end', 'sce', 'stage1', 'stage2-bacl'))
     schedule = {'train_cfg.max_epochs', 'param_scheduler.1.T_max', 'param_scheduler.1.end'}
     assert changes(stage1, sce).keys() == schedule | {
-        f'{LOSS}.type', f'{LOSS}.use_sigmoid', f'{LOSS}.num_classes', f'{LOSS}.loss_weight',
+        f'{LOSS}.type', f'{LOSS}.use_sigmoid', f'{LOSS}.loss_weight',
         f'{BOX_HEAD}.init_cfg.0.bias_prob'}
     assert changes(stage2, end_to_end).keys() == schedule | {
-        'model.type', 'model.backbone.init_cfg', 'stage1_config'}
+        'model.type', 'model.backbone.init_cfg', 'stage1'}
     epochs = {name: load_config(name).train_cfg.max_epochs
               for name in (end_to_end, sce, stage1, stage2)}
     assert epochs[end_to_end] == epochs[sce] == epochs[stage1] + epochs[stage2]

@@ -20,7 +20,7 @@ from torch import nn
 
 CONFIGS = dict(
     faster='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
-    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-classifier_lvis-v1.py')
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py')
 C, D, STEPS = 5, 4, 3
 NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
@@ -60,7 +60,6 @@ def detector_config(name):
         cfg.neck.in_channels = [64, 128, 256, 512]
         for head in cfg.roi_head.bbox_head:
             head.update(num_classes=NUM_CLASSES, fc_out_channels=32)
-            head.loss_cls.num_classes = NUM_CLASSES
         cfg.train_cfg.rpn_proposal.max_per_img = 50
     return cfg
 

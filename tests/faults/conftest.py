@@ -54,7 +54,7 @@ class Project:
     def config(self, stage, *settings, max_epochs=1):
         """Write a config of a stage: 'stage1' or 'stage2-bacl'; settings are lines of it."""
         path = self.folder / f'{stage}-{len(list(self.folder.glob("*.py")))}.py'
-        base = ROOT / f'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_{stage}.py'
+        base, = ROOT.glob(f'configs/*/faster-rcnn_effnet-lite0_emoji-lt-smoke_{stage}.py')
         path.write_text('\n'.join([
             f'_base_ = {str(base)!r}',
             "custom_imports = dict(imports=['bacl', 'faulty'], allow_failed_imports=False)",

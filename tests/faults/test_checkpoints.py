@@ -8,9 +8,11 @@ import torch
 from bacl.engine.running.build import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = str(ROOT / 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_{}.py')
-CLASSES = {'model.roi_head.bbox_head.num_classes': 7,
-           'model.roi_head.bbox_head.loss_cls.num_classes': 7}
+STAGE1, STAGE2 = (
+    str(ROOT / f'configs/{name}.py') for name in (
+        'baselines/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1',
+        'bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage2-bacl'))
+CLASSES = {'model.roi_head.bbox_head.num_classes': 7}
 OFFICIAL_NAMES = {
     'roi_head.bbox_head.loss_cls.indicator.score_sum': 'roi_head.bbox_head.loss_cls.cm_numerator',
     'roi_head.bbox_head.loss_cls.indicator.num_samples': 'roi_head.bbox_head.loss_cls.num_gt',
@@ -30,11 +32,11 @@ class Marker:
 @pytest.fixture(scope='module')
 def states():
     """State dicts of detectors: of both stages, with other classes, of another architecture."""
-    stage1 = build_model(CONFIG.format('stage1')).state_dict()
+    stage1 = build_model(STAGE1).state_dict()
     other = {name.replace('backbone.', 'backbone.layer1.'): tensor
              for name, tensor in stage1.items()}
-    return {'stage1': stage1, 'stage2-bacl': build_model(CONFIG.format('stage2-bacl')).state_dict(),
-            '7 classes': build_model(CONFIG.format('stage1'), CLASSES).state_dict(),
+    return {'stage1': stage1, 'stage2-bacl': build_model(STAGE2).state_dict(),
+            '7 classes': build_model(STAGE1, CLASSES).state_dict(),
             'architecture': other}
 
 
@@ -50,7 +52,7 @@ def hand_over(project, smoke_data, warm_python):
         work_dir = project.folder / 'run'
         if way == 'test':
             config = project.folder / 'test.py'
-            config.write_text(f"_base_ = {CONFIG.format('stage1')!r}\n{data}")
+            config.write_text(f"_base_ = {STAGE1!r}\n{data}")
             result = warm_python.run(
                 [ROOT / 'tools/test.py', config, checkpoint, '--work-dir', work_dir],
                 env=project.environment, cwd=project.folder, timeout=240)

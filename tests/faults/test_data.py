@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ROOT / 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
+BASE = ROOT / 'configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
 ANN_FILE = 'annotations/lvis_v1_train.json'
 
 
@@ -53,7 +53,7 @@ def config(root):
         f'_base_ = {str(BASE)!r}', f'train_dataloader = {dataset}', f'val_dataloader = {dataset}',
         'test_dataloader = val_dataloader', 'val_evaluator = dict(ann_file='
         f'{str(root / ANN_FILE)!r})', 'test_evaluator = val_evaluator', 'num_classes = 3',
-        'head = dict(num_classes=3, loss_cls=dict(num_classes=3))',
+        'head = dict(num_classes=3)',
         'model = dict(backbone=dict(init_cfg=None), roi_head=dict(bbox_head=head))']) + '\n')
     return path
 

@@ -14,8 +14,7 @@ from bacl.engine.running.build import build_model
 from mmdet.testing import demo_mm_inputs
 from torch.utils._python_dispatch import TorchDispatchMode
 
-CONFIG = str(Path(__file__).parents[2] /
-             'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-smoke_{}.py')
+CONFIGS = Path(__file__).parents[2] / 'configs'
 C = 24
 # On CUDA, by torch's documentation of use_deterministic_algorithms and by torchvision's sources.
 WITHOUT_ALTERNATIVE = {
@@ -38,7 +37,8 @@ def deterministic(monkeypatch):
 def train(stage, device, num_steps=3):
     """Losses of some steps from a seed, and the state of model and optimizer after them."""
     torch.manual_seed(0)
-    model = build_model(CONFIG.format(stage)).to(device).train()
+    config, = CONFIGS.glob(f'*/faster-rcnn_effnet-lite0_emoji-lt-smoke_{stage}.py')
+    model = build_model(str(config)).to(device).train()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01,
                                 momentum=0.9)
     losses = []

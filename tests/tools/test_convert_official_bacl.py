@@ -8,12 +8,12 @@ from bacl.engine.running.build import build_model
 from mmengine.runner import load_checkpoint
 
 CONFIG = (Path(__file__).resolve().parents[2] /
-          'configs/bacl/faster-rcnn_r50_fpn_bacl-representation_lvis-v0.5.py')
+          'configs/bacl/faster-rcnn_r50_fpn_bacl-stage1_lvis-v0.5.py')
 SMALL = f'''
 _base_ = {str(CONFIG)!r}
 model = dict(
     backbone=dict(depth=18), neck=dict(in_channels=[64, 128, 256, 512]),
-    roi_head=dict(bbox_head=dict(num_classes=2, fc_out_channels=8, loss_cls=dict(num_classes=2))))
+    roi_head=dict(bbox_head=dict(num_classes=2, fc_out_channels=8)))
 '''
 
 

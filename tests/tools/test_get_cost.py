@@ -7,7 +7,7 @@ import torch
 from bacl.engine.running.build import build_model
 
 CONFIG = str(Path(__file__).resolve().parents[2] /
-             'configs/bacl/faster-rcnn_r50_fpn_sce-2x_lvis-v0.5.py')
+             'configs/baselines/faster-rcnn_r50_fpn_sce-2x_lvis-v0.5.py')
 OPTIONS = ['model.roi_head.bbox_head.num_classes=2', 'model.test_cfg.rpn.max_per_img=5']
 
 

@@ -58,10 +58,10 @@ def test_bad_input_ends_with_its_message(call, tool, first):
 
 
 @pytest.mark.parametrize('tool', ['report.py', 'dataset_report.py'])
-@pytest.mark.parametrize('package', ['plotly', 'jinja2', 'itables'])
+@pytest.mark.parametrize('package', ['pandas', 'plotly', 'jinja2', 'itables'])
 def test_a_missing_package_is_named_with_the_cure(load_tool, monkeypatch, tool, package):
     for name in list(sys.modules):
-        if name.startswith(('bacl.analysis.report', f'{package}.')):
+        if name.startswith(('bacl.report', f'{package}.')):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)  # cannot be imported
     with pytest.raises(SystemExit, match=f'^Reports expect the package {package} .*pip install'):

@@ -41,8 +41,8 @@ def test_missing_config_is_named(load_config):
 def test_mixed_precision_is_that_of_the_device_or_of_the_user(load_config, monkeypatch):
     for device, argv, wrapper in (
             ('cuda', [], 'OptimWrapper'), ('cuda', ['--amp'], 'AmpOptimWrapper'),
-            ('cuda', ['--amp', 'bfloat16'], 'BFloat16OptimWrapper'),
-            ('cpu', ['--amp'], 'BFloat16OptimWrapper')):
+            ('cuda', ['--amp', 'bfloat16'], 'mmdet.BFloat16OptimWrapper'),
+            ('cpu', ['--amp'], 'mmdet.BFloat16OptimWrapper')):
         monkeypatch.setattr(mmengine_device, 'DEVICE', device)
         cfg = load_config('stage1.py', *argv)
         assert cfg.optim_wrapper.get('type', 'OptimWrapper') == wrapper

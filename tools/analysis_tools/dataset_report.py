@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 try:
-    from bacl.analysis.report import write_dataset_report
-    from bacl.engine.run_files import read_images
+    from bacl.report.page import write_dataset_report
+    from bacl.report.run_files import read_images
 except ImportError as error:  # names the package and how to get it
     sys.exit(str(error))
 

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 try:
-    from bacl.analysis.report import Images, write_run_report
-    from bacl.analysis.report.sections import NUM_DRAWS
-    from bacl.engine.run_files import (
+    from bacl.report.page import Images, write_run_report
+    from bacl.report.page.sections import NUM_DRAWS
+    from bacl.report.run_files import (
         RunFiles,
         find_runs,
         read_pyramid,
@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def training_images(run: RunFiles) -> Images | str:
-    """What a run was trained on, or why the page says nothing of it."""
+    """The images that a run was trained on, or why the page says nothing of them."""
     try:
         return read_training_images(run)
     except FileNotFoundError as error:

@@ -1,6 +1,6 @@
 """Run the rows of the paper's tables on Emoji-LT mini, over several seeds.
 
-The rows and their configs are those of configs/bacl/tables.yml. All stage-2 runs of a seed start
+The rows and their configs are those of configs/tables.yml. All stage-2 runs of a seed start
 from one stage-1 checkpoint. Finished runs are reused, interrupted ones resumed: run the same
 command again to go on. Writes results.csv (a line per run) and tables.md (mean and spread over the
 seeds).
@@ -31,7 +31,7 @@ from bacl.engine.running.steps import (
 from mmengine.config import Config
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-CONFIGS = Path('configs/bacl')
+CONFIGS = Path('configs')
 # Every part of BACL is judged against it: stage 2 with the loss of stage 1, for as long.
 BASELINE = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bce'
 
@@ -62,6 +62,24 @@ def all_tables() -> list[dict]:
         FileNotFoundError: if the current folder is not the root of the project.
     """
     return yaml.safe_load((CONFIGS / 'tables.yml').read_text())
+
+
+def find_config(name: str) -> Path:
+    """Return the file of a config, whose name no other family of configs has.
+
+    Raises:
+        FileNotFoundError: if there is no such config.
+    """
+    path = next(CONFIGS.glob(f'*/{name}.py'), None)
+    if path is None:
+        raise FileNotFoundError(f'No family in {CONFIGS} has {name}.py. See {CONFIGS}/tables.yml.')
+    return path
+
+
+def stage1_of(name: str) -> str | None:
+    """Return the name of the config of stage 1; None for a config of a single stage."""
+    path = Config.fromfile(find_config(name)).get('stage1_config')
+    return path and Path(path).name.removesuffix('.py')
 
 
 def load_tables(names: Iterable[str] | None = None) -> list[dict]:
@@ -115,8 +133,7 @@ class Benchmark:
         Raises:
             StepFailedError: if a run fails. Those under way end first, and no other starts.
         """
-        stage1 = {name: Config.fromfile(CONFIGS / f'{name}.py').get('stage1_config')
-                  for name in names}
+        stage1 = {name: stage1_of(name) for name in names}
         # Stage 1 first; then the single-stage runs, which take longest.
         first = [(name, seed) for seed in seeds
                  for name in dict.fromkeys(filter(None, stage1.values()))]
@@ -142,7 +159,7 @@ class Benchmark:
 
     def run_one(self, name: str, seed: int, inputs: str) -> tuple:
         """Train and test one config; return the training's step and the result."""
-        config, folder = CONFIGS / f'{name}.py', self.work_dir / f'seed-{seed}'
+        config, folder = find_config(name), self.work_dir / f'seed-{seed}'
         # One thread each: more would wait for each other.
         env = dict(OMP_NUM_THREADS='1')
         train = make_train_step(f'train {name} seed {seed}', config, folder / name, seed, inputs,

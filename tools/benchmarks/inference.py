@@ -39,11 +39,11 @@ from reporting import add_arguments, compare, row, run, time_in_turn
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / 'configs/bacl'
-R50_CONFIGS = {'baseline': 'faster-rcnn_r50_fpn_bce-obj-2x_lvis-v1.py',
-               'BACL': 'faster-rcnn_r50_fpn_bacl-classifier_lvis-v1.py'}
-EMOJI_LT_CONFIGS = {'baseline': 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bce.py',
-                    'BACL': 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'}
+CONFIGS = ROOT / 'configs'
+R50_CONFIGS = {'baseline': 'baselines/faster-rcnn_r50_fpn_bce-obj-2x_lvis-v1.py',
+               'BACL': 'bacl/faster-rcnn_r50_fpn_bacl-stage2_lvis-v1.py'}
+EMOJI_LT_CONFIGS = {'baseline': 'baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bce.py',
+                    'BACL': 'bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'}
 EMOJI_LT_SIZE = (160, 160)  # (h, w), pixels
 HOST_NMS = "BACL with mmdet's NMS"
 # Of all proposals and classes, those that score above the threshold.
@@ -53,7 +53,6 @@ NOISE_CELL = 32  # pixels
 QUICK_OPTIONS = {  # of the configs
     'model.test_cfg.rpn.max_per_img': 20,
     'model.roi_head.bbox_head.num_classes': 40,
-    'model.roi_head.bbox_head.loss_cls.num_classes': 40,
 }
 
 

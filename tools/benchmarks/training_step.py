@@ -22,10 +22,10 @@ from mmengine.runner import Runner, load_checkpoint
 from reporting import add_arguments, compare, run, time_in_turn
 
 EMOJI_LT = {
-    'plain BCE': 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-{preset}_stage2-bce.py',
+    'plain BCE': 'configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-{preset}_stage2-bce.py',
     'BACL': 'configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-{preset}_stage2-bacl.py',
 }
-LVIS = 'configs/bacl/faster-rcnn_r50_fpn_bacl-classifier_lvis-v1.py'
+LVIS = 'configs/bacl/faster-rcnn_r50_fpn_bacl-stage2_lvis-v1.py'
 LVIS_SHAPE, LVIS_OBJECTS = (3, 800, 1333), 12  # objects of an image
 LVIS_ROUNDS = 5
 

@@ -1,12 +1,14 @@
-"""Write the generated parts of configs/bacl: index and results, and the metafile of mim.
+"""Write the generated parts of configs: index and results, and the metafiles of mim.
 
-Fills README.md and metafile.yml from tables.yml (rows, configs, the paper's numbers) and
-emoji_lt_ablation.csv (measured by emoji_lt_ablation.py).
+Fills README.md, bacl/README.md, the models of every family's metafile.yml and model-index.yml from
+the configs, tables.yml (rows, configs, the paper's numbers) and emoji_lt_ablation.csv (measured by
+emoji_lt_ablation.py).
 """
 
 import argparse
-import re
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 import yaml
 from emoji_lt_ablation import (
@@ -14,6 +16,7 @@ from emoji_lt_ablation import (
     METRICS,
     Results,
     all_tables,
+    find_config,
     format_report,
     load_tables,
     name_of,
@@ -21,23 +24,10 @@ from emoji_lt_ablation import (
     spread,
 )
 
-README, METAFILE = CONFIGS / 'README.md', CONFIGS / 'metafile.yml'
+INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
+TWINS = 'bacl/README.md#emoji-lt-mini'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
-COLLECTION = {
-    'Name': 'BACL',
-    'Metadata': {
-        'Training Data': ['LVIS v0.5', 'LVIS v1', 'COCO-LT', EMOJI_DATASET],
-        'Training Techniques': ['SGD with Momentum', 'AdamW', 'Weight Decay'],
-        'Architecture': ['Faster R-CNN', 'Cascade R-CNN', 'Mask R-CNN', 'ResNet',
-                         'Swin Transformer', 'EfficientNet-Lite', 'FPN'],
-    },
-    'Paper': {
-        'URL': 'https://arxiv.org/abs/2308.02213',
-        'Title': 'Balanced Classification: A Unified Framework for Long-Tailed Object Detection',
-    },
-    'README': str(README),
-}
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
             'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke'}
 
@@ -50,9 +40,37 @@ def mean_result(config: str | None, results: Results) -> list[str] | None:
     return [spread([run[m] for run in runs]).split(' ')[0] for m in METRICS]
 
 
-def link(config: str) -> str:
-    """Return a link to a config file beside the README."""
-    return f'[{config}]({config}.py)'
+def read_collections() -> dict[str, dict]:
+    """Return what each family says of itself in its metafile, by the name of its folder.
+
+    Raises:
+        FileNotFoundError: if a family has no metafile.
+    """
+    collections = {}
+    for folder in sorted({path.parent for path in CONFIGS.glob('[!_]*/*.py')}):
+        path = folder / 'metafile.yml'
+        if not path.is_file():
+            raise FileNotFoundError(
+                f'{path} is missing. Write its Collections by hand, as in configs/bacl; the '
+                'models are filled in.')
+        (collections[folder.name],) = yaml.safe_load(path.read_text())['Collections']
+    return collections
+
+
+def link(config: str, text: str | None = None) -> str:
+    """Return a link from the index to a config."""
+    return f'[{text or config}]({find_config(config).relative_to(CONFIGS)})'
+
+
+def format_families(collections: dict[str, dict]) -> str:
+    """Return a Markdown table of the families: folder, number of configs, paper."""
+    lines = ['| family | configs | paper |', '|---|---|---|']
+    for family, collection in collections.items():
+        paper = collection['Paper']
+        lines.append(f'| [{collection["Name"]}]({family}/README.md) '
+                     f'| {len(list((CONFIGS / family).glob("*.py")))} '
+                     f'| [{paper["Title"]}]({paper["URL"]}) |')
+    return '\n'.join(lines)
 
 
 def format_index(tables: list[dict], results: Results) -> str:
@@ -63,7 +81,7 @@ def format_index(tables: list[dict], results: Results) -> str:
         has_twin = any('emoji_lt' in row for row in table['rows'])
         # The paper's numbers and ours would be compared if they were of one dataset.
         head = ['row', 'config', f'paper: {columns}', 'measured']
-        head += [f'[{EMOJI_DATASET}](#emoji-lt-mini): AP / APr / APc / APf'] * has_twin
+        head += [f'[{EMOJI_DATASET}]({TWINS}): AP / APr / APc / APf'] * has_twin
         title = f'{name_of(table)}: {table["title"]}' if table['table'] != '–' \
             else table['title'].capitalize()
         lines = [f'### {title}', '', '| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
@@ -74,19 +92,19 @@ def format_index(tables: list[dict], results: Results) -> str:
             if has_twin:
                 twin, means = row.get('emoji_lt'), mean_result(row.get('emoji_lt'), results)
                 values = '–' if means is None else ' / '.join(means)
-                cells.append(f'[{values}]({twin}.py)' if twin else '–')
+                cells.append(link(twin, values) if twin else '–')
             lines.append('| ' + ' | '.join(cells) + ' |')
         parts.append('\n'.join(lines))
     return '\n\n'.join(parts)
 
 
-def format_metafile(results: Results) -> str:
-    """Return the metafile that mim reads: every config, with results where they were measured."""
+def format_metafile(family: str, collection: dict, results: Results) -> str:
+    """Return the metafile of a family: every config, with results where they were measured."""
     models = []
-    for path in sorted(CONFIGS.glob('*.py')):
+    for path in sorted((CONFIGS / family).glob('*.py')):
         name = path.stem
         dataset = next(title for part, title in DATASETS.items() if part in name)
-        model = {'Name': name, 'In Collection': COLLECTION['Name'], 'Config': str(path),
+        model = {'Name': name, 'In Collection': collection['Name'], 'Config': str(path),
                  'Metadata': {'Training Data': dataset}}
         means = mean_result(name, results)
         if means:
@@ -94,34 +112,44 @@ def format_metafile(results: Results) -> str:
                       if v != 'n/a'}
             model['Results'] = [{'Task': 'Object Detection', 'Dataset': dataset, 'Metrics': values}]
         models.append(model)
-    text = yaml.safe_dump({'Collections': [COLLECTION], 'Models': models}, sort_keys=False,
+    text = yaml.safe_dump({'Collections': [collection], 'Models': models}, sort_keys=False,
                           allow_unicode=True, width=100)
-    return '# Written by tools/benchmarks/write_index.py.\n' + text
+    return '# Collections by hand, models by tools/benchmarks/write_index.py.\n' + text
 
 
-def fill(text: str, name: str, content: str) -> str:
-    """Replace what stands between the marks of a generated part.
+def fill(path: Path, **contents: str) -> str:
+    """Return the text of a file with new generated parts, by the names in the marks around them.
 
     Raises:
-        ValueError: if ``text`` has no such marks.
+        ValueError: if the file has no such marks.
     """
-    begin = f'<!-- {name}: written by tools/benchmarks/write_index.py -->'
-    end = f'<!-- {name} end -->'
-    pattern = re.compile(f'{re.escape(begin)}.*?{re.escape(end)}', re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f'{README} has no lines {begin!r} and {end!r}.')
-    return pattern.sub(lambda match: f'{begin}\n\n{content.strip()}\n\n{end}', text)
+    text = path.read_text()
+    for name, content in contents.items():
+        begin = f'<!-- {name}: written by tools/benchmarks/write_index.py -->'
+        end = f'<!-- {name} end -->'
+        before, _, rest = text.partition(begin)
+        _, has_marks, after = rest.partition(end)
+        if not has_marks:
+            raise ValueError(f'{path} has no lines {begin!r} and {end!r}.')
+        text = f'{before}{begin}\n\n{content.strip()}\n\n{end}{after}'
+    return text
 
 
-def main() -> None:
-    """Write both files, or tell whether they are up to date."""
+def main(argv: Iterable[str] | None = None) -> None:
+    """Write the files, or tell whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     results = read_csv(RESULTS)
-    readme = fill(README.read_text(), 'index', format_index(all_tables(), results))
-    readme = fill(readme, 'results', format_report(load_tables(), results))
-    contents = {README: readme, METAFILE: format_metafile(results)}
+    collections = read_collections()
+    metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
+                 for family, collection in collections.items()}
+    contents = {
+        INDEX: fill(INDEX, families=format_families(collections),
+                    index=format_index(all_tables(), results)),
+        ABLATION: fill(ABLATION, results=format_report(load_tables(), results)),
+        **metafiles,
+        Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}
     stale = [path for path, text in contents.items()
              if not path.is_file() or path.read_text() != text]
     if args.check:
@@ -135,4 +163,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))

@@ -51,6 +51,6 @@ class CocoLTDataset(LongTailMixin, CocoDataset):
         """The file name."""
         return image['file_name']
 
-    def class_table(self) -> ClassTable:
-        """The classes; the groups, from '1', follow from their counts, not from the file."""
-        return super().class_table().grouped_by_instances(self.group_thresholds)
+    def with_groups(self, classes: ClassTable) -> ClassTable:
+        """Classes in groups, from '1', that follow from their counts, not from the file."""
+        return classes.grouped_by_instances(self.group_thresholds)

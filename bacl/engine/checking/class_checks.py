@@ -5,12 +5,25 @@ from typing import Any
 from mmengine.dataset import BaseDataset
 from torch import nn
 
+# Parts of a detector that tell other things apart: images of ImageNet, objects from background,
+# stuff, things together with stuff.
+OTHER_CLASSES = {'backbone', 'rpn_head', 'semantic_head', 'panoptic_fusion_head'}
+
 
 def innermost_dataset(dataset: Any) -> Any:
     """The dataset inside any nesting of wrappers (repeat, class-balanced, multi-image mix)."""
     while not isinstance(dataset, BaseDataset) and hasattr(dataset, 'dataset'):
         dataset = dataset.dataset
     return dataset
+
+
+def class_names(dataset: Any) -> Sequence[str] | None:
+    """Names of the classes of a dataset, in label order; None if it does not tell.
+
+    Args:
+        dataset: possibly inside wrappers.
+    """
+    return (getattr(innermost_dataset(dataset), 'metainfo', None) or {}).get('classes')
 
 
 def class_source(dataset: Any) -> str:
@@ -26,26 +39,29 @@ def check_class_counts(model: nn.Module, dataset: Any) -> None:
     """Refuse a model of which some part has another number of classes than the dataset.
 
     Every module with an attribute ``num_classes`` is looked at (heads, losses, indicators,
-    hallucinators), except the RPN, which knows only one class.
+    hallucinators), except those of :data:`OTHER_CLASSES` and those that leave it None.
 
     Args:
         model: the detector.
-        dataset: with ``metainfo['classes']``, possibly inside wrappers.
+        dataset: possibly inside wrappers; passes if it knows no class names.
 
     Raises:
         ValueError: naming every module and its number of classes.
     """
-    dataset = innermost_dataset(dataset)
-    expected = len(dataset.metainfo['classes'])
+    dataset, classes = innermost_dataset(dataset), class_names(dataset)
+    if classes is None:
+        return
+    expected = len(classes)
     counts = {f'{name} ({type(module).__name__})': module.num_classes
               for name, module in model.named_modules()
-              if hasattr(module, 'num_classes') and not name.endswith('rpn_head')}
+              if getattr(module, 'num_classes', None) is not None
+              and OTHER_CLASSES.isdisjoint(name.split('.'))}
     if any(count != expected for count in counts.values()):
         listing = ', '.join(f'{name}: {count}' for name, count in counts.items())
         raise ValueError(
             f'{type(dataset).__name__} has {expected} classes ({class_source(dataset)}), but the '
-            f'model has {listing}. Set num_classes={expected} in the bbox_head, in its loss_cls '
-            'and in the mask_head, or choose the annotation file that the model is made for.')
+            f'model has {listing}. Set num_classes={expected} in the bbox_head and the mask_head, '
+            'or choose the annotation file that the model is made for.')
 
 
 def check_class_order(dataset: Any, learned: Sequence[str] | None, learned_from: str) -> None:
@@ -62,8 +78,7 @@ def check_class_order(dataset: Any, learned: Sequence[str] | None, learned_from:
     Raises:
         ValueError: naming the first difference and both files.
     """
-    dataset = innermost_dataset(dataset)
-    classes = dataset.metainfo.get('classes')
+    dataset, classes = innermost_dataset(dataset), class_names(dataset)
     if classes is None or learned is None:
         return
     for label, (here, there) in enumerate(zip(classes, learned, strict=False)):

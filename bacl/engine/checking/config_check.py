@@ -18,6 +18,9 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import Registry
 
+from ..running.config_types import resolve_type
+
+PACKAGE = __name__.split('.')[0]
 # Read by mmengine before the component gets the rest: the registry, and the list of hooks.
 READ_BY_HOST = ('type', '_scope_', 'priority')
 READ_BY_HOST_OF_OPTIMIZER = ('constructor', 'paramwise_cfg')
@@ -38,8 +41,9 @@ def check_config(cfg: Config) -> None:
             the nearest valid key or the expected type; and for a ``type`` that is registered
             nowhere but resembles one of ours, that one.
     """
+    scope = cfg.get('default_scope') or 'mmdet'
     problems = [f'  {problem}' for path, component in _dictionaries(cfg.to_dict())
-                for problem in _problems(path, component)]
+                for problem in _problems(path, component, scope)]
     problems += [f'  {problem}' for problem in _checkpointing_problems(cfg)]
     if problems:
         raise ValueError('\n'.join([f'{cfg.filename or "The config"} is refused:', *problems]))
@@ -81,13 +85,19 @@ def _signatures(component: Callable) -> Iterator[tuple[Callable, set[str]]]:
 @cache
 def own_components() -> dict[str, type]:
     """The components that this package registers, by name."""
-    return {name: component for registry in _registries()
+    return {name: registry.module_dict[name] for name, registry in _own_registries().items()}
+
+
+@cache
+def _own_registries() -> dict[str, Registry]:
+    """Where each of them is registered."""
+    return {name: registry for registry in _registries()
             for name, component in registry.module_dict.items() if _is_own(component)}
 
 
 def _is_own(component: Callable) -> bool:
     module = getattr(component, '__module__', None)  # object.__init__ has none
-    return module is not None and module.split('.')[0] == __name__.split('.')[0]
+    return module is not None and module.split('.')[0] == PACKAGE
 
 
 def _registries() -> list[Registry]:
@@ -113,20 +123,30 @@ def _dictionaries(value: Any, path: str = '') -> Iterator[tuple[str, dict]]:
             yield from _dictionaries(inner, f'{path}.{key}'.lstrip('.'))
 
 
-def _problems(path: str, config: dict) -> Iterator[str]:
+def _problems(path: str, config: dict, scope: str) -> Iterator[str]:
     kind = config['type']
-    name = kind.removeprefix('mmdet.') if isinstance(kind, str) else getattr(kind, '__name__', '')
-    component = own_components().get(name) if isinstance(kind, str) else kind
-    if component is None:
-        yield from _resembling_type(path, name)
-    elif inspect.isclass(component) and _is_own(component):
-        yield from _wrong_arguments(path, name, component, config)
+    if not isinstance(kind, str):
+        component = kind
+    else:
+        name = kind.rpartition('.')[2]
+        # Names that are not ours are not looked up: mmengine would import modules called so.
+        component = resolve_type(config, _own_registries()[name], scope) \
+            if name in own_components() else None
+        if component is None:
+            yield from _resembling_type(path, config, scope)
+    if inspect.isclass(component) and _is_own(component):
+        yield from _wrong_arguments(path, component.__name__, component, config)
 
 
-def _resembling_type(path: str, name: str) -> Iterator[str]:
+def _resembling_type(path: str, config: dict, scope: str) -> Iterator[str]:
+    kind = config['type']
+    place, _, name = kind.rpartition('.')
+    if place.split('.')[0] not in ('', 'mmdet', PACKAGE):
+        return
     nearest = difflib.get_close_matches(name, own_components(), 1, TYPE_CUTOFF)
-    if nearest and all(registry.get(name) is None for registry in _registries()):
-        yield f'{path}.type: no component is called {name!r}; the nearest is {nearest[0]!r}.'
+    if nearest and all(resolve_type(config, registry, scope) is None for registry in _registries()):
+        nearest = nearest[0] if scope == 'mmdet' else f'mmdet.{nearest[0]}'
+        yield f'{path}.type: no component is called {kind!r}; the nearest is {nearest!r}.'
 
 
 def _wrong_arguments(path: str, name: str, component: type, config: dict) -> Iterator[str]:

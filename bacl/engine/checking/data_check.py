@@ -9,11 +9,13 @@ import cv2
 from bacl.annotations.audit import Finding, Rule, is_bad_image, summarise
 from bacl.datasets.image_audit import IMAGE_RULES, ImageRecord, Loader, audit_image
 from bacl.datasets.long_tail import LongTailMixin
-from mmdet.registry import DATASETS
+from mmcv.transforms import LoadImageFromFile
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
+from ..running.config_types import is_type
 from ..running.dataset_configs import unwrapped_datasets
 
 SPLITS = ('train', 'val', 'test')
@@ -72,11 +74,11 @@ def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> l
     Raises:
         ValueError: if there is no dataset, or one whose type is not of this package.
     """
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
     reports: dict[str, DatasetReport] = {}
     for split, config in _dataset_configs(cfg):
         dataset = _build_unloaded(split, config)
-        loader = _loader(config)
+        loader = _loader(config, cfg.get('default_scope'))
         key = repr((config.type, dataset.ann_file, dataset.data_prefix, dataset.test_mode, loader))
         if key in reports:
             reports[key].splits.append(split)
@@ -104,10 +106,10 @@ def _build_unloaded(split: str, config: ConfigDict) -> LongTailMixin:
     return DATASETS.build(dict(config, lazy_init=True, pipeline=[]))
 
 
-def _loader(config: ConfigDict) -> Loader:
+def _loader(config: ConfigDict, scope: str | None) -> Loader:
     """The arguments of the ``LoadImageFromFile`` in the pipeline of a dataset."""
-    for transform in config.get('pipeline', []):
-        if transform.get('type') in ('LoadImageFromFile', 'mmdet.LoadImageFromFile'):
+    for transform in config.get('pipeline') or []:
+        if is_type(transform, TRANSFORMS, LoadImageFromFile, scope):
             return Loader(*(transform.get(name, default)
                             for name, default in Loader._field_defaults.items()))
     return Loader(backend_args=config.get('backend_args'))

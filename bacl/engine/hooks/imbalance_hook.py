@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from bacl.analysis.measures.training_record import TrainingRecord, merge_ranks
 from bacl.models.augmenters import ExtraSamples
 from mmdet.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
@@ -20,6 +19,7 @@ from ..checking.class_checks import check_class_counts
 from ..probing.loss_terms import gradient_norms, loss_terms
 from ..probing.method_taps import observed_method
 from ..probing.roi_statistics import NUM_IOU_BINS, RegressionInputs, RoIStatistics
+from ..probing.training_record import TrainingRecord, merge_ranks
 from ..running.atomic_files import write_atomically
 from ..running.runner_state import unwrapped_model
 from .method_hook import training_class_table
@@ -43,7 +43,7 @@ class ImbalanceHook(ScalarLogHook):
     because the extractor is frozen, of the parameters that learn.
 
     At the end of each epoch the main rank writes ``imbalance.npz`` into the work_dir, summed over
-    the ranks; :class:`~bacl.analysis.measures.training_record.TrainingRecord` reads it and says
+    the ranks; :class:`~bacl.engine.probing.training_record.TrainingRecord` reads it and says
     what is in it. A resumed run goes on with the record of the epochs before.
 
     Logged every ``interval`` iterations, of this rank, as ``imbalance/<name>``, in a cascade
@@ -67,13 +67,10 @@ class ImbalanceHook(ScalarLogHook):
         check_class_counts(model, dataset)
         self.heads, self.extractors, self.augmenters = box_heads(model)
         table = training_class_table(dataset)
-        if not table.groups:
-            table = table.grouped_by_instances()
         strides = getattr(self.extractors[0], 'featmap_strides', []) \
             if hasattr(self.extractors[0], 'map_roi_levels') else []
         self.fixed = dict(
-            class_names=np.array(table.names, dtype=str),
-            groups=table.group_keys(), instance_count=table.instance_count,
+            class_names=np.array(table.names, dtype=str), instance_count=table.instance_count,
             stages=np.array([f's{stage}' for stage in range(len(self.heads))]
                             if len(self.heads) > 1 else ['']),
             level_strides=np.array(strides, dtype=np.int64),

@@ -47,7 +47,7 @@ def prepare_amp(cfg: Config, dtype: str) -> None:
     if dtype == 'bfloat16':
         for scaling in ('loss_scale', 'dtype'):  # of an AmpOptimWrapper in the config
             cfg.optim_wrapper.pop(scaling, None)
-        cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+        cfg.optim_wrapper.type = 'mmdet.BFloat16OptimWrapper'
     elif has_gpu:
         cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
     else:

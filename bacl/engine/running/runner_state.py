@@ -1,12 +1,18 @@
 """What hooks ask a runner that it does not say itself."""
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 
 def unwrapped_model(runner: Runner) -> nn.Module:
-    """The model inside a DDP or similar wrapper."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+    """The model inside DDP and the like and inside test-time augmentation.
+
+    These are what mmengine's loader looks inside, too.
+    """
+    model = runner.model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 def is_training(runner: Runner) -> bool:

@@ -1,32 +1,39 @@
-"""Find the representation stage's checkpoint for a classifier-stage run."""
+"""Find the checkpoint of stage 1 for a run of stage 2."""
 
 import logging
+import os
 import re
 from pathlib import Path
 
 from bacl.compat.checkpoints import load_weights
 from bacl.engine.checking.load_report import shortened
+from bacl.engine.running.config_types import resolve_type
 from bacl.engine.running.official_checkpoint import refuse_official_checkpoint
 from bacl.engine.running.work_dir import find_checkpoint, require_file
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import print_log
+
+# What a dumped config of stage 2 has, and one of stage 1 has not.
+STAGE2_CONFIG = re.compile(r"""DecoupledTwoStageDetector|^stage1_config = ['"]""", re.MULTILINE)
 
 
 def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     """Set ``cfg.load_from`` of a stage-2 run to the checkpoint of its stage 1.
 
-    A stage-2 config names the config of its first stage, which lies beside it, in the top-level
-    variable ``stage1_config``. The work_dirs of both stages are siblings: stage 1 is looked for in
-    ``<parent of cfg.work_dir>/<stage1_config>``, which with the default work_dirs is
-    ``work_dirs/<stage1_config>``. What is found there has to be trained to its end; a checkpoint
-    or folder that the user names may be unfinished. The file is read here once, before a dataset
-    is: it has to be whole, and must not have been through stage 2, whose indicators and feature
-    statistics would go on from there.
+    A stage-2 config names the config of its stage 1 in the top-level variable ``stage1_config``: a
+    path from its own folder, as in ``_base_``. The work_dirs of both stages are siblings: stage 1
+    is looked for in ``<parent of cfg.work_dir>/<name of stage1_config>``, which with the default
+    work_dirs is ``work_dirs/<name of stage1_config>``. What is found there has to be trained to its
+    end; a checkpoint or folder that the user names may be unfinished. The file is read here once,
+    before a dataset is: it has to be whole, and must not have been through stage 2, whose
+    indicators and feature statistics would go on from there.
 
     A run that resumes needs no stage 1, a ``load_from`` that is already set is kept, and a config
     of a single stage is left alone.
 
-    A stage-2 config has ``stage1_config`` or the model ``DecoupledTwoStageDetector``.
+    A stage-2 config has ``stage1_config`` or a model that needs a pretrained extractor, such as
+    ``DecoupledTwoStageDetector``.
 
     Args:
         cfg: config of the run with its ``work_dir``, changed in place.
@@ -48,13 +55,13 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
     if not _is_stage2(cfg):
         if checkpoint is not None:
             raise ValueError(
-                '--stage1-checkpoint expects a stage-2 config (with `stage1_config`, or with the '
-                f'model DecoupledTwoStageDetector), got {cfg.filename}. Use --cfg-options '
+                '--stage1-checkpoint expects a stage-2 config (with `stage1_config`, or with a '
+                f'model such as DecoupledTwoStageDetector), got {cfg.filename}. Use --cfg-options '
                 'load_from=FILE to start it from other weights.')
         return
     if checkpoint is None and cfg.get('load_from'):
         require_file(cfg.load_from, 'load_from')
-    elif checkpoint not in (None, 'auto') and not Path(checkpoint).is_dir():
+    elif checkpoint not in (None, 'auto') and not Path(checkpoint).expanduser().is_dir():
         require_file(checkpoint, '--stage1-checkpoint')
         cfg.load_from = checkpoint
         _check_weights(checkpoint)
@@ -65,8 +72,8 @@ def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:
 
 
 def _is_stage2(cfg: Config) -> bool:
-    model_type = cfg.get('model', {}).get('type')
-    return bool(cfg.get('stage1_config')) or model_type == 'DecoupledTwoStageDetector'
+    model = resolve_type(cfg.get('model') or {}, MODELS, cfg.get('default_scope'))
+    return bool(cfg.get('stage1_config')) or getattr(model, 'needs_pretrained_extractor', False)
 
 
 def _check_weights(path: str) -> None:
@@ -79,7 +86,7 @@ def _check_weights(path: str) -> None:
                  if '.loss_cls.indicator.' in name or '.augmenters.' in name]
     # A stage 2 may collect nothing. The config is searched, never executed.
     text = str((checkpoint.get('meta') or {}).get('cfg', ''))
-    if collected or 'DecoupledTwoStageDetector' in text:
+    if collected or STAGE2_CONFIG.search(text):
         what = f' (it has {shortened(collected, 2)})' if collected else ''
         raise ValueError(
             f'--stage1-checkpoint expects weights of stage 1, got {path}, which has been through '
@@ -93,11 +100,12 @@ def _find_stage1(cfg: Config, folder: str | None) -> Path:
             '--stage1-checkpoint expects the file of stage 1 if the config has no `stage1_config`, '
             f'got {"none" if folder is None else repr(folder)}. '
             'Pass --stage1-checkpoint FILE, or set load_from in the config.')
-    # Not Path.stem: a name such as lvis-v0.5 has a dot of its own.
-    name = Path(cfg.stage1_config).name.removesuffix('.py')
+    # Not with_suffix: a name such as lvis-v0.5 has a dot of its own.
+    stem = cfg.stage1_config.removesuffix('.py')
+    config = Path(os.path.normpath(Path(cfg.filename or '').parent / f'{stem}.py'))
     is_default = folder in (None, 'auto')
-    work_dir = Path(cfg.work_dir).parent / name if is_default else Path(folder)
-    config = Path(cfg.filename or '').parent / f'{name}.py'
+    work_dir = Path(cfg.work_dir).parent / Path(stem).name if is_default \
+        else Path(folder).expanduser()
     train_command = f'python tools/train.py {config} --work-dir {work_dir}'
     checkpoint = find_checkpoint(work_dir)
     if checkpoint is None:

@@ -4,6 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from bacl.compat.checkpoints import load_weights
 from mmengine.config import Config
 
 POINTER = 'last_checkpoint'  # file in which mmengine names the newest checkpoint
@@ -38,6 +39,8 @@ def resolve_work_dir(cfg: Config, config_path: str, work_dir: str | None = None)
 def require_file(path: str, argument: str) -> None:
     """Refuse a path that does not lead to a file; addresses such as ``https://...`` pass.
 
+    A ``~`` is a home folder, as it is for mmengine's loader.
+
     Args:
         path: what the user gave.
         argument: its name, for the message.
@@ -45,7 +48,7 @@ def require_file(path: str, argument: str) -> None:
     Raises:
         FileNotFoundError: if there is no such file.
     """
-    if '://' not in path and not Path(path).is_file():
+    if '://' not in path and not Path(path).expanduser().is_file():
         raise FileNotFoundError(f'{argument} expects an existing file, got {path!r}.')
 
 
@@ -77,7 +80,8 @@ def find_checkpoint(work_dir: str | Path) -> Path | None:
 def prepare_resume(cfg: Config, resume: str | None) -> None:
     """Set what ``cfg`` resumes from, if it is to resume at all.
 
-    MMEngine alone would start anew without a word when there is nothing to resume.
+    MMEngine alone would start anew without a word when there is nothing to resume, and end in a
+    KeyError where a file holds weights alone.
 
     Args:
         cfg: config of the run with its ``work_dir``, changed in place.
@@ -86,9 +90,11 @@ def prepare_resume(cfg: Config, resume: str | None) -> None:
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
+        ValueError: if it does not say how far the training was.
     """
     if resume is None and not cfg.get('resume'):
         return
+    asked = 'resume=True in the config' if resume is None else '--resume'
     cfg.resume = True
     if resume is None:
         resume = cfg.get('load_from') or 'auto'
@@ -96,8 +102,20 @@ def prepare_resume(cfg: Config, resume: str | None) -> None:
         found = find_checkpoint(cfg.work_dir)
         if found is None:
             raise FileNotFoundError(
-                f'--resume expects a checkpoint in {cfg.work_dir!r}, got a folder without one. '
-                'Leave --resume out to start anew, or name the checkpoint.')
+                f'{asked} expects a checkpoint in {cfg.work_dir!r}, got a folder without one. '
+                'Leave it out to start anew, or name the checkpoint with --resume PATH.')
         resume = str(found)
-    require_file(resume, '--resume')
+    require_file(resume, asked)
+    if '://' not in resume:  # read, and downloaded, when the run starts
+        _require_progress(resume, asked)
     cfg.load_from = resume
+
+
+def _require_progress(path: str, asked: str) -> None:
+    meta = load_weights(path, map_location='meta').get('meta') or {}
+    missing = [key for key in ('epoch', 'iter') if key not in meta]
+    if missing:
+        raise ValueError(
+            f'{asked} expects a checkpoint of a training, got {path} without {missing} in its '
+            'meta: it holds weights, but not how far they were trained. Start a new training from '
+            'them: leave it out, --cfg-options load_from=FILE.')

@@ -1,10 +1,11 @@
-"""What the metrics of LVIS and COCO-LT have in common."""
+"""The base of the metrics of LVIS and COCO-LT."""
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from bacl.annotations import ClassTable
 from mmdet.structures.mask import encode_mask_results
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
@@ -50,6 +51,9 @@ class GroupedAPMetric(BaseMetric):
     # For the log: what is evaluated, and what max_dets limits.
     benchmark: str
     cap_scope: str
+
+    # The categories in the order of the annotations, with groups; set by the subclass.
+    class_table: ClassTable
 
     # Whether the area of a detected mask is its own or that of its box.
     drop_box_for_segm = True

@@ -12,8 +12,12 @@ single_image_pipeline = [
     dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2)),
     dict(type='DropEmptyGT'),
     dict(type='ContiguousRandomFlip', prob=0.5),
-    # On raw pixels: Copy-Paste needs two images of one size.
-    dict(type='Pad', size=canvas),
+    # On raw pixels: Copy-Paste needs two images of one size. What else Pad changes is not taken:
+    # img_shape, to which proposals are clipped, stays that of the image, as it did in mmdet 2.8.
+    dict(
+        type='KeyMapper',
+        remapping=dict(img='img', gt_masks='gt_masks'),
+        transforms=[dict(type='Pad', size=canvas)]),
 ]
 copy_paste_pipeline = [
     dict(type='CroppedCopyPaste', max_num_pasted=100),

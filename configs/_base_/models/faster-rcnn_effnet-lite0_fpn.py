@@ -1,5 +1,5 @@
 # Faster R-CNN small enough for two CPU cores and images of 160 x 160 pixels, with the classifier
-# of BACL's stage 1. A config on top sets num_classes of bbox_head and of its loss_cls.
+# of BACL's stage 1. A config on top sets bbox_head.num_classes.
 model = dict(
     type='FasterRCNN',
     data_preprocessor=dict(

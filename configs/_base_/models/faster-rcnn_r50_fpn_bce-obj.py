@@ -1,5 +1,4 @@
-# Sigmoid classifier with objectness (BCE*). A config on top sets num_classes of bbox_head and of
-# its loss_cls.
+# Sigmoid classifier with objectness (BCE*). A config on top sets bbox_head.num_classes.
 _base_ = './faster-rcnn_r50_fpn.py'
 
 model = dict(

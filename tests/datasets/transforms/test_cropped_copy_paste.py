@@ -212,8 +212,9 @@ CANVAS = (96, 96)
 
 
 def resized(transform: dict) -> dict:
-    """The transform on a small canvas."""
-    return {key: CANVAS if value == (1280, 1280) else value for key, value in transform.items()}
+    """The transform, and those inside it, on a small canvas."""
+    return {key: CANVAS if value == (1280, 1280) else [resized(t) for t in value]
+            if key == 'transforms' else value for key, value in transform.items()}
 
 
 def pipelines(stock: bool) -> tuple[Compose, list]:
@@ -292,3 +293,23 @@ def test_samples_of_the_pipelines(records):
         a, b = (batch['data_samples'][0].gt_instances.masks for batch in batches)
         assert isinstance(a, CroppedMasks) and (a.height, a.width) == (b.height, b.width)
     assert num_samples > 25
+
+
+def test_shape_of_the_image_is_the_one_before_padding(records):
+    """Proposals are clipped to it; the preprocessor tells the padded shape by itself."""
+    single, _ = pipelines(stock=True)
+    unpadded = Compose(single.transforms[:-1])
+    preprocess = DetDataPreprocessor(pad_size_divisor=32)
+    shapes = set()
+    for seed in range(20):
+        np.random.seed(seed)
+        image = unpadded(copy.deepcopy(records[0]))
+        sample = load(records[0], records[1], seed, stock=False)
+        if sample is None:
+            continue
+        assert tuple(sample['inputs'].shape[1:]) == CANVAS
+        assert sample['data_samples'].img_shape == image['img'].shape[:2]
+        shapes.add(sample['data_samples'].img_shape)
+        batch = preprocess(dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']]))
+        assert batch['data_samples'][0].pad_shape == CANVAS
+    assert len(shapes) > 5 and all(min(shape) < CANVAS[0] for shape in shapes)

@@ -18,7 +18,8 @@ class Dataset(BaseDataset):
 
 
 def dataset(num_classes):
-    return Dataset(metainfo=dict(classes=tuple('abcdef'[:num_classes])), ann_file='x.json')
+    return Dataset(metainfo=dict(classes=tuple('abcdef'[:num_classes])), ann_file='x.json',
+                   serialize_data=False)
 
 
 def model(head=3, loss=3, rpn=1):
@@ -42,6 +43,31 @@ def test_a_difference_names_all_numbers(head, loss, data):
                  f'bbox_head.loss_cls (FCBL): {loss}',
                  f'bbox_head.loss_cls.indicator (ConfusionMatrix): {loss}'):
         assert text in str(error.value)
+
+
+@pytest.mark.parametrize('path', ['backbone', 'backbone.stem', 'rpn_head.stages', 'semantic_head',
+                                  'panoptic_fusion_head', 'student.backbone'])
+def test_parts_that_tell_other_things_apart_pass(path):
+    detector = part = model()
+    for name in path.split('.'):
+        part.add_module(name, nn.Module())
+        part = part.get_submodule(name)
+    part.num_classes = 1000
+    check_class_counts(detector, dataset(3))
+    detector['roi_head'] = nn.Module()
+    detector['roi_head'].num_classes = 1000
+    with pytest.raises(ValueError, match='1000'):
+        check_class_counts(detector, dataset(3))
+
+
+@pytest.mark.parametrize('data', [
+    Dataset(serialize_data=False), SimpleNamespace(), SimpleNamespace(metainfo=None)])
+def test_dataset_without_class_names_passes(data):
+    check_class_counts(model(), data)
+
+
+def test_number_that_is_left_open_passes():
+    check_class_counts(model(head=None), dataset(3))
 
 
 def test_innermost_dataset_stops_at_a_dataset():

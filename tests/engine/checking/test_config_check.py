@@ -14,6 +14,7 @@ from bacl.engine.checking.config_check import (
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmengine.config import Config
+from mmengine.registry import Registry
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / 'bacl'
 COMPONENTS = own_components()
@@ -64,6 +65,10 @@ def test_misspelt_key_names_component_key_and_the_nearest(name, key):
     (dict(type='ShortTermIndicatorHook', reweigh_start=1), "nearest is 'reweight_start'"),
     (dict(type='DropEmptyGT', min_size=1), "DropEmptyGT has no argument 'min_size'; it takes none"),
     (dict(type=COMPONENTS['FCBL'], alhpa=1), "FCBL has no argument 'alhpa'; the nearest is 'alp"),
+    (dict(type='bacl.models.losses.FCBL', alhpa=1), "FCBL has no argument 'alhpa'"),
+    (dict(type='bacl.evaluation.CocoLTMetric', group_tresholds=(1, 2)), "'group_thresholds'"),
+    (dict(type='mmdet.FBCL'), "no component is called 'mmdet.FBCL'; the nearest is 'FCBL'"),
+    (dict(type='bacl.models.losses.FBCL'), "'bacl.models.losses.FBCL'; the nearest is 'FCBL'"),
     (dict(type='FBCL'), "[0].type: no component is called 'FBCL'; the nearest is 'FCBL'"),
     (dict(type='FastLVISMetrics'), "the nearest is 'FastLVISMetric'"),
 ])
@@ -76,9 +81,43 @@ def test_typo_is_explained(component, text):
 @pytest.mark.parametrize('component', [
     dict(type='CrossEntropyLoss', use_sigmod=True), dict(type='nms', iou_threshold=0.5),
     dict(type='SomebodysLoss', alpha='x'), dict(type='mmpretrain.FCBL', alpha='x'),
-    dict(type=StandardRoIHead, bbox_haed=None)])
+    dict(type='somewhere.FBCL'),
+    dict(type=StandardRoIHead, bbox_haed=None), dict(type=5), dict(type=None)])
 def test_components_of_others_are_left_to_them(component):
     check(**component)
+
+
+def test_name_is_that_of_its_scope():
+    """A namesake of another scope is not ours; ours need their scope there."""
+    models = Registry('model', parent=MODELS.parent, scope='lab', locations=[])
+    models.register_module('FCBL', module=StandardRoIHead)
+    try:
+        check_config(Config(dict(default_scope='lab', model=dict(type='FCBL', theirs=1))))
+        check(type='FCBL', _scope_='lab', theirs=1)
+        for kind, text in (('mmdet.FCBL', "FCBL has no argument 'theirs'"),
+                           ('ConfusionMatrix', "the nearest is 'mmdet.ConfusionMatrix'")):
+            with pytest.raises(ValueError) as error:
+                check_config(Config(dict(default_scope='lab', model=dict(type=kind, theirs=1))))
+            assert text in str(error.value)
+    finally:
+        del MODELS.parent.children['lab']
+
+
+def test_names_of_others_are_not_imported(tmp_path, monkeypatch):
+    """mmengine's registries would import a module of the name."""
+    (tmp_path / 'cls_loss.py').write_text('raise RuntimeError("imported")')
+    monkeypatch.syspath_prepend(tmp_path)
+    check(type='cls_loss')
+
+
+def test_new_style_of_config_is_checked(tmp_path):
+    path = tmp_path / 'new.py'
+    path.write_text('from bacl.models.losses import FCBL\n'
+                    'from mmdet.models import StandardRoIHead\n'
+                    'default_scope = None\n'
+                    'model = dict(type=StandardRoIHead, loss=dict(type=FCBL, alhpa=1))\n')
+    with pytest.raises(ValueError, match=r"model\.loss: FCBL has no argument 'alhpa'"):
+        check_config(Config.fromfile(path))
 
 
 @pytest.mark.parametrize('key', ['_scope_', 'priority'])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from bacl.datasets.image_audit import ImageRecord, Loader, audit_image
 from bacl.engine.checking.data_check import audit_images, check_data
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 
 LOADING = dict(type='LoadImageFromFile')
@@ -82,8 +83,10 @@ def test_file_of_another_form_is_refused(root, dataset, change, text):
     assert names(report) == {'bad-file'} and report.is_refused and text in str(report)
 
 
-def test_images_are_decoded_as_the_pipeline_does(dataset):
-    gray = dict(LOADING, color_type='grayscale')
+@pytest.mark.parametrize('kind', ['LoadImageFromFile', 'mmengine.LoadImageFromFile',
+                                  'mmcv.transforms.LoadImageFromFile', LoadImageFromFile])
+def test_images_are_decoded_as_the_pipeline_does(dataset, kind):
+    gray = dict(type=kind, color_type='grayscale')
     train, val = check(train=dict(dataset, pipeline=[gray]), val=dataset)
     assert 'other-channels' in names(train) and 'other-channels' not in names(val)
 

@@ -20,9 +20,9 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 
 CONFIGS = dict(
-    stage1='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py',
+    stage1='configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py',
     stage2='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
-    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-classifier_lvis-v1.py')
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py')
 NUM_CLASSES = 120
 RUN_NUMBERS = itertools.count()  # message hubs live as long as the process
 
@@ -35,7 +35,6 @@ def detector(name):
         cfg.neck.in_channels = [64, 128, 256, 512]
         for head in cfg.roi_head.bbox_head:
             head.update(num_classes=NUM_CLASSES, fc_out_channels=32)
-            head.loss_cls.num_classes = NUM_CLASSES
         cfg.train_cfg.rpn_proposal.max_per_img = 50
     torch.manual_seed(0)
     return MODELS.build(cfg).train()

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import bacl  # noqa: F401
 import pytest
 from bacl.engine.hooks import ClassCheckHook
-from bacl.models.losses import FCBL
-from mmengine.dataset import BaseDataset, RepeatDataset
+from mmdet.registry import MODELS
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmengine.runner import EpochBasedTrainLoop
 
 
@@ -15,7 +15,13 @@ class Dataset(BaseDataset):
 
 def dataset(classes, name='test.json'):
     metainfo = None if classes is None else dict(classes=tuple(classes))
-    return Dataset(metainfo=metainfo, ann_file=name)
+    return Dataset(metainfo=metainfo, ann_file=name, serialize_data=False)
+
+
+def head(num_classes, type='Shared2FCBBoxHead'):
+    return MODELS.build(dict(
+        type=type, num_classes=num_classes, in_channels=2, fc_out_channels=2, roi_feat_size=1,
+        loss_cls=dict(type='FCBL')))
 
 
 def runner(evaluated, trained=None, num_classes=3):
@@ -23,7 +29,7 @@ def runner(evaluated, trained=None, num_classes=3):
     loop = dict() if trained is None else EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     loader = SimpleNamespace(dataset=evaluated)
     return SimpleNamespace(
-        model=FCBL(num_classes), _train_loop=loop, _load_from='some.pth', val_dataloader=loader,
+        model=head(num_classes), _train_loop=loop, _load_from='some.pth', val_dataloader=loader,
         test_dataloader=loader,
         train_dataloader=SimpleNamespace(dataset=trained and RepeatDataset(trained, 2)))
 
@@ -62,8 +68,40 @@ def test_training_dataset_counts_more_than_the_checkpoint_it_started_from():
     hook.before_val(run)
 
 
-@pytest.mark.parametrize('weights', [dict(weight=1), dict(meta=dict(epoch=1), state_dict={})])
+@pytest.mark.parametrize('weights', [
+    dict(weight=1), dict(state_dict={}), dict(meta=None, state_dict={}),
+    dict(meta=dict(epoch=1), state_dict={}), dict(meta=dict(dataset_meta=None), state_dict={})])
 def test_checkpoint_without_class_names_passes(weights):
     hook, run = ClassCheckHook(), runner(dataset('abc'))
     hook.after_load_checkpoint(run, weights)
     hook.before_test(run)
+
+
+@pytest.mark.parametrize('trained', [dataset(None), SimpleNamespace()])
+def test_training_dataset_without_class_names_passes(trained):
+    run = runner(dataset('abc'), dataset('abc'))
+    run.train_dataloader.dataset = trained
+    ClassCheckHook().before_train(run)
+    ClassCheckHook().before_val(run)
+
+
+def test_datasets_in_a_row_are_compared():
+    hook, run = ClassCheckHook(), runner(ConcatDataset([dataset('bac'), dataset('bac')]))
+    hook.after_load_checkpoint(run, checkpoint('abc'))
+    with pytest.raises(ValueError, match="Label 0 is 'b' in ConcatDataset"):
+        hook.before_test(run)
+
+
+@MODELS.register_module()
+class HeadWithScoresOfItsOwn(MODELS.get('Shared2FCBBoxHead')):
+    def _predict_by_feat_single(self, roi, cls_score, *args, **kwargs):
+        return cls_score.softmax(1)
+
+
+@pytest.mark.parametrize('moment', ['before_train', 'before_val', 'before_test'])
+def test_a_head_that_does_not_ask_its_loss_is_refused(moment):
+    run = runner(dataset('abc'), dataset('abc', 'train.json'))
+    getattr(ClassCheckHook(), moment)(run)
+    run.model = head(3, 'HeadWithScoresOfItsOwn')
+    with pytest.raises(ValueError, match='FCBL in HeadWithScoresOfItsOwn'):
+        getattr(ClassCheckHook(), moment)(run)

@@ -1,3 +1,4 @@
+import logging
 import types
 from dataclasses import replace
 
@@ -8,7 +9,6 @@ import torch
 from bacl.annotations import ClassTable
 from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.engine.hooks import ClassFigureHook
-from bacl.engine.hooks.class_figure_hook import draw_classes
 from bacl.models.losses import FCBL
 from mmengine.visualization import Visualizer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -76,27 +76,70 @@ def test_nothing_is_drawn_without_groups_or_between_the_intervals(
     assert not list(tmp_path.rglob('*.png'))
 
 
-def test_model_without_a_known_classifier_is_trained_without_pictures(visualizer, tmp_path):
+def names_in(folder):
+    return {path.name for path in folder.rglob('*.png')}
+
+
+def test_model_without_a_linear_classifier_has_no_picture_of_one(visualizer, tmp_path):
     draw(runner_of(nn.Linear(2, 2), visualizer))
-    few_rows = Detector()
-    few_rows.bbox_head.fc_cls = nn.Linear(3, 3)
-    draw(runner_of(few_rows, visualizer))
-    assert not list(tmp_path.rglob('*.png'))
+    assert not names_in(tmp_path)
+    model = Detector()
+    model.bbox_head.fc_cls = nn.Sequential(nn.Linear(3, 5))
+    draw(runner_of(model, visualizer))
+    assert names_in(tmp_path) == {'indicator_strength_1.png'}
 
 
-def coloured(picture, colour):
-    """Columns in which a colour of a group stands out."""
-    rgb = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)])
-    # Drawn with 60 % opacity on white.
-    near = np.abs(picture.astype(int) - (0.6 * rgb + 0.4 * 255)).sum(axis=2) < 12
-    return np.flatnonzero(near[:, :560].any(axis=0))  # left of the legend
+@pytest.mark.parametrize('thresholds', [(5, ), (2, 30), (2, 4, 8, 16), tuple(range(1, 12))])
+@pytest.mark.parametrize('names', [('a, "b" & <c>', 'ünï', '猫', '$x$')])
+def test_any_number_of_groups_and_any_names_are_drawn(visualizer, tmp_path, thresholds, names):
+    classes = replace(COUNTS, names=names).grouped_by_instances(thresholds)
+    draw(runner_of(Detector(), visualizer, classes))
+    assert names_in(tmp_path) == {'classifier_weight_norms_1.png', 'indicator_strength_1.png'}
 
 
-def test_points_stand_where_counts_and_values_are():
-    one = draw_classes(np.array([1., 9.]), np.array([1, 1000]), np.array(['r', 'f']), 'value')
-    rare, frequent = coloured(one, '#D55E00'), coloured(one, '#009E73')
-    assert rare.size and rare.max() < 300
-    assert frequent.size and frequent.min() > 400
+class Parrot(nn.Module):
+    """An indicator of somebody else."""
+
+    def __init__(self, strength):
+        super().__init__()
+        self.says = strength
+
+    def strength(self):
+        if isinstance(self.says, Exception):
+            raise self.says
+        return torch.tensor(self.says)
+
+
+def test_an_indicator_of_somebody_else_is_drawn(visualizer, tmp_path):
+    model = Detector()
+    model.bbox_head.loss_cls = Parrot([0.1, 0.2, 0.3, 0.4])
+    draw(runner_of(model, visualizer))
+    assert 'indicator_strength_1.png' in names_in(tmp_path)
+
+
+@pytest.mark.parametrize('says, told', [([0.1, 0.2], '4 classes'), (RuntimeError('no, not yet'),
+                                                                  'no, not yet')])
+def test_a_picture_that_fails_is_told_once_and_the_others_are_drawn(
+        visualizer, tmp_path, caplog, monkeypatch, says, told):
+    monkeypatch.setattr('bacl.engine.hooks.class_figure_hook.print_log',
+                        lambda text, **kwargs: logging.getLogger('test').warning(text))
+    model = Detector()
+    model.bbox_head.loss_cls = Parrot(says)
+    runner, hook = runner_of(model, visualizer), ClassFigureHook()
+    hook.before_train(runner)
+    for runner.epoch in range(3):
+        hook.after_train_epoch(runner)
+    text, = caplog.messages
+    assert 'indicator_strength' in text and told in text
+    assert names_in(tmp_path) == {f'classifier_weight_norms_{i}.png' for i in (1, 2, 3)}
+
+
+def test_a_backend_that_cannot_write_does_not_end_the_training(visualizer, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError('no space left')
+
+    monkeypatch.setattr(visualizer, 'add_image', fail)
+    draw(runner_of(Detector(), visualizer))
 
 
 def test_interval_has_to_be_positive():

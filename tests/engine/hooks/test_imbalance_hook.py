@@ -6,9 +6,9 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from bacl.analysis.measures.training_record import TrainingRecord
 from bacl.engine.hooks import ImbalanceHook
 from bacl.engine.hooks.imbalance_hook import RECORD_NAME, box_heads
+from bacl.engine.probing.training_record import TrainingRecord
 from mmdet.registry import HOOKS
 from torch import nn
 

@@ -2,6 +2,8 @@ import mmengine.device.utils as mmengine_device
 import pytest
 import torch
 from bacl.engine.running.amp import BFloat16OptimWrapper, prepare_amp
+from bacl.engine.running.config_types import resolve_type
+from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.config import Config
 
 
@@ -13,14 +15,16 @@ def config(**wrapper):
 @pytest.mark.parametrize('device, dtype, wrapper', [
     ('cuda', 'auto', dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')),
     ('cuda', 'float16', dict(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')),
-    ('cuda', 'bfloat16', dict(type='BFloat16OptimWrapper')),
-    ('cpu', 'auto', dict(type='BFloat16OptimWrapper')),
-    ('mps', 'bfloat16', dict(type='BFloat16OptimWrapper'))])
+    ('cuda', 'bfloat16', dict(type='mmdet.BFloat16OptimWrapper')),
+    ('cpu', 'auto', dict(type='mmdet.BFloat16OptimWrapper')),
+    ('mps', 'bfloat16', dict(type='mmdet.BFloat16OptimWrapper'))])
 def test_precision_fits_the_device(monkeypatch, device, dtype, wrapper):
     monkeypatch.setattr(mmengine_device, 'DEVICE', device)
     for cfg in (config(), config(type='AmpOptimWrapper', loss_scale=512.0, dtype='float16')):
         prepare_amp(cfg, dtype)
         assert cfg.optim_wrapper.to_dict() == dict(wrapper, optimizer=dict(type='SGD', lr=1.0))
+        for scope in ('mmdet', 'mmengine'):
+            assert resolve_type(cfg.optim_wrapper, OPTIM_WRAPPERS, scope) is not None
 
 
 def test_float16_without_a_gpu_and_unknown_types_are_refused(monkeypatch):

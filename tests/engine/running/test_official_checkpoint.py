@@ -38,12 +38,11 @@ MASK_BRANCH = dict(
 
 def build(stage, with_mask=False, depth=18, num_classes=C, **roi_head):
     """A small Faster or Mask R-CNN of stage 1 or 2 with random weights and state."""
-    name = {1: 'bacl-representation', 2: 'bacl-classifier'}[stage]
+    name = {1: 'bacl-stage1', 2: 'bacl-stage2'}[stage]
     cfg = Config.fromfile(CONFIGS / f'faster-rcnn_r50_fpn_{name}_lvis-v0.5.py').model
     cfg.backbone.update(depth=depth, init_cfg=None)
     cfg.neck.in_channels = [64, 128, 256, 512]
     cfg.roi_head.bbox_head.update(num_classes=num_classes, fc_out_channels=16)
-    cfg.roi_head.bbox_head.loss_cls.num_classes = num_classes
     cfg.roi_head.update(roi_head)
     cfg.test_cfg.rpn.max_per_img = 20
     if with_mask:

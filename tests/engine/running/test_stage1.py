@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import bacl  # noqa: F401
 import pytest
 import torch
 from bacl.engine.running import stage1
 from bacl.engine.running.stage1 import prepare_stage1
+from bacl.models.detectors import DecoupledTwoStageDetector
 from mmengine.config import Config
 
 NAME = 'faster-rcnn_stage1_lvis-v0.5'
@@ -29,13 +32,26 @@ def test_newest_checkpoint_of_the_sibling_folder_is_taken(stage2):
     assert cfg.load_from == str(folder / 'epoch_12.pth')
 
 
-@pytest.mark.parametrize('form', ['{}.py', 'configs/bacl/{}.py'])
+@pytest.mark.parametrize('form', ['{}.py', './{}.py', '../baselines/{}.py'])
 def test_stage1_config_may_be_a_path(stage2, form):
     cfg, folder = stage2
     cfg.stage1_config = form.format(NAME)
     save(folder / 'epoch_1.pth')
     prepare_stage1(cfg, 'auto')
     assert cfg.load_from == str(folder / 'epoch_1.pth')
+
+
+def test_stage1_config_may_lie_in_another_folder(tmp_path):
+    for name in ('baselines', 'method', NAME):
+        (tmp_path / name).mkdir()
+    (tmp_path / f'baselines/{NAME}.py').write_text('train_cfg = dict(max_epochs=12)\n')
+    path = tmp_path / 'method/stage2.py'
+    path.write_text(f"stage1_config = '../baselines/{NAME}.py'\n"
+                    f'work_dir = {str(tmp_path / "stage2")!r}\n')
+    save(tmp_path / NAME / 'epoch_3.pth')
+    with pytest.raises(RuntimeError, match='epoch_3.pth of 12 epochs') as error:
+        prepare_stage1(Config.fromfile(path))
+    assert f'tools/train.py {tmp_path}/baselines/{NAME}.py ' in str(error.value)
 
 
 @pytest.fixture
@@ -144,16 +160,43 @@ def test_resumed_run_says_that_it_ignores_a_given_checkpoint(stage2, monkeypatch
 
 
 @pytest.mark.parametrize('load_from', [None, 'torchvision://resnet50', 'of_another_machine.pth'])
-def test_config_of_one_stage_is_left_alone(load_from):
-    cfg = Config(dict(model=dict(type='FasterRCNN'), load_from=load_from))
+@pytest.mark.parametrize('model', [dict(type='FasterRCNN'), dict(type='Unknown'), {}, None])
+def test_config_of_one_stage_is_left_alone(load_from, model):
+    cfg = Config(dict(model=model, load_from=load_from))
     prepare_stage1(cfg)
     assert cfg.load_from == load_from
 
 
-@pytest.fixture
-def own_config(tmp_path):
+@pytest.mark.parametrize('content', [
+    dict(weight=torch.zeros(1)), dict(state_dict={}), dict(state_dict={}, meta=None),
+    dict(state_dict={}, meta=dict(cfg=None)), dict(meta=dict(cfg='stage1_config = None'))])
+def test_weights_of_which_nothing_says_stage2_are_taken(stage2, content):
+    cfg, folder = stage2
+    torch.save(content, folder / 'epoch_1.pth')
+    prepare_stage1(cfg)
+    assert cfg.load_from == str(folder / 'epoch_1.pth')
+
+
+@pytest.mark.parametrize('given', ['~/other', '~/other/epoch_3.pth'])
+def test_home_folder_is_known_as_it_is_to_the_loader(stage2, tmp_path, monkeypatch, given):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'other').mkdir()
+    save(tmp_path / 'other/epoch_3.pth')
+    cfg, _ = stage2
+    prepare_stage1(cfg, given)
+    assert Path(cfg.load_from).expanduser() == tmp_path / 'other/epoch_3.pth'
+
+
+class Mine(DecoupledTwoStageDetector):
+    pass
+
+
+@pytest.fixture(params=['DecoupledTwoStageDetector', 'mmdet.DecoupledTwoStageDetector',
+                        'bacl.models.detectors.DecoupledTwoStageDetector',
+                        DecoupledTwoStageDetector, Mine])
+def own_config(tmp_path, request):
     """A user's stage-2 config, which does not name its stage 1."""
-    return Config(dict(model=dict(type='DecoupledTwoStageDetector'), work_dir=str(tmp_path)))
+    return Config(dict(model=dict(type=request.param), work_dir=str(tmp_path)))
 
 
 def test_config_without_the_name_of_its_stage1_takes_a_file(own_config, tmp_path):
@@ -186,6 +229,7 @@ INDICATOR = 'roi_head.bbox_head.loss_cls.indicator.score_sum'
     ({'roi_head.bbox_head.0.loss_cls.indicator.counts': torch.zeros(1)}, {}, 'it has roi_head'),
     ({'roi_head.augmenters.0.distribution.mean': torch.zeros(1)}, {}, 'it has roi_head'),
     ({}, dict(cfg="model = dict(\n    type='DecoupledTwoStageDetector')"), r'already\. Pass'),
+    ({}, dict(cfg="seed = 0\nstage1_config = 'stage1'\nmodel = dict(type='Mine')"), 'already'),
 ])
 @pytest.mark.parametrize('is_found', [True, False])
 def test_weights_of_stage2_are_refused(stage2, is_found, weights, meta, message):

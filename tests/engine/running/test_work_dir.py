@@ -1,4 +1,5 @@
 import pytest
+import torch
 from bacl.engine.running.work_dir import (
     find_checkpoint,
     prepare_resume,
@@ -40,6 +41,12 @@ def test_missing_file_is_named_with_its_argument_and_addresses_pass(tmp_path):
         require_file(str(tmp_path), 'checkpoint')
 
 
+def test_home_folder_is_known_as_it_is_to_the_loader(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    touch(tmp_path, 'model.pth')
+    require_file('~/model.pth', 'checkpoint')
+
+
 def test_no_checkpoint_in_an_empty_or_missing_folder(tmp_path):
     assert find_checkpoint(tmp_path) is None
     assert find_checkpoint(tmp_path / 'missing') is None
@@ -77,21 +84,43 @@ def test_without_resume_nothing_changes(tmp_path):
     assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
 
 
+def save(path, **content):
+    torch.save(dict(state_dict=dict(weight=torch.zeros(1)), **content), path)
+
+
 @pytest.mark.parametrize('argument, resume', [('auto', False), (None, True)])
 def test_resume_takes_the_newest_checkpoint(tmp_path, argument, resume):
-    touch(tmp_path, 'epoch_1.pth')
+    save(tmp_path / 'epoch_1.pth', meta=dict(epoch=1, iter=10))
     cfg = Config(dict(work_dir=str(tmp_path), resume=resume, load_from=None))
     prepare_resume(cfg, argument)
     assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / 'epoch_1.pth'))
 
 
-@pytest.mark.parametrize('argument, resume', [('auto', False), (None, True)])
-def test_resume_with_nothing_to_resume_is_refused(tmp_path, argument, resume):
-    cfg = Config(dict(work_dir=str(tmp_path), resume=resume))
-    with pytest.raises(FileNotFoundError, match='--resume expects a checkpoint in'):
+@pytest.mark.parametrize('argument, asked', [('auto', '--resume'), (None, 'resume=True in the')])
+def test_resume_with_nothing_to_resume_is_refused(tmp_path, argument, asked):
+    cfg = Config(dict(work_dir=str(tmp_path), resume=argument is None))
+    with pytest.raises(FileNotFoundError, match=f'^{asked} .*{tmp_path}'):
         prepare_resume(cfg, argument)
 
 
-def test_resume_from_a_missing_checkpoint_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'--resume expects .*epoch_7\.pth'):
-        prepare_resume(Config(dict(work_dir=str(tmp_path))), str(tmp_path / 'epoch_7.pth'))
+@pytest.mark.parametrize('argument, asked', [('epoch_7.pth', '--resume'), (None, 'resume=True')])
+def test_resume_from_a_missing_checkpoint_is_refused(tmp_path, argument, asked):
+    cfg = Config(dict(work_dir=str(tmp_path), resume=argument is None, load_from='epoch_7.pth'))
+    with pytest.raises(FileNotFoundError, match=rf'^{asked} .*epoch_7\.pth'):
+        prepare_resume(cfg, argument)
+
+
+@pytest.mark.parametrize('content', [
+    dict(weight=torch.zeros(1)), dict(state_dict={}, meta=None), dict(state_dict={}, meta={}),
+    dict(state_dict={}, meta=dict(iter=5))])
+def test_weights_alone_cannot_be_resumed(tmp_path, content):
+    torch.save(content, tmp_path / 'weights.pth')
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    with pytest.raises(ValueError, match=r'weights\.pth .*epoch.*load_from=FILE'):
+        prepare_resume(cfg, str(tmp_path / 'weights.pth'))
+
+
+def test_address_to_resume_from_is_left_to_the_run(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    prepare_resume(cfg, 'https://example.org/epoch_1.pth')
+    assert cfg.load_from == 'https://example.org/epoch_1.pth'

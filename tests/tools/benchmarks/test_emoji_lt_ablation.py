@@ -55,11 +55,16 @@ def test_unknown_table_is_refused_with_the_known_ones(ablation):
         ablation.load_tables(['X', 'XXX'])
 
 
+def test_config_that_no_family_has_is_named(ablation):
+    with pytest.raises(FileNotFoundError, match='faster-rcnn_x.py'):
+        ablation.find_config('faster-rcnn_x')
+
+
 def test_every_config_is_run_once_and_the_baseline_always(ablation):
     names = ablation.configs_of(ablation.load_tables())
     assert names[0] == ablation.BASELINE
     assert len(names) == len(set(names)) == 18
-    assert all((ROOT / f'configs/bacl/{name}.py').is_file() for name in names)
+    assert [ablation.find_config(name).stem for name in names] == names
     assert ablation.BASELINE in ablation.configs_of(ablation.load_tables(['X']))
 
 

@@ -1,7 +1,6 @@
 import csv
+import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,39 +11,38 @@ TWIN = 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl-margin'
 
 
 @pytest.fixture
-def write_index(warm_python):
-    """Run the tool of a project."""
-    return lambda root, *arguments: warm_python.run(
-        ['tools/benchmarks/write_index.py', *arguments], cwd=root)
+def main(load_tool):
+    return load_tool('benchmarks/write_index.py').main
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """A copy of what the tool reads and writes."""
+def copy(tmp_path, monkeypatch):
+    """A copy of what the tool reads and writes, as current folder."""
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    shutil.copytree(ROOT / 'tools', tmp_path / 'tools')
+    shutil.copy(ROOT / 'model-index.yml', tmp_path)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_index_and_metafile_are_up_to_date():
-    done = subprocess.run([sys.executable, 'tools/benchmarks/write_index.py', '--check'],
-                          cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_generated_files_are_up_to_date(main, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    main(['--check'])
 
 
-def test_changed_number_of_the_paper_is_noticed_and_written(copy, write_index):
-    tables = copy / 'configs/bacl/tables.yml'
+def test_changed_number_of_the_paper_is_noticed_and_written(main, copy):
+    tables = copy / 'configs/tables.yml'
     tables.write_text(
         tables.read_text().replace('[24.3, 8.7, 24.7, 30.1]', '[77.7, 8.7, 1.0, 2.0]'))
-    done = write_index(copy, '--check')
-    assert done.returncode == 1 and 'Out of date: configs/bacl/README.md' in done.stdout
-    assert write_index(copy).returncode == 0
-    assert '| 77.7 / 8.7 / 1.0 / 2.0 |' in (copy / 'configs/bacl/README.md').read_text()
-    assert write_index(copy, '--check').returncode == 0
+    stale = re.escape('configs/README.md, configs/bacl/README.md. Run: python tools/benchmarks')
+    with pytest.raises(SystemExit, match=stale):
+        main(['--check'])
+    main([])
+    assert '| 77.7 / 8.7 / 1.0 / 2.0 |' in (copy / 'configs/README.md').read_text()
+    main(['--check'])
 
 
-def test_measured_results_reach_readme_and_metafile(copy, write_index):
-    path = copy / 'configs/bacl/emoji_lt_ablation.csv'
+def test_measured_results_reach_readmes_and_metafile(main, copy):
+    path = copy / 'configs/emoji_lt_ablation.csv'
     rows = list(csv.DictReader(path.open()))
     for row in rows:
         if row['config'] == TWIN:
@@ -53,20 +51,45 @@ def test_measured_results_reach_readme_and_metafile(copy, write_index):
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    assert write_index(copy).returncode == 0
-    assert '[50.0 / n/a / ' in (copy / 'configs/bacl/README.md').read_text()
+    main([])
+    assert '[50.0 / n/a / ' in (copy / 'configs/README.md').read_text()
+    assert '| MG | 50.0 ± 0.0 | n/a |' in (copy / 'configs/bacl/README.md').read_text()
     models = yaml.safe_load((copy / 'configs/bacl/metafile.yml').read_text())['Models']
     (model,) = [model for model in models if model['Name'] == TWIN]
     metrics = model['Results'][0]['Metrics']
     assert metrics['box AP'] == 50.0 and 'box APr' not in metrics
 
 
-def test_metafile_claims_nothing_of_what_was_not_measured():
-    metafile = yaml.safe_load((ROOT / 'configs/bacl/metafile.yml').read_text())
-    (collection,) = metafile['Collections']
-    assert all(model['In Collection'] == collection['Name'] for model in metafile['Models'])
-    configs = {model['Config'] for model in metafile['Models']}
-    assert configs == {str(p.relative_to(ROOT)) for p in (ROOT / 'configs/bacl').glob('*.py')}
-    with (ROOT / 'configs/bacl/emoji_lt_ablation.csv').open() as file:
-        measured = {row['config'] for row in csv.DictReader(file)}
-    assert {model['Name'] for model in metafile['Models'] if 'Results' in model} == measured
+def test_metafiles_claim_nothing_of_what_was_not_measured():
+    configs, claimed = set(), set()
+    for path in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']:
+        metafile = yaml.safe_load((ROOT / path).read_text())
+        (collection,) = metafile['Collections']
+        assert (ROOT / collection['README']).parent == (ROOT / path).parent
+        models = metafile['Models']
+        assert all(model['In Collection'] == collection['Name'] for model in models)
+        configs.update(model['Config'] for model in models)
+        claimed.update(model['Name'] for model in models if 'Results' in model)
+    assert configs == {
+        str(path.relative_to(ROOT)) for path in (ROOT / 'configs').glob('[!_]*/*.py')}
+    with (ROOT / 'configs/emoji_lt_ablation.csv').open() as file:
+        assert claimed == {row['config'] for row in csv.DictReader(file)}
+
+
+def test_new_family_is_in_the_index_and_for_mim(main, copy):
+    folder = copy / 'configs/new'
+    folder.mkdir()
+    (folder / 'faster-rcnn_r50_fpn_new-2x_lvis-v1.py').write_text('')
+    with pytest.raises(FileNotFoundError, match='configs/new/metafile.yml is missing'):
+        main([])
+    collection = dict(Name='New', Paper=dict(Title='A new one', URL='https://example.org'))
+    (folder / 'metafile.yml').write_text(yaml.safe_dump(dict(Collections=[collection])))
+    main([])
+    assert ('| [New](new/README.md) | 1 | [A new one](https://example.org) |'
+            in (copy / 'configs/README.md').read_text())
+    assert 'configs/new/metafile.yml' in yaml.safe_load(
+        (copy / 'model-index.yml').read_text())['Import']
+    metafile = yaml.safe_load((folder / 'metafile.yml').read_text())
+    assert metafile['Collections'] == [collection]
+    assert [model['Config'] for model in metafile['Models']] == [
+        'configs/new/faster-rcnn_r50_fpn_new-2x_lvis-v1.py']

@@ -1,1 +1,0 @@
-"""How imbalanced a dataset or a training is, in numbers: arrays in, arrays out."""

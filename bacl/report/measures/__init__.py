@@ -1,0 +1,1 @@
+"""Measures of imbalance, of a dataset or of a training: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The look of frequency groups, in training and in reports; arrays in, pictures out."""

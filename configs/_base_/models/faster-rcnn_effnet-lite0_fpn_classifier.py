@@ -1,7 +1,0 @@
-# Stage 2 on the small Faster R-CNN with the loss of stage 1: the baseline of classifier stages.
-# A config on top sets num_classes of bbox_head and of its loss_cls.
-_base_ = './faster-rcnn_effnet-lite0_fpn.py'
-
-model = dict(
-    type='DecoupledTwoStageDetector',
-    backbone=dict(init_cfg=None))  # all weights come from stage 1

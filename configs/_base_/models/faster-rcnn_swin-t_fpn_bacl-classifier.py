@@ -1,6 +1,0 @@
-# Stage 2 of BACL with Swin-T. A config on top sets num_classes of bbox_head and of its loss_cls.
-_base_ = ['./faster-rcnn_r50_fpn_bacl-classifier.py', './swin-t.py']
-
-model = dict(
-    backbone=dict(_base_.swin_t, _delete_=True, init_cfg=None),  # all weights come from stage 1
-    neck=dict(in_channels=_base_.swin_t_channels))

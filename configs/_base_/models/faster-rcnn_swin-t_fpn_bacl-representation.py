@@ -1,6 +1,0 @@
-# Stage 1 of BACL with Swin-T. A config on top sets num_classes of bbox_head and of its loss_cls.
-_base_ = ['./faster-rcnn_r50_fpn_bacl-representation.py', './swin-t.py']
-
-model = dict(
-    backbone=dict(_base_.swin_t, _delete_=True),
-    neck=dict(in_channels=_base_.swin_t_channels))

@@ -1,5 +1,0 @@
-# Stage 1 of BACL on Mask R-CNN. A config on top sets num_classes of bbox_head, of its loss_cls and
-# of mask_head.
-_base_ = ['./faster-rcnn_r50_fpn_bacl-representation.py', './mask_branch.py']
-
-model = dict(_base_.mask_branch, type='MaskRCNN')

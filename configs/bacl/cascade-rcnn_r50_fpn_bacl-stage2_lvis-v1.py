@@ -1,0 +1,23 @@
+# Stage 2 of BACL on Cascade R-CNN, LVIS v1, 12 epochs.
+_base_ = [
+    '../_base_/models/cascade-rcnn_r50_fpn_bacl-stage2.py',
+    '../_base_/datasets/lvis_v1.py',
+    '../_base_/schedules/schedule_1x.py',
+    '../_base_/default_runtime.py',
+]
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = './cascade-rcnn_r50_fpn_bacl-stage1_lvis-v1.py'
+
+model = dict(
+    roi_head=dict(
+        bbox_head=[
+            dict(head, num_classes=_base_.num_classes)
+            for head in _base_.model.roi_head.bbox_head
+        ]))
+
+custom_hooks = [
+    dict(type='LongTermIndicatorHook'),
+    # Epochs before re-weighting and hallucination start.
+    dict(type='ShortTermIndicatorHook', reweight_start=0, hallucination_start=0),
+]

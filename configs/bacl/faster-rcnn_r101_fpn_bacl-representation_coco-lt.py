@@ -1,5 +1,0 @@
-_base_ = './faster-rcnn_r50_fpn_bacl-representation_coco-lt.py'
-
-model = dict(
-    backbone=dict(
-        depth=101, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet101')))

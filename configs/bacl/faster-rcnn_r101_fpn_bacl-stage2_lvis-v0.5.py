@@ -1,0 +1,5 @@
+_base_ = './faster-rcnn_r50_fpn_bacl-stage2_lvis-v0.5.py'
+
+stage1_config = './faster-rcnn_r101_fpn_bacl-stage1_lvis-v0.5.py'
+
+model = dict(backbone=dict(depth=101))

@@ -1,4 +1,0 @@
-# Table IV: alpha = 1.0.
-_base_ = './faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5.py'
-
-model = dict(roi_head=dict(bbox_head=dict(loss_cls=dict(alpha=1.0))))

@@ -1,4 +1,0 @@
-# Table III: margins and weights (FCBL), no feature hallucination.
-_base_ = './faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5.py'
-
-model = dict(roi_head=dict(hallucinator=None))

@@ -1,4 +1,0 @@
-# Table III: feature hallucination only.
-_base_ = './faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5.py'
-
-model = dict(roi_head=dict(bbox_head=dict(loss_cls=dict(with_margin=False, with_weight=False))))

@@ -1,4 +1,0 @@
-# Fig. 4: instance frequency as long-term indicator.
-_base_ = './faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5.py'
-
-model = dict(roi_head=dict(bbox_head=dict(loss_cls=dict(indicator=dict(type='InstanceFrequency')))))

@@ -1,7 +1,0 @@
-# Table III: margins only.
-_base_ = './faster-rcnn_r50_fpn_bacl-classifier_lvis-v0.5.py'
-
-model = dict(
-    roi_head=dict(
-        hallucinator=None,
-        bbox_head=dict(loss_cls=dict(with_weight=False))))

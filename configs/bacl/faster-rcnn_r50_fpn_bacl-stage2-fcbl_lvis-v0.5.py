@@ -1,0 +1,4 @@
+# Table III: margins and weights (FCBL), no feature hallucination.
+_base_ = './faster-rcnn_r50_fpn_bacl-stage2_lvis-v0.5.py'
+
+model = dict(roi_head=dict(hallucinator=None))

@@ -1,0 +1,14 @@
+# Stage 2 on Emoji-LT smoke, baseline: the loss of stage 1 on the frozen extractor. All settings are
+# those of stage2-bacl.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_stage2.py',
+    '../_base_/datasets/emoji-lt-smoke.py',
+    '../_base_/schedules/schedule_emoji-lt_stage2.py',
+    '../_base_/default_runtime.py',
+]
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = './faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.py'
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+
