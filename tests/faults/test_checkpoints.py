@@ -1,7 +1,5 @@
 """Checkpoints that are not what they are given for, handed to the real tools."""
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import bacl  # noqa: F401
@@ -43,7 +41,7 @@ def states():
 
 
 @pytest.fixture
-def hand_over(project, smoke_data):
+def hand_over(project, smoke_data, warm_python):
     """Give a checkpoint to a tool in one of the ways there are; return exit code and output."""
     data = (f'test_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, '
             f'dataset=dict(data_root={str(smoke_data)!r}, indices=4))\n'
@@ -55,10 +53,9 @@ def hand_over(project, smoke_data):
         if way == 'test':
             config = project.folder / 'test.py'
             config.write_text(f"_base_ = {STAGE1!r}\n{data}")
-            result = subprocess.run(
-                [sys.executable, str(ROOT / 'tools/test.py'), str(config), str(checkpoint),
-                 '--work-dir', str(work_dir)], env=project.environment, cwd=project.folder,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240)
+            result = warm_python.run(
+                [ROOT / 'tools/test.py', config, checkpoint, '--work-dir', work_dir],
+                env=project.environment, cwd=project.folder, timeout=240)
             return result.returncode, result.stdout
         stage = 'stage1' if way == '--resume' else 'stage2-bacl'
         return project.run(project.config(stage), work_dir, way, checkpoint)

@@ -20,13 +20,23 @@ BASE = ROOT / 'configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-smoke_stage1.
 ANN_FILE = 'annotations/lvis_v1_train.json'
 
 
-def run(*argv):
+ENVIRONMENT = dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1')
+
+
+@pytest.fixture
+def run(warm_python):
     """Run a command of this package to its end; return the exit code and the output."""
-    done = subprocess.run(
-        [sys.executable, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=240, cwd=ROOT,
-        env=dict(os.environ, PYTHONPATH=str(ROOT), CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1'))
-    return done.returncode, done.stdout
+
+    def run(*argv, fresh=False):
+        if fresh:  # in an interpreter of its own, as users do
+            done = subprocess.run(
+                [sys.executable, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, text=True, timeout=240, cwd=ROOT, env=ENVIRONMENT)
+        else:
+            done = warm_python.run(argv, timeout=240, cwd=ROOT, env=ENVIRONMENT)
+        return done.returncode, done.stdout
+
+    return run
 
 
 @pytest.fixture
@@ -60,8 +70,8 @@ def add(data, **fields):
                                | fields)
 
 
-def test_data_without_faults_pass(config):
-    code, output = run('-m', 'bacl.check', 'data', config, '--workers', 2)
+def test_data_without_faults_pass(run, config):
+    code, output = run('-m', 'bacl.check', 'data', config, '--workers', 2, fresh=True)
     assert code == 0, output
     assert 'train: LongTailLVISV1Dataset' in output and 'val, test: LongTail' in output
     assert output.count('5 images were opened.') == 2
@@ -74,7 +84,7 @@ def test_data_without_faults_pass(config):
     assert '0 of 1 datasets are refused.' in output
 
 
-def test_every_fault_of_annotations_is_found(root, config):
+def test_every_fault_of_annotations_is_found(run, root, config):
     def break_all(data):
         images, annotations, categories = (
             data[section] for section in ('images', 'annotations', 'categories'))
@@ -115,7 +125,7 @@ def test_every_fault_of_annotations_is_found(root, config):
     assert '2 of 2 datasets are refused.' in output
 
 
-def test_every_fault_of_images_is_found(root, config):
+def test_every_fault_of_images_is_found(run, root, config):
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     turned, mirrored = Image.Exif(), Image.Exif()
     turned[0x0112], mirrored[0x0112] = 6, 3
@@ -160,7 +170,7 @@ def test_every_fault_of_images_is_found(root, config):
         assert len(re.findall(line, output)) == 2, (line, output)
 
 
-def test_file_without_annotations_is_refused_except_for_prediction(root, config):
+def test_file_without_annotations_is_refused_except_for_prediction(run, root, config):
     edit(root, lambda data: data['annotations'].clear())
     code, output = run('-m', 'bacl.check', 'data', config, '--no-images')
     assert code == 1, output
@@ -168,7 +178,7 @@ def test_file_without_annotations_is_refused_except_for_prediction(root, config)
     assert '2 of 2 datasets are refused.' in output
 
 
-def test_training_on_refused_annotations_does_not_start(root, config):
+def test_training_on_refused_annotations_does_not_start(run, root, config):
     edit(root, lambda data: add(data, bbox=[math.nan, 5, 9, 9]))
     code, output = run('tools/train.py', config, '--work-dir', root / 'run')
     assert code == 1 and 'bad-box, 1: ' in output
@@ -177,7 +187,7 @@ def test_training_on_refused_annotations_does_not_start(root, config):
 
 
 @pytest.mark.parametrize('tool', ['tools/train.py', 'tools/test.py', '-m bacl.check config'])
-def test_misspelt_key_ends_every_tool_at_once(root, config, tool):
+def test_misspelt_key_ends_every_tool_at_once(run, root, config, tool):
     config.write_text(config.read_text().replace(
         'dict(num_classes=3))', "dict(type='FCBL', num_classes=3, prob_threshold=0.5))"))
     (root / 'model.pth').touch()

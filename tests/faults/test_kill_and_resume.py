@@ -8,7 +8,8 @@ def whole_run(request, project, stage1_run):
     if request.param == 'stage1':
         return 'stage1', stage1_run, []
     arguments = ['--stage1-checkpoint', stage1_run / 'epoch_3.pth']
-    project.train(project.config('stage2-bacl', max_epochs=3), project.folder / 'whole', *arguments)
+    project.train(project.config('stage2-bacl', max_epochs=3), project.folder / 'whole', *arguments,
+                  fresh=True)
     return 'stage2-bacl', project.folder / 'whole', arguments
 
 

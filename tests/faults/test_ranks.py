@@ -100,7 +100,7 @@ def test_rank_that_dies_is_named_and_the_others_end(project, stage1_run):
         pids=dict(type='TellPidHook'), kill=dict(type='KillHook', iteration=1, rank=1)))
     started = time.monotonic()
     code, output = project.run(config, project.folder / 'run', '--stage1-checkpoint',
-                               stage1_run / 'epoch_3.pth', processes=2)
+                               stage1_run / 'epoch_3.pth', processes=2, fresh=True)
     assert code == 1
     # Far below the timeout of collective operations, which is half an hour.
     assert time.monotonic() - started < 120

@@ -33,7 +33,7 @@ class LargestTensor(TorchDispatchMode):
 def step(classifier, loss, hallucinator, feats, labels):
     """What a RoI head does with its classifier in a training step."""
     foreground = labels < NUM_CLASSES
-    hallucinator.observe(feats[foreground], labels[foreground])
+    hallucinator.distribution.observe(feats[foreground], labels[foreground])
     extra_feats, extra_labels = hallucinator.hallucinate(loss.indicator.strength())
     logits = classifier(torch.cat([feats, extra_feats]))
     value = loss(logits, torch.cat([labels, extra_labels]))
@@ -49,7 +49,7 @@ def test_a_step_of_all_lvis_classes_is_quick_and_small():
     # A quarter is foreground, as RoI samplers draw it, of as many classes as possible.
     labels = torch.full((NUM_ROIS,), NUM_CLASSES)
     labels[:NUM_ROIS // 4] = torch.randperm(NUM_CLASSES)[:NUM_ROIS // 4]
-    hallucinator.observe(torch.randn(NUM_CLASSES, NUM_FEATS), torch.arange(NUM_CLASSES))
+    hallucinator.distribution.observe(torch.randn(NUM_CLASSES, NUM_FEATS), torch.arange(NUM_CLASSES))
 
     with LargestTensor(loss, hallucinator) as largest:
         value, num_hallucinated = step(classifier, loss, hallucinator, feats, labels)

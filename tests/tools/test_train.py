@@ -80,14 +80,25 @@ def run(command, toy, environment):
     return done.stdout
 
 
+@pytest.fixture
+def run_warm(toy, tool_environment, warm_python):
+    """Run a tool whose imports other tests have proven; return its output."""
+
+    def run(argv):
+        done = warm_python.run(argv, cwd=toy, env=tool_environment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return run
+
+
 @pytest.mark.slow
-def test_both_stages_resume_and_test_from_the_command_line(toy, tool_environment):
-    train = [sys.executable, str(TOOLS / 'train.py')]
-    run([*train, 'stage1.py'], toy, tool_environment)
-    output = run([*train, 'stage2.py'], toy, tool_environment)
+def test_both_stages_resume_and_test_from_the_command_line(toy, tool_environment, run_warm):
+    run([sys.executable, str(TOOLS / 'train.py'), 'stage1.py'], toy, tool_environment)
+    output = run_warm([TOOLS / 'train.py', 'stage2.py'])
     assert 'stage-1 checkpoint work_dirs/stage1/epoch_2.pth' in output.replace(f'{toy}/', '')
-    output = run([*train, 'stage2.py', '--resume', '--cfg-options', 'train_cfg.max_epochs=3'],
-                 toy, tool_environment)
+    output = run_warm([TOOLS / 'train.py', 'stage2.py', '--resume', '--cfg-options',
+                       'train_cfg.max_epochs=3'])
     assert 'Epoch(train) [3]' in output.replace('  ', ' ')
     assert 'Epoch(train) [2]' not in output.replace('  ', ' ')
 
@@ -101,11 +112,12 @@ def test_both_stages_resume_and_test_from_the_command_line(toy, tool_environment
 
 @pytest.mark.dist
 @pytest.mark.slow
-def test_two_cpu_processes_train_and_test_through_the_shell_tools(toy, tool_environment):
+def test_two_cpu_processes_train_and_test_through_the_shell_tools(
+        toy, tool_environment, run_warm):
     environment = dict(tool_environment, PORT='29617')
     run(['bash', str(TOOLS / 'dist_train.sh'), 'stage1.py', '2', '--seed', '0'], toy, environment)
-    run([sys.executable, str(TOOLS / 'train.py'), 'stage1.py', '--seed', '0', '--work-dir',
-         'single', '--cfg-options', 'train_dataloader.batch_size=4'], toy, environment)
+    run_warm([TOOLS / 'train.py', 'stage1.py', '--seed', '0', '--work-dir', 'single',
+              '--cfg-options', 'train_dataloader.batch_size=4'])
     # Two ranks with two samples each take the same steps as one process with four.
     weights = [torch.load(toy / folder / 'epoch_2.pth', weights_only=False)['state_dict']['weight']
                for folder in ('work_dirs/stage1', 'single')]

@@ -9,7 +9,6 @@ Faster R-CNN with ResNet-50 and FPN: classifier, class-agnostic box regressor an
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -78,7 +77,8 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
     """Yield the rows."""
     for num_classes in args.num_classes:
         with tempfile.TemporaryDirectory() as folder:
-            mp.spawn(count_bytes, (num_classes, args.objects, folder), nprocs=NUM_RANKS)
+            mp.start_processes(count_bytes, (num_classes, args.objects, folder),
+                               nprocs=NUM_RANKS, start_method='fork')  # ranks without a GPU
             sent = [sum(json.loads(Path(folder, f'{rank}.json').read_text()))
                     for rank in range(NUM_RANKS)]
         name = f'sent in a step, C = {num_classes}'
@@ -91,5 +91,4 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
 
 
 if __name__ == '__main__':
-    sys.path.insert(0, str(Path(__file__).parent))  # for the ranks
     run(parse_args(), measure)

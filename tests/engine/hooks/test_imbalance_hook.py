@@ -1,6 +1,4 @@
 import importlib.util
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -198,12 +196,9 @@ def test_a_batch_that_was_left_out_has_no_losses(worker, tmp_path):
 
 
 @pytest.mark.dist
-def test_ranks_are_summed_and_train_as_without_the_hook(tmp_path):
-    process = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), str(tmp_path)],
-        timeout=WATCHDOG, capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr[-3000:]
+def test_ranks_are_summed_and_train_as_without_the_hook(warm_python, tmp_path):
+    done = warm_python.run([WORKER, tmp_path], ranks=2, timeout=WATCHDOG)
+    assert done.returncode == 0, done.stdout[-3000:]
     assert all(torch.load(tmp_path / f'{rank}.pth')['is_equal'] for rank in range(2))
     record = TrainingRecord.load(tmp_path / RECORD_NAME)
     assert record.num_batches == [6] and record.num_images == [12]

@@ -1,7 +1,5 @@
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import bacl  # noqa: F401
@@ -16,7 +14,7 @@ WATCHDOG = 120  # seconds; a hang is one of the faults that are looked for
 
 
 @pytest.fixture(scope='module')
-def ranks(make_lvis, tmp_path_factory):
+def ranks(make_lvis, tmp_path_factory, warm_python):
     """What two ranks reported, the folder, and the expected metrics of boxes and masks."""
     folder = tmp_path_factory.mktemp('ranks')
     data, records = make_lvis(1, num_images=21)  # an odd number: one image is padded
@@ -49,11 +47,8 @@ def ranks(make_lvis, tmp_path_factory):
     out_dir.mkdir()
     cwd = folder / 'cwd'
     cwd.mkdir()
-    done = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2',
-         '--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(WORKER), str(data_path),
-         str(out_dir)], timeout=WATCHDOG, capture_output=True, text=True, cwd=cwd)
-    assert done.returncode == 0, done.stderr[:5000]
+    done = warm_python.run([WORKER, data_path, out_dir], ranks=2, timeout=WATCHDOG, cwd=cwd)
+    assert done.returncode == 0, done.stdout[-5000:]
     reports = [json.loads((out_dir / f'{rank}.json').read_text()) for rank in range(2)]
     return reports, out_dir, expected
 

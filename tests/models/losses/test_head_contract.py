@@ -50,7 +50,7 @@ def roi_head_cfg(name, loss_cls='FCBL'):
             if key in head and head.type != 'DoubleConvFCBBoxHead':
                 head[key] = 16
     for head in listed(cfg.get('mask_head') or []):
-        head.update(num_classes=C, num_convs=1, conv_out_channels=16)
+        head.update(num_classes=C, num_convs=1)
     cfg.update(train_cfg=model.train_cfg.rcnn, test_cfg=dict(model.test_cfg.rcnn, score_thr=0.0))
     return ConfigDict(cfg)
 

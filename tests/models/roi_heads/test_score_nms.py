@@ -23,7 +23,7 @@ def roi_heads(name, **test_cfg):
     for head in heads:
         head.update(num_classes=NUM_CLASSES, fc_out_channels=16)
     if 'mask_head' in roi_head:
-        roi_head.mask_head.num_classes = NUM_CLASSES
+        roi_head.mask_head.update(num_classes=NUM_CLASSES, num_convs=1, conv_out_channels=16)
     cfg.test_cfg.rcnn.update(test_cfg)
     roi_head.update(train_cfg=None, test_cfg=cfg.test_cfg.rcnn)
     torch.manual_seed(0)

@@ -1,8 +1,9 @@
-"""The benchmarks of the training step run, as scripts, and report what they should."""
+"""The benchmarks of the training step run, as scripts, and report what they should.
+
+In an interpreter of its own one of them runs in test_run_all.py.
+"""
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,24 @@ import pytest
 BENCHMARKS = Path(__file__).parents[3] / 'tools/benchmarks'
 
 
-def rows_of(script, tmp_path, *arguments):
-    environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1')
-    path = tmp_path / 'rows.json'
-    process = subprocess.run(
-        [sys.executable, BENCHMARKS / script, '--quick', '--json', path, *arguments],
-        env=environment, cwd=BENCHMARKS.parents[1], capture_output=True, text=True, timeout=300)
-    assert process.returncode == 0, process.stderr[-3000:]
-    return {row['name']: row for row in json.loads(path.read_text())['rows']}
+@pytest.fixture
+def rows_of(warm_python, tmp_path):
+    """Run a benchmark; return its rows by name."""
+
+    def run(script, *arguments):
+        path = tmp_path / 'rows.json'
+        done = warm_python.run(
+            [BENCHMARKS / script, '--quick', '--json', path, *arguments],
+            env=dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1'),
+            cwd=BENCHMARKS.parents[1])
+        assert done.returncode == 0, done.stdout[-3000:]
+        return {row['name']: row for row in json.loads(path.read_text())['rows']}
+
+    return run
 
 
-def test_classifier_step(tmp_path):
-    rows = rows_of('classifier_step.py', tmp_path)
+def test_classifier_step(rows_of):
+    rows = rows_of('classifier_step.py')
     ratio = rows['classifier step, C = 50, BACL / plain BCE']
     assert ratio['target'] == '<= 1.25' and ratio['value'] > 0
     assert rows['FHM, all parts, 384 boxes, C = 50']['target'] == '<= 1'
@@ -43,9 +50,9 @@ def test_the_steps_compared_are_those_of_the_losses(load_tool):
 
 
 @pytest.mark.dist
-def test_few_bytes_travel(tmp_path):
+def test_few_bytes_travel(rows_of):
     # 24 objects of 1,203 classes on each rank, and no class twice: more than LVIS has.
-    rows = rows_of('communication.py', tmp_path, '--num-classes', '1203')
+    rows = rows_of('communication.py', '--num-classes', '1203')
     gradients = rows['sent in a step, C = 1203, gradients']['value']
     sent = rows['sent in a step, C = 1203, BACL, the most of the ranks']['value']
     share = rows['sent in a step, C = 1203, BACL / gradients']
