@@ -49,7 +49,8 @@ def test_a_step_of_all_lvis_classes_is_quick_and_small():
     # A quarter is foreground, as RoI samplers draw it, of as many classes as possible.
     labels = torch.full((NUM_ROIS,), NUM_CLASSES)
     labels[:NUM_ROIS // 4] = torch.randperm(NUM_CLASSES)[:NUM_ROIS // 4]
-    hallucinator.distribution.observe(torch.randn(NUM_CLASSES, NUM_FEATS), torch.arange(NUM_CLASSES))
+    every_class = torch.arange(NUM_CLASSES)
+    hallucinator.distribution.observe(torch.randn(NUM_CLASSES, NUM_FEATS), every_class)
 
     with LargestTensor(loss, hallucinator) as largest:
         value, num_hallucinated = step(classifier, loss, hallucinator, feats, labels)
