@@ -48,8 +48,8 @@ def to_feature_bank(cfg: Config, root: str, training: bool = True) -> None:
                                f'{root} has none. Build it with --jitters 2.')
     imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
     cfg.custom_imports = dict(imports, imports=[*imports['imports'], 'bacl.feature_bank'])
-    cfg.model.update(type='FeatureBankDetector', feature_bank=str(root),
-                     data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'))
+    cfg.model.update(type='FeatureBankDetector', feature_bank=str(root))
+    cfg.model.data_preprocessor = dict(type='mmengine.BaseDataPreprocessor')
     cfg.model.backbone.pop('init_cfg', None)
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
