@@ -8,6 +8,7 @@ from bacl.models.detectors import DecoupledTwoStageDetector
 from mmdet.models.detectors import FasterRCNN, MaskRCNN, TwoStageDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
 
 from .fingerprint import (
     code_versions,
@@ -39,6 +40,7 @@ def to_feature_bank(cfg: Config, root: str, training: bool = True) -> None:
             of the settings of this config or of its annotations; names what differs.
         ValueError: if the extractor of the config learns.
     """
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
     meta = read_meta(root)
     _check_detector(cfg, training)
     check_fits(cfg, root, meta, training)
@@ -49,7 +51,7 @@ def to_feature_bank(cfg: Config, root: str, training: bool = True) -> None:
     imports = cfg.get('custom_imports') or dict(imports=[], allow_failed_imports=False)
     cfg.custom_imports = dict(imports, imports=[*imports['imports'], 'bacl.feature_bank'])
     cfg.model.update(type='FeatureBankDetector', feature_bank=str(root))
-    cfg.model.data_preprocessor = dict(type='mmengine.BaseDataPreprocessor')
+    cfg.model.data_preprocessor = dict(type='StoredDataPreprocessor')
     cfg.model.backbone.pop('init_cfg', None)
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')

@@ -4,11 +4,21 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmdet.registry import TRANSFORMS
+from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
+from mmengine.model import BaseDataPreprocessor
 from mmengine.structures import InstanceData
 
 from .storage import open_table
+
+
+@MODELS.register_module()
+class StoredDataPreprocessor(BaseDataPreprocessor):
+    """Moves samples to the device of the model; on a CPU, where they are, it costs nothing."""
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """See mmengine's ``BaseDataPreprocessor``."""
+        return data if self.device.type == 'cpu' else super().forward(data, training)
 
 
 @TRANSFORMS.register_module()
