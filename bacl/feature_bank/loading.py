@@ -69,7 +69,9 @@ class LoadFeatureBankSample(BaseTransform):
         sample.proposals = InstanceData(bboxes=as_tensors[0])
         if 'instances' in results:
             sample.gt_instances = InstanceData(bboxes=as_tensors[1], labels=labels[:gts])
-            sample.ignored_instances = InstanceData(bboxes=as_tensors[2], labels=labels[gts:])
+            if ignored:
+                sample.ignored_instances = InstanceData(bboxes=as_tensors[2],
+                                                        labels=labels[gts:])
         if jittered:
             draw = np.random.randint(view['draws'])
             start = first + len(rows) + draw * jittered

@@ -63,14 +63,18 @@ class Stage2:
         while True:
             yield from loader
 
+    def set_mode(self, training: bool) -> None:
+        """Train or test from now on; a run does so once an epoch."""
+        self.model.train(training)
+
     def train(self) -> None:
         """An iteration of training."""
-        self.model.train().train_step(next(self.batches), self.optimizer)
+        self.model.train_step(next(self.batches), self.optimizer)
 
     @torch.no_grad()
     def test(self) -> None:
         """Predictions of a batch."""
-        self.model.eval().test_step(next(self.images))
+        self.model.test_step(next(self.images))
 
 
 class RandomBank(Stage2):
@@ -150,9 +154,12 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
     batches = [config.train_dataloader.batch_size, config.test_dataloader.batch_size]
     with tempfile.TemporaryDirectory() as folder:
         sides = emoji_lt(args, deepcopy(config), folder)
-        seconds = {
-            what: time_in_turn({name: getattr(side, what) for name, side in sides.items()},
-                               args.rounds, time.process_time) for what in ('train', 'test')}
+        seconds = {}
+        for what in ('train', 'test'):
+            for side in sides.values():
+                side.set_mode(what == 'train')
+            seconds[what] = time_in_turn({name: getattr(side, what) for name, side in
+                                          sides.items()}, args.rounds, time.process_time)
         yield from compare(f'stage-2 iteration, Emoji-LT {args.preset}', seconds['train'],
                            'online', 'bank', None)
         yield from compare(f'predictions of a batch, Emoji-LT {args.preset}', seconds['test'],
@@ -164,9 +171,12 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
                            'online', 'bank', '>= 20')
     with tempfile.TemporaryDirectory() as folder:
         large = RandomBank(config, Path(folder))
-        seconds = [time_in_turn({'bank': function}, args.rounds)['bank']
-                   for function in (large.train, large.test)]
-        train, test = (float(np.median(part)) for part in seconds)
+        medians = []
+        for what in ('train', 'test'):
+            large.set_mode(what == 'train')
+            medians.append(float(np.median(
+                time_in_turn({'bank': getattr(large, what)}, args.rounds)['bank'])))
+        train, test = medians
         total = EPOCHS * LARGE['train'] / batches[0] * train + LARGE['val'] / batches[1] * test
         name = f'bank, C = {LARGE["classes"]:,}'
         yield row(f'stage-2 iteration, {name}', 1000 * train, 'ms')
