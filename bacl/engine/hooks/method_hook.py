@@ -92,6 +92,9 @@ class MethodHook(ScalarLogHook):
       modules give the same name, as in a cascade, the part before the slash gets their number:
       ``indicator1/strength_r``.
 
+    It is one of this package's default hooks. Where a run has several, as with a
+    :class:`.long_term_indicator_hook.LongTermIndicatorHook` besides, the last of them asks.
+
     Args:
         interval: iterations between two log entries, > 0.
 
@@ -106,7 +109,9 @@ class MethodHook(ScalarLogHook):
         self.model, dataset = unwrapped_model(runner), runner.train_dataloader.dataset
         check_class_counts(self.model, dataset)
         refuse_averaged_buffers(runner, self.model)
-        asking = modules_with(self.model, 'set_class_counts')
+        others = [hook for hook in runner.hooks if isinstance(hook, MethodHook)]
+        self.asks = not others or others[-1] is self
+        asking = modules_with(self.model, 'set_class_counts') if self.asks else []
         knows_table = hasattr(innermost_dataset(dataset), 'class_table')
         self.table = training_class_table(dataset) if asking or knows_table else None
         for module in asking:
@@ -114,12 +119,14 @@ class MethodHook(ScalarLogHook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the epoch."""
-        for module in modules_with(self.model, 'start_epoch'):
+        for module in modules_with(self.model, 'start_epoch') if self.asks else []:
             module.start_epoch(runner.epoch)
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""
-        entries = [module.scalars() for module in modules_with(self.model, 'scalars')]
+        # Some modules count anew once they are asked.
+        entries = [module.scalars() for module in modules_with(self.model, 'scalars')
+                   if self.asks]
         number_of = Counter(name for entry in entries for name in entry)
         seen = Counter()
         for entry in entries:
