@@ -139,6 +139,10 @@ class MethodHook(ScalarLogHook):
     def _means(self, name: str, value: float | Tensor) -> Iterator[tuple[str, float]]:
         """A number under its name; of one for each class the mean over each group."""
         value = torch.as_tensor(value)
+        if value.dim() and self.table is not None and value.shape != (self.table.num_classes,):
+            raise ValueError(f'scalars() expects a number, or one for each of the '
+                             f'{self.table.num_classes} classes, as {name!r}, got the shape '
+                             f'{tuple(value.shape)}.')
         if value.dim() == 0 or self.table is None or not self.table.groups:
             yield name, value.double().mean().item()
             return

@@ -178,6 +178,15 @@ def test_a_module_that_asks_nothing_needs_no_counts():
     MethodHook().before_train(runner(nn.Linear(2, 2), Unknown()))
 
 
+def test_scalars_of_another_number_of_classes_are_refused_by_name():
+    model = Method()
+    model.scalars = lambda: {'method/per_class': torch.ones(4)}
+    hook = MethodHook()
+    hook.before_train(runner(model, CountedDataset()))
+    with pytest.raises(ValueError, match="3 classes.*'method/per_class'"):
+        dict(hook.scalars())
+
+
 def test_counts_of_a_dataset_without_classes_are_refused():
     dataset = SimpleNamespace(metainfo=dict(classes=()))
     with pytest.raises(ValueError, match='SimpleNamespace.*class_table'):
