@@ -168,7 +168,7 @@ def _wrong_arguments(path: str, name: str, component: type, config: dict) -> Ite
 
 
 def has_type(value: Any, hint: Any) -> bool:
-    """Whether a value of a config is of a type as signatures declare it.
+    """True if a value of a config is of a type as signatures declare it.
 
     An int is a float; a bool is no number; a float is finite; a str is no sequence. What cannot be
     said of a hint without more knowledge is True.

@@ -31,7 +31,7 @@ BAD_FILE = Rule('bad-file', 'annotation files that are missing or not of their f
 
 @dataclass
 class DatasetReport:
-    """What is unusual in one dataset of a config, or in the annotations of a metric.
+    """Findings in one dataset of a config, or in the annotations of a metric.
 
     Attributes:
         splits: those of :data:`SPLITS` that use it.
@@ -53,7 +53,7 @@ class DatasetReport:
 
     @property
     def is_refused(self) -> bool:
-        """Whether a rule refuses the dataset."""
+        """True if a rule refuses the dataset."""
         return any(finding.rule.refused for finding in self.findings)
 
     def __str__(self) -> str:

@@ -79,6 +79,6 @@ class LoadReportHook(Hook):
         model = unwrapped_model(runner)
         if getattr(model, 'needs_pretrained_extractor', False) and not self.has_loaded:
             raise RuntimeError(
-                f'{type(model).__name__} freezes its feature extractor and needs the weights of a '
-                'representation stage. Pass --stage1-checkpoint PATH to tools/train.py or set '
+                f'{type(model).__name__} freezes its feature extractor and needs the weights of '
+                'stage 1. Pass --stage1-checkpoint PATH to tools/train.py or set '
                 'load_from in the config.')

@@ -161,7 +161,7 @@ class LongTailMixin:
                   object_users: list[nn.Module], sampling_results: list[SamplingResult],
                   rois: Samples, boxes: Samples | None, roi_feats: Tensor,
                   box_feats: Tensor) -> ExtraSamples:
-        """What a :class:`ClassifierTap` exchanges the features of RoIs and boxes for."""
+        """The extra samples that a :class:`ClassifierTap` puts in the place of the boxes."""
         if hasattr(head.fc_cls, 'observe'):
             head.fc_cls.observe(roi_feats, rois.labels)
         extra = ExtraSamples(roi_feats[:0], rois.labels[:0])

@@ -70,7 +70,7 @@ def test_missing_weights_are_refused_in_tests_and_with_a_frozen_extractor(kwargs
         load(model, weights, **kwargs)
 
 
-def test_partial_weights_may_start_a_representation_stage():
+def test_partial_weights_may_start_stage_1():
     hook, run = LoadReportHook(), runner(Detector(decoupled=False))
     weights = nn.ModuleDict(dict(backbone=nn.Linear(2, 2))).state_dict()
     hook.after_load_checkpoint(run, dict(state_dict=weights))
