@@ -332,14 +332,45 @@ def test_mask_of_a_detection_has_the_size_of_its_image(tmp_path):
         evaluate_lvis(write(tmp_path / 'lvis.json'), results, 'segm')
 
 
-@pytest.mark.parametrize('format_name', BOTH)
-@pytest.mark.parametrize('fields, named', [
+BAD_PREDICTIONS = [
     (dict(bboxes=torch.zeros(1, 5)), 'bboxes'), (dict(bboxes=torch.zeros(2, 4)), 'bboxes'),
     (dict(bboxes=torch.full((1, 4), math.nan)), 'bboxes'), (dict(scores=torch.zeros(2)), 'scores'),
-    (dict(labels=torch.tensor([0.7])), 'labels')])
+    (dict(scores=torch.tensor([math.nan])), 'scores'), (dict(scores=None), 'scores'),
+    (dict(labels=torch.tensor([0.7])), 'labels'), (dict(labels=torch.tensor([2])), '2')]
+GOOD_PREDICTION = dict(bboxes=torch.ones(1, 4), scores=torch.ones(1), labels=torch.tensor([0]))
+
+
+def with_fields(fields):
+    """A prediction with other fields, or without those that are None."""
+    return {name: value for name, value in {**GOOD_PREDICTION, **fields}.items()
+            if value is not None}
+
+
+@pytest.mark.parametrize('format_name', BOTH)
+@pytest.mark.parametrize('fields, named', BAD_PREDICTIONS)
 def test_bad_prediction_is_refused_with_its_image(tmp_path, format_name, fields, named):
     metric = Readers(write(tmp_path / 'fine.json'), format_name).metric()
-    instances = dict(bboxes=torch.ones(1, 4), scores=torch.ones(1), labels=torch.tensor([0]))
-    metric.process({}, [dict(img_id=1, pred_instances=instances)])
-    with pytest.raises(ValueError, match=rf'{named} of image 2'):
-        metric.process({}, [dict(img_id=2, pred_instances={**instances, **fields})])
+    metric.process({}, [dict(img_id=1, pred_instances=GOOD_PREDICTION)])
+    with pytest.raises(ValueError, match=rf'{named} .*image 2'):
+        metric.process({}, [dict(img_id=2, pred_instances=with_fields(fields))])
+
+
+@pytest.mark.parametrize('format_name', BOTH)
+@pytest.mark.parametrize('image_id', [1.7, '1', True, None, [1]])
+def test_prediction_of_an_image_without_a_whole_number_is_refused(tmp_path, format_name, image_id):
+    metric = Readers(write(tmp_path / 'fine.json'), format_name).metric()
+    with pytest.raises(ValueError, match='img_id'):
+        metric.process({}, [dict(img_id=image_id, pred_instances=GOOD_PREDICTION)])
+
+
+@pytest.mark.parametrize('format_name', BOTH)
+@pytest.mark.parametrize('masks', [
+    [], [GOOD_MASKS['compressed']] * 2, torch.zeros(2, 40, 60).bool(), [[POLYGON]], [None],
+    [dict(size=[40, 60], counts='Pk22P')], [dict(size=[40, 60.5], counts='0P[2')],
+    [dict(size=[40, 60], counts=[2400])]])
+def test_bad_mask_of_a_prediction_is_refused_with_its_image(tmp_path, format_name, masks):
+    metric = Readers(write(tmp_path / 'fine.json'), format_name, masks=True).metric()
+    good = dict(GOOD_PREDICTION, masks=[GOOD_MASKS['compressed']])
+    metric.process({}, [dict(img_id=1, pred_instances=good)])
+    with pytest.raises(ValueError, match='masks of image 2'):
+        metric.process({}, [dict(img_id=2, pred_instances=dict(good, masks=masks))])

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from bacl.annotations import read_annotations
 from bacl.annotations.coco import check_coco_content, coco_class_table
 from bacl.compat.checkpoints import load_weights
@@ -162,7 +161,7 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
             metrics[repr(evaluator)] = METRICS.build(evaluator)
         metric = metrics[repr(evaluator)]
         validation = validation or _read_validation(cfg, metric, run.config)
-        tested[run.name], detections = _read_detections(run, metric.annotations)
+        tested[run.name], detections = _read_detections(run, metric)
         runs.append(Run(run.name, _match(metric, detections),
                         metric.evaluate_detections(detections, 'bbox'),
                         _read_states(run, cfg, metric.class_table.num_classes), run.record))
@@ -317,34 +316,19 @@ def _match(metric: GroupedAPMetric, detections: Detections) -> Matches:
     return match_lvis(metric.annotations, detections, metric.max_dets)
 
 
-def _read_detections(run: RunFiles, annotations: dict) -> tuple[set[int], Detections]:
+def _read_detections(run: RunFiles, metric: GroupedAPMetric) -> tuple[set[int], Detections]:
     """The images that a run has seen, and the boxes in them; no code of the file is executed."""
     samples = load_predictions(run.predictions)
-    instances = [sample['pred_instances'] for sample in samples]
-    boxes, scores, labels = (
-        np.concatenate([np.zeros(shape), *(found[key].numpy() for found in instances)])
-        for key, shape in (('bboxes', (0, 4)), ('scores', 0), ('labels', 0)))
-    labels = labels.astype(np.int64)
-    category_ids = np.array([category['id'] for category in annotations['categories']])
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(category_ids):
-        raise _other_data(run, f'{len(category_ids)} classes', f'the label {labels.max()}')
-    image_ids = np.array([sample['img_id'] for sample in samples], dtype=np.int64)
-    known = [image['id'] for image in annotations['images']]
-    unknown = np.setdiff1d(image_ids, known)
-    if len(unknown):
-        raise _other_data(run, f'{len(known)} images', f'another image, {unknown[0]}')
-    if len(set(image_ids.tolist())) < len(image_ids):
-        raise _other_data(run, f'{len(known)} images, each once', 'an image more than once')
-    boxes[:, 2:] -= boxes[:, :2]
-    image_of_box = np.repeat(image_ids, [len(found['scores']) for found in instances])
-    return set(image_ids.tolist()), Detections(
-        image_of_box, category_ids[labels], scores, boxes[:, 2] * boxes[:, 3], boxes)
-
-
-def _other_data(run: RunFiles, expected: str, found: str) -> ValueError:
-    return ValueError(
-        f'Predictions {run.predictions} expect the data set of {run.config}, of {expected}, got '
-        f'{found}. Test again: {test_command(run.work_dir, run.config)}')
+    try:
+        detections = metric.detections(samples)
+        image_ids = {sample['img_id'] for sample in samples}
+        if len(image_ids) < len(samples):
+            raise ValueError('They have an image more than once.')
+        return image_ids, detections
+    except ValueError as error:
+        raise ValueError(
+            f'Predictions {run.predictions} are not of the data set of {run.config}: {error} '
+            f'Test again: {test_command(run.work_dir, run.config)}') from error
 
 
 def test_command(work_dir: Path, config: Path) -> str:
