@@ -10,6 +10,7 @@ from bacl.datasets import CocoLTDataset, LongTailLVISV1Dataset
 from bacl.datasets.coco_lt import build_coco_lt
 from bacl.engine.checking.data_check import check_data
 from bacl.evaluation import CocoLTMetric, FastLVISMetric, evaluate_lvis
+from bacl.report.run_files import RunFiles, read_images, read_training_images
 from mmengine.config import Config
 
 POLYGON = [10, 10, 30, 10, 30, 30]
@@ -170,6 +171,27 @@ def test_what_one_refuses_all_refuse_by_file_and_record(tmp_path, format_name, n
         # evaluate_lvis takes categories without names as lvis-api does, but not bad ones.
         with pytest.raises(ValueError, match=rf'(?s)faulty\.json.*{named}'):
             read()
+
+
+# Not about annotations that training or evaluation lacks: a report shows what there is.
+@pytest.mark.parametrize('name', [
+    'bbox of annotations', 'bbox []', "area '9'", 'image_id 99', 'category_id True', 'ignore 2',
+    "images id '2'", 'width 0', 'no area of annotations', "frequency 'x'", 'name None'])
+def test_the_report_refuses_likewise(tmp_path, name):
+    _, change, named = REFUSED[name]
+    with pytest.raises(ValueError, match=rf'(?s)faulty\.json.*{named}'):
+        read_images(str(write(tmp_path / 'faulty.json', change)), '')
+
+
+@pytest.mark.parametrize('name', ['image_id', 'category_id'])
+def test_an_id_that_is_a_list_is_refused_by_the_report_of_a_run(tmp_path, name):
+    path = write(tmp_path / 'faulty.json', field('annotations', **{name: [1]}))
+    (tmp_path / 'c.py').write_text(
+        f"train_dataloader = dict(dataset=dict(type='CocoLTDataset', ann_file='{path}', "
+        "data_prefix=dict(img='')))")
+    run = RunFiles('a', tmp_path, tmp_path / 'c.py', tmp_path / 'p.pkl', {}, None)
+    with pytest.raises(ValueError, match=r'(?s)faulty\.json.*annotation 2'):
+        read_training_images(run)
 
 
 @pytest.mark.parametrize('format_name', BOTH)

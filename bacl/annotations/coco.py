@@ -75,7 +75,7 @@ def coco_class_table(data: dict, ann_file: str | PathLike | None) -> ClassTable:
         ValueError: see :meth:`.class_table.ClassTable.from_categories`.
     """
     images = defaultdict(list)
-    for annotation in data['annotations']:
+    for annotation in data.get('annotations', []):
         images[annotation['category_id']].append(annotation['image_id'])
     return ClassTable.from_categories(data['categories'], images, len(data['images']), ann_file)
 

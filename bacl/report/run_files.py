@@ -6,11 +6,12 @@ a record of what was imbalanced; ``tools/test.py`` leaves the predictions, in ``
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bacl.annotations import read_annotations
-from bacl.annotations.coco import check_coco_content, coco_class_table
+from bacl.annotations.audit import check_annotations, check_form
+from bacl.annotations.use import Use
 from bacl.compat.checkpoints import load_weights
 from bacl.compat.predictions import load_predictions
 from bacl.datasets import CocoLTDataset, LongTailLVISV05Dataset, LongTailLVISV1Dataset
@@ -189,9 +190,10 @@ def read_training_images(run: RunFiles) -> Images:
 
     Raises:
         FileNotFoundError: if the annotation file is missing.
-        ValueError: if it is not of its format.
+        ValueError: if it is not of its format, or a rule refuses it.
     """
-    return _read(_build_unloaded(_load_config(run.config), 'train', run.config))
+    dataset = _build_unloaded(_load_config(run.config), 'train', run.config)
+    return _images(dataset, read_annotations(dataset.ann_file, dataset.backend_args))
 
 
 def read_images(ann_file: str, img_dir: str) -> Images:
@@ -204,22 +206,22 @@ def read_images(ann_file: str, img_dir: str) -> Images:
 
     Raises:
         FileNotFoundError: if the annotation file is missing.
-        ValueError: if it is not of its format.
+        ValueError: if it is not of its format, or a rule refuses it.
     """
     data = read_annotations(ann_file)
-    check_coco_content(data, ann_file)
+    check_form(data, ann_file, Use('COCO'))
     kind = CocoLTDataset
     if all('frequency' in category for category in data['categories']):
         named = all('file_name' in image for image in data['images'])
         kind = LongTailLVISV05Dataset if named else LongTailLVISV1Dataset
-    return _read(kind(ann_file=ann_file, data_prefix=dict(img=img_dir), lazy_init=True,
-                      pipeline=[]))
+    return _images(kind(ann_file=ann_file, data_prefix=dict(img=img_dir), lazy_init=True,
+                        pipeline=[]), data)
 
 
-def _read(dataset: LongTailMixin) -> Images:
-    data = dataset.read_content()
-    classes = dataset.with_groups(coco_class_table(data, dataset.ann_file))
-    return Images(data, dataset.ann_file, classes, dataset.image_path)
+def _images(dataset: LongTailMixin, data: dict) -> Images:
+    # Whatever it is used for: a file that cannot be trained on can be looked at.
+    check_annotations(data, dataset.ann_file, replace(dataset.use(), purpose=None))
+    return Images(data, dataset.ann_file, dataset.tabulate(data), dataset.image_path)
 
 
 def read_pyramid(run: RunFiles) -> Pyramid:
