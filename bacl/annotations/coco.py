@@ -10,7 +10,7 @@ from .use import Use
 
 
 def coco_use(name_field: str | None = None, **kwargs) -> Use:
-    """What a COCO file has to have for a dataset or an evaluation.
+    """The needs of a dataset or an evaluation that reads a COCO file.
 
     Args:
         name_field: see :class:`.use.Use`.

@@ -1,4 +1,4 @@
-"""What long-tailed datasets add to mmdet's."""
+"""The base of long-tailed datasets: what they add to mmdet's."""
 import logging
 import os
 from abc import ABC, abstractmethod
@@ -65,7 +65,7 @@ class LongTailMixin(ABC):
         return name if '://' in name else os.path.join(self.data_prefix['img'], name)
 
     def use(self, purpose: str | None = None, masks: bool = False) -> Use:
-        """What the annotation file has to have.
+        """The needs of a dataset that reads its annotation file.
 
         Args:
             purpose: of :class:`bacl.annotations.use.Use`; None is 'training', or with ``test_mode``

@@ -176,7 +176,7 @@ class Detections:
                     f'{expected[i].tolist()}, height and width.')
 
     def top_scoring_per_image(self, max_dets: int) -> np.ndarray:
-        """Which are the ``max_dets`` highest scores of each image, over all categories.
+        """Select the ``max_dets`` highest scores of each image, over all categories.
 
         Of equal scores the earlier ones stay.
 

@@ -105,7 +105,7 @@ class GroupedAPMetric(BaseMetric):
 
     @abstractmethod
     def is_object(self, annotation: dict) -> bool:
-        """Whether an annotation is something to be found."""
+        """Tell whether an annotation is something to be found."""
 
     def warn_of_empty_groups(self) -> None:
         """Say which groups have nothing to evaluate: their AP is NaN, and AP is without them."""
