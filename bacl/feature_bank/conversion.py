@@ -53,10 +53,11 @@ def to_feature_bank(cfg: Config, root: str, training: bool = True) -> None:
     cfg.model.update(type='FeatureBankDetector', feature_bank=str(root))
     cfg.model.data_preprocessor = dict(type='StoredDataPreprocessor')
     cfg.model.backbone.pop('init_cfg', None)
+    splits = evaluated_splits(cfg)
     for split in ('train', 'val', 'test'):
         loader = cfg.get(f'{split}_dataloader')
         if loader:
-            stored = split if split in meta['splits'] else 'val'
+            stored = split if split in splits else 'val'
             loader.dataset = _over_bank(loader.dataset, dict(
                 type='LoadFeatureBankSample', root=str(root), split=stored,
                 jittered=jittered and split == 'train'))
@@ -83,11 +84,11 @@ def check_fits(cfg: Config, root: str, meta: dict[str, Any], training: bool) -> 
     here = code_versions() | config_settings(cfg, meta['options']['negatives'] is not None)
     splits = {split: dataset for split, dataset in evaluated_splits(cfg).items()
               if training or split != 'train'}
-    for split, dataset in splits.items():
-        here |= dataset_settings(split, dataset)
-    if 'test' in splits and 'test' not in meta['splits'] or 'val' not in splits:
+    if not splits.keys() <= set(meta['splits']):
         raise FeatureBankError(f'The bank {root} has the splits {", ".join(meta["splits"])}, this '
                                f'config {", ".join(splits)}. Build a bank with this config.')
+    for split, dataset in splits.items():
+        here |= dataset_settings(split, dataset)
     weights = load_weights(cfg.load_from, map_location='cpu')
     here |= weight_digests(weights.get('state_dict', weights))
     of_bank = {name: value for name, value in meta['fingerprint'].items()

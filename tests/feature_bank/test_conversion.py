@@ -1,4 +1,5 @@
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,9 @@ def saved(toy, path, name, change):
     return path
 
 
-@pytest.mark.parametrize('name', ['backbone.conv_stem.weight', 'rpn_head.rpn_cls.bias',
+@pytest.mark.parametrize('name', ['backbone.stem.conv.weight', 'rpn_head.rpn_cls.bias',
                                   'roi_head.bbox_head.shared_fcs.1.bias'])
 def test_a_bank_of_another_checkpoint_is_refused(name, toy, over_bank, tmp_path):
-    if name not in torch.load(toy.checkpoint, weights_only=True)['state_dict']:
-        name = next(key for key in torch.load(toy.checkpoint, weights_only=True)['state_dict']
-                    if key.startswith('backbone.'))
     other = saved(toy, tmp_path / 'other.pth', name, 1e-3)
     with pytest.raises(FeatureBankError, match=rf'other\.pth[^$]*weights\.{name.split(".")[0]}: '):
         over_bank(checkpoint=other)
@@ -57,6 +55,19 @@ def test_other_annotations_are_refused(toy, stage2, over_bank, tmp_path):
     (tmp_path / 'moved.json').write_text(json.dumps(data))
     with pytest.raises(FeatureBankError, match='train.annotations: '):
         over_bank(**{'train_dataloader.dataset.ann_file': str(tmp_path / 'moved.json')})
+
+
+def test_another_test_set_than_the_validation_needs_a_split_of_its_own(over_bank, make_bank,
+                                                                       stage2):
+    other = {'test_dataloader.dataset.indices': 2}
+    with pytest.raises(FeatureBankError, match='splits train, val, this config train, val, test'):
+        over_bank(**other)
+    stage2.test_dataloader = deepcopy(stage2.test_dataloader)
+    stage2.test_dataloader.dataset.indices = 2
+    folder = make_bank(cfg=stage2)
+    for settings, split in ((other, 'test'), ({}, 'val')):
+        cfg = over_bank(folder, training=False, **settings)
+        assert cfg.test_dataloader.dataset.pipeline[0].split == split
 
 
 def test_a_test_needs_no_training_images(toy, over_bank):
