@@ -24,7 +24,7 @@ ANNOTATIONS = ('train', 'val', 'val_exhaustive')
 
 @dataclass(frozen=True)
 class EmojiLTSummary:
-    """What was built.
+    """The outcome of a build.
 
     Attributes:
         preset: name of the preset.

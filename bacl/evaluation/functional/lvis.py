@@ -167,7 +167,7 @@ def evaluate_fixed(annotations: dict,
 
 
 class _Labels:
-    """What LVIS knows of its images, for detections of these."""
+    """Labels of LVIS, and the detections that they say something of."""
 
     def __init__(self, annotations: dict, detections: Detections, iou_type: str) -> None:
         check_iou_type(iou_type, 'evaluate_detections(iou_type=)')

@@ -3,7 +3,7 @@ import numpy as np
 
 
 def top_scoring(keys: np.ndarray, scores: np.ndarray, number: int) -> np.ndarray:
-    """Which are the highest scores of each key; of equal ones the earlier.
+    """Select the highest scores of each key; of equal ones the earlier.
 
     Args:
         keys: (N,), int, for instance the image or the category of each detection.

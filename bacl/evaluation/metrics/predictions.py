@@ -52,7 +52,7 @@ class Predictions:
                            **{name: column[objects] for name, column in self._columns().items()})
 
     def without_beaten(self, max_dets: int, max_dets_per_class: int) -> 'Predictions':
-        """Those that may count once the predictions of further images have come.
+        """Drop objects that cannot count any more, whatever further images bring.
 
         Args:
             max_dets: objects of an image that count, those with the highest scores.

@@ -1,4 +1,4 @@
-"""Which heads a loss, a predictor and a calibrator of this package can be in."""
+"""The heads that a loss, a predictor and a calibrator of this package can be in."""
 import inspect
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ SCORING_METHOD = '_predict_by_feat_single'
 
 
 def asks_for_scores(head: nn.Module) -> bool:
-    """Whether a head asks its loss for the scores of its logits when it predicts.
+    """True if a head asks its loss for the scores of its logits when it predicts.
 
     mmdet's ``BBoxHead`` does, and so do its subclasses, unless they replace the method and neither
     ask themselves nor pass the logits on to their base.

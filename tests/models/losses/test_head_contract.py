@@ -82,7 +82,6 @@ def test_builds_trains_and_predicts_with_the_scores_of_the_loss(name):
     box_heads = list(head.bbox_head) if isinstance(head.bbox_head, nn.ModuleList) \
         else [head.bbox_head]
     for box_head in box_heads:
-        # What a sampler ranks is no training step: its samples are counted once.
         assert 2 <= box_head.loss_cls.indicator.num_samples.sum() <= 512
         # A classifier that is sure: sigmoid(2) against a background of sigmoid(-2).
         nn.init.zeros_(box_head.fc_cls.weight)
@@ -138,6 +137,8 @@ def test_ohem_keeps_the_negatives_with_the_largest_loss():
     positive, negative = scores
     assert positive.dim() == negative.dim() == 1
     assert len(sampled[0].pos_priors) == 4 and len(sampled[0].neg_priors) == 12
+    # What the sampler ranks is no training step: only the four that it keeps are counted.
+    assert head.bbox_head.loss_cls.indicator.num_samples.sum() == 4
     with torch.no_grad():
         rois = torch.cat([torch.zeros(12, 1), sampled[0].neg_priors], dim=1)
         logits = head._bbox_forward(x, rois)['cls_score']
