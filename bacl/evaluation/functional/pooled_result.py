@@ -77,5 +77,5 @@ class PooledResult(GroupedResult):
                                 **{field: getattr(detections, field)[found]
                                    for field in ('score', 'area', 'region')}),
                 detection_offsets=np.array([0, len(found)]),
-                max_dets=max(len(found), 1)).precision()[:, :, 0]
+                max_dets=len(detections) + 1).precision()[:, :, 0]
         return cls(precision, group_names)
