@@ -38,6 +38,7 @@ class FastLVISMetric(GroupedAPMetric):
     Memory grows with the number of predictions. With ``max_dets_per_class`` it has a bound however
     many predictions an image has: those which are neither among the ``max_dets`` of their image
     nor among the ``max_dets_per_class`` of their category so far are dropped from time to time.
+    Pooled AP takes 1.6 kB more for each detection of which is known whether it is right.
 
     Args:
         max_dets: largest number of detections of one image, over all categories. The detector may
