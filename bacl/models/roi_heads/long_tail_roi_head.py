@@ -15,7 +15,6 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
 from ..augmenters import ExtraSamples, FeatureAugmenter, Samples
-from ..losses import check_heads
 from .classifier_tap import ClassifierTap
 from .score_nms import ScoreNMSMixin
 
@@ -61,7 +60,6 @@ class LongTailMixin:
         self.augmenters = nn.ModuleList()
         self._boxes = []  # of each box head, its jittered boxes, during a training step
         self._tapped_boxes = None  # those of the box head that is at work
-        check_heads(self)
         if augmenter is not None:
             self.augmenters.extend(self._build_augmenter(augmenter, head)
                                    for head in self.bbox_heads)
