@@ -52,17 +52,37 @@ class ScoreNMSMixin:
         Raises:
             ValueError: if the calibrator gives scores of another shape.
         """
-        head = last_box_head(self)
-        with kept_logits(head) as logits:
-            # Without a test_cfg the host returns what enters the NMS.
-            candidates = super().predict_bbox(x, batch_img_metas, rpn_results_list, None, rescale)
-        if self.calibrator is not None:
-            # Without a single RoI, the host does not come to the logits.
-            for image, image_logits in zip(candidates, logits, strict=False):
-                image.scores = calibrate(self.calibrator, head, image_logits)
+        candidates = self.predict_candidates(x, batch_img_metas, rpn_results_list, rescale)
+        for image in candidates:
+            logits = image.pop('logits')
+            if self.calibrator is not None and len(logits):
+                image.scores = calibrate(self.calibrator, last_box_head(self), logits)
         if rcnn_test_cfg is None:
             return candidates
         return [detect(image, rcnn_test_cfg) for image in candidates]
+
+    def predict_candidates(self, x: tuple[Tensor], batch_img_metas: list[dict],
+                           rpn_results_list: InstanceList, rescale: bool = False) -> InstanceList:
+        """What calibrator and NMS begin with.
+
+        Args:
+            x: feature maps of all levels.
+            batch_img_metas: of each image.
+            rpn_results_list: proposals of each image.
+            rescale: whether boxes are in pixels of the original image.
+
+        Returns:
+            For each image ``bboxes`` (R, 4) or (R, C * 4), ``scores`` (R, C + 1) as the classifier
+            gives them, background last, and ``logits`` (R, channels).
+        """
+        with kept_logits(last_box_head(self)) as logits:
+            # Without a test_cfg the host returns what enters the NMS.
+            candidates = super().predict_bbox(x, batch_img_metas, rpn_results_list, None, rescale)
+        # Without a single RoI, the host does not come to the logits.
+        for image, image_logits in zip(candidates, logits or [c.scores for c in candidates],
+                                       strict=True):
+            image.logits = image_logits
+        return candidates
 
 
 def last_box_head(roi_head: nn.Module) -> nn.Module:
