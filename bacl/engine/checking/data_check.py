@@ -72,7 +72,7 @@ def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> l
 
     Args:
         cfg: with ``train_dataloader``, ``val_dataloader`` and ``test_dataloader``, or some of
-            them. A dataset that several use is gone through once.
+            them. A dataset that several use in the same way is gone through once.
         with_images: whether to open every image.
         num_workers: processes that open images; 0 opens them in this one.
 

@@ -75,5 +75,5 @@ class LoadReportHook(Hook):
         if getattr(model, 'needs_pretrained_extractor', False) and not self.has_loaded:
             raise RuntimeError(
                 f'{type(model).__name__} freezes its feature extractor and needs the weights of a '
-                'representation stage. Pass --stage1-checkpoint PATH to tools/train.py or set '
+                'stage 1. Pass --stage1-checkpoint PATH to tools/train.py or set '
                 'load_from in the config.')
