@@ -1,6 +1,7 @@
 """From a config and a checkpoint to a curve, and to a config with the calibrator."""
 import hashlib
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,10 @@ def hold_images_out(cfg: Config, folder: Path, share: float, seed: int, min_imag
     data = read_annotations(train_set.ann_file, train_set.backend_args)
     if ann_file is None:
         image_ids = hold_out(data, share, seed, min_images)
+        print_log(f'{len(image_ids)} of {len(data["images"])} training images are held out. The '
+                  'detector was trained on them, and knows the rare classes there better than on '
+                  'others: the strength may come out too large. --holdout-ann FILE takes images '
+                  'that it has not seen.', logger='current', level=logging.WARNING)
     else:
         for key in ('val_dataloader', 'test_dataloader'):
             for dataset in unwrapped_datasets(cfg[key].dataset) if cfg.get(key) else ():
@@ -233,6 +238,4 @@ def write_calibrated_config(path: Path, cfg: Config, choice: Choice, change: dic
     if cfg.model.test_cfg.rcnn.get('calibrator'):
         calibrator['_delete_'] = True
     added.model.test_cfg.rcnn.calibrator = calibrator
-    text = f'# {comment}\n_base_ = [{base!r}]\n' + ''.join(
-        f'{key} = {value!r}\n' for key, value in added.to_dict().items())
-    write_atomically(path, text.encode())
+    write_atomically(path, f'# {comment}\n_base_ = [{base!r}]\n{added.pretty_text}'.encode())
