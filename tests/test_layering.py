@@ -11,7 +11,7 @@ ALLOWED = {
     'annotations': set(),
     'ops': set(),
     'datasets': {'annotations', 'compat'},
-    'evaluation': {'annotations', 'datasets'},
+    'evaluation': {'annotations'},
     'visualization': {'annotations'},
     'models/indicators': {'models/class_counts', 'ops'},
     'models/losses': {'ops', 'models/indicators'},

@@ -1,4 +1,4 @@
-"""Classifier stage of decoupled training: a two-stage detector with a frozen extractor."""
+"""Stage 2 of decoupled training: a two-stage detector with a frozen extractor."""
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 # Classifier and box regressor of every box head, the RPN and, if there is one, the mask head.
-CLASSIFIER_STAGE_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
+STAGE2_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
 
 
 def learns(module: nn.Module) -> bool:
@@ -23,7 +23,7 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     """Any two-stage detector (Faster, Cascade, Mask R-CNN) of which only some parts learn.
 
     mmdet's two-stage detectors differ in their defaults, not in their behaviour, so changing the
-    ``type`` in a config to this class is all a classifier stage needs. Everything except
+    ``type`` in a config to this class is all a stage 2 needs. Everything except
     ``trainable`` is frozen when the model is built, before DDP wraps it; a backbone or neck that is
     frozen altogether and batch norms of other frozen layers stay in evaluation mode, so that the
     classifier learns from the features that it meets at test time; and if both are frozen, no
@@ -50,7 +50,7 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     needs_pretrained_extractor = True
 
     def __init__(self, backbone: ConfigType, *,
-                 trainable: Sequence[str] = CLASSIFIER_STAGE_PARTS, fresh: Sequence[str] = (),
+                 trainable: Sequence[str] = STAGE2_PARTS, fresh: Sequence[str] = (),
                  **kwargs) -> None:
         super().__init__(backbone, **kwargs)
         self.trainable = tuple(trainable)

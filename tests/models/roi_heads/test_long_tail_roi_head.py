@@ -254,7 +254,10 @@ def test_any_loss_takes_extra_samples_and_an_augmenter_may_own_an_indicator():
     (lambda rois: ExtraSamples(torch.ones(2, 5), torch.tensor([0, 1])), r'\(2, 6\).*\(2, 5\)'),
     (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0, 1])), r'\(2, 6\).*\(1, 6\)'),
     (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0]), torch.ones(1, 4)),
-     'uses_box_targets')])
+     'uses_box_targets'),
+    (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0.])), 'int64.*float32'),
+    (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0]), total_weight=-0.1),
+     'total_weight >= 0.*-0.1')])
 def test_what_an_augmenter_may_not_give_is_refused(gives, fault):
     head = MODELS.build(augmented(gives=gives))
     with pytest.raises(ValueError, match=f'RecordingAugmenter.*{fault}'):
