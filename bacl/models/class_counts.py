@@ -26,6 +26,8 @@ class ClassCountsMixin:
 
     Attributes:
         count_name: attribute of :class:`~bacl.annotations.ClassTable` that has the counts.
+        always_saved: whether a checkpoint has the counts also if the config says where they are
+            from. Without, a checkpoint of a training without the module can be tested.
         is_configured: whether the config has the counts themselves.
         has_counts: False until one of the four gave them.
 
@@ -35,6 +37,7 @@ class ClassCountsMixin:
     """
 
     count_name: str
+    always_saved = True
 
     def __init__(self, num_classes: int, counts: Sequence[int] | None = None,
                  ann_file: str | PathLike | None = None) -> None:
@@ -46,7 +49,9 @@ class ClassCountsMixin:
         self.is_configured = counts is not None
         # In Python, not a buffer: asking a device in every step would be a host synchronisation.
         self.has_counts = False
-        self.register_buffer('counts', torch.full((num_classes,), torch.nan, dtype=torch.float64))
+        self.register_buffer(
+            'counts', torch.full((num_classes,), torch.nan, dtype=torch.float64),
+            persistent=self.always_saved or (counts is None and ann_file is None))
         if self.is_configured:
             self.set_counts(counts)
 
@@ -102,7 +107,7 @@ class ClassCountsMixin:
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         # Checkpoints of stage 1 have no counts, others may have those of another dataset.
-        if self.is_configured:
+        if self.is_configured and self.always_saved:
             state_dict = {**state_dict, f'{prefix}counts': self.counts}
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.has_counts = self.counts.isfinite().all().item()

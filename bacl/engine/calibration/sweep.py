@@ -129,7 +129,7 @@ def sweep(calibrator: Calibrator, parameter: str | None, values: Sequence[float]
     """
     def evaluate(chosen: Calibrator) -> dict[str, float]:
         detections = calibrated_detections(chosen, candidates, roi_head, metric.category_ids)
-        return metric.evaluate_detections(detections, 'bbox').summary()
+        return metric.evaluate_detections(detections, 'bbox')[''].summary()
 
     plain = evaluate(IdentityCalibrator(calibrator.num_classes))
     if parameter is None:

@@ -14,7 +14,8 @@ class Calibrator(nn.Module, ABC):
     does not use it. One that needs class counts says so by a method ``set_class_counts`` and keeps
     them in a buffer: it gets them before a training
     (:class:`~bacl.engine.hooks.MethodHook`), and a test takes them from the checkpoint, which is
-    refused without.
+    refused without. Those of this package also take them from the config, and then no checkpoint
+    needs to have them.
 
     Args:
         num_classes: C, > 0.
@@ -28,7 +29,7 @@ class Calibrator(nn.Module, ABC):
             any; None of one that has no parameter to choose.
     """
 
-    starts_empty = True  # a checkpoint comes from a training, which has no calibrator
+    starts_empty = True  # a checkpoint of stage 1 may come from a training without it
     uses_logits = False
     activation: str | None = None
     default_sweep: str | None = None

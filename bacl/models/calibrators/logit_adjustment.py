@@ -29,6 +29,7 @@ class LogitAdjustment(ClassCountsMixin, LogitCalibrator):
     """
 
     count_name = 'instance_count'
+    always_saved = False
     default_sweep = 'tau=0:1.5:0.1'
 
     def __init__(self, num_classes: int, tau: float, **kwargs) -> None:

@@ -30,6 +30,7 @@ class NorCal(ClassCountsMixin, ProbabilityCalibrator):
     """
 
     count_name = 'image_count'
+    always_saved = False
     default_sweep = 'gamma=0:1.5:0.1'
 
     def __init__(self, num_classes: int, gamma: float, **kwargs) -> None:

@@ -49,3 +49,16 @@ def test_counts_come_from_an_annotation_file(make_lvis):
     for calibrator, counts in ((NorCal, [2, 4, 1]), (LogitAdjustment, [2, 5, 1])):
         assert torch.equal(calibrator(3, 0.7, ann_file=ann_file)(scores),
                            calibrator(3, 0.7, counts=counts)(scores))
+
+
+@pytest.mark.parametrize('calibrator', [NorCal, LogitAdjustment])
+def test_a_checkpoint_has_the_counts_unless_the_config_says_them(calibrator):
+    trained, tested = calibrator(4, 1.0), calibrator(4, 1.0)
+    trained.set_counts(COUNTS)
+    tested.load_state_dict(trained.state_dict())
+    scores = logits(3, 0).softmax(1)
+    configured = calibrator(4, 1.0, counts=COUNTS)
+    configured.load_state_dict({})  # strict: nothing is missing
+    assert torch.equal(configured(scores), tested(scores))
+    with pytest.raises(RuntimeError, match='counts'):
+        calibrator(4, 1.0).load_state_dict({})
