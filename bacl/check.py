@@ -119,7 +119,7 @@ def inspect_environment() -> list[Finding]:
 
 
 def is_usable(findings: list[Finding]) -> bool:
-    """Whether nothing that is required is wrong."""
+    """True if nothing that is required is wrong."""
     return not any(finding.required and finding.cure for finding in findings)
 
 

@@ -10,6 +10,7 @@ from bacl.datasets import CocoLTDataset, LongTailLVISV1Dataset
 from bacl.datasets.coco_lt import build_coco_lt
 from bacl.engine.checking.data_check import check_data
 from bacl.evaluation import CocoLTMetric, FastLVISMetric, evaluate_lvis
+from bacl.report.run_files import RunFiles, read_images, read_training_images
 from mmengine.config import Config
 
 POLYGON = [10, 10, 30, 10, 30, 30]
@@ -172,6 +173,27 @@ def test_what_one_refuses_all_refuse_by_file_and_record(tmp_path, format_name, n
             read()
 
 
+# Not about annotations that training or evaluation lacks: a report shows what there is.
+@pytest.mark.parametrize('name', [
+    'bbox of annotations', 'bbox []', "area '9'", 'image_id 99', 'category_id True', 'ignore 2',
+    "images id '2'", 'width 0', 'no area of annotations', "frequency 'x'", 'name None'])
+def test_the_report_refuses_likewise(tmp_path, name):
+    _, change, named = REFUSED[name]
+    with pytest.raises(ValueError, match=rf'(?s)faulty\.json.*{named}'):
+        read_images(str(write(tmp_path / 'faulty.json', change)), '')
+
+
+@pytest.mark.parametrize('name', ['image_id', 'category_id'])
+def test_an_id_that_is_a_list_is_refused_by_the_report_of_a_run(tmp_path, name):
+    path = write(tmp_path / 'faulty.json', field('annotations', **{name: [1]}))
+    (tmp_path / 'c.py').write_text(
+        f"train_dataloader = dict(dataset=dict(type='CocoLTDataset', ann_file='{path}', "
+        "data_prefix=dict(img='')))")
+    run = RunFiles('a', tmp_path, tmp_path / 'c.py', tmp_path / 'p.pkl', {}, None)
+    with pytest.raises(ValueError, match=r'(?s)faulty\.json.*annotation 2'):
+        read_training_images(run)
+
+
 @pytest.mark.parametrize('format_name', BOTH)
 @pytest.mark.parametrize('name', BAD_MASKS)
 def test_bad_mask_is_refused_wherever_masks_are_used_and_nowhere_else(tmp_path, format_name, name):
@@ -332,14 +354,45 @@ def test_mask_of_a_detection_has_the_size_of_its_image(tmp_path):
         evaluate_lvis(write(tmp_path / 'lvis.json'), results, 'segm')
 
 
-@pytest.mark.parametrize('format_name', BOTH)
-@pytest.mark.parametrize('fields, named', [
+BAD_PREDICTIONS = [
     (dict(bboxes=torch.zeros(1, 5)), 'bboxes'), (dict(bboxes=torch.zeros(2, 4)), 'bboxes'),
     (dict(bboxes=torch.full((1, 4), math.nan)), 'bboxes'), (dict(scores=torch.zeros(2)), 'scores'),
-    (dict(labels=torch.tensor([0.7])), 'labels')])
+    (dict(scores=torch.tensor([math.nan])), 'scores'), (dict(scores=None), 'scores'),
+    (dict(labels=torch.tensor([0.7])), 'labels'), (dict(labels=torch.tensor([2])), '2')]
+GOOD_PREDICTION = dict(bboxes=torch.ones(1, 4), scores=torch.ones(1), labels=torch.tensor([0]))
+
+
+def with_fields(fields):
+    """A prediction with other fields, or without those that are None."""
+    return {name: value for name, value in {**GOOD_PREDICTION, **fields}.items()
+            if value is not None}
+
+
+@pytest.mark.parametrize('format_name', BOTH)
+@pytest.mark.parametrize('fields, named', BAD_PREDICTIONS)
 def test_bad_prediction_is_refused_with_its_image(tmp_path, format_name, fields, named):
     metric = Readers(write(tmp_path / 'fine.json'), format_name).metric()
-    instances = dict(bboxes=torch.ones(1, 4), scores=torch.ones(1), labels=torch.tensor([0]))
-    metric.process({}, [dict(img_id=1, pred_instances=instances)])
-    with pytest.raises(ValueError, match=rf'{named} of image 2'):
-        metric.process({}, [dict(img_id=2, pred_instances={**instances, **fields})])
+    metric.process({}, [dict(img_id=1, pred_instances=GOOD_PREDICTION)])
+    with pytest.raises(ValueError, match=rf'{named} .*image 2'):
+        metric.process({}, [dict(img_id=2, pred_instances=with_fields(fields))])
+
+
+@pytest.mark.parametrize('format_name', BOTH)
+@pytest.mark.parametrize('image_id', [1.7, '1', True, None, [1]])
+def test_prediction_of_an_image_without_a_whole_number_is_refused(tmp_path, format_name, image_id):
+    metric = Readers(write(tmp_path / 'fine.json'), format_name).metric()
+    with pytest.raises(ValueError, match='img_id'):
+        metric.process({}, [dict(img_id=image_id, pred_instances=GOOD_PREDICTION)])
+
+
+@pytest.mark.parametrize('format_name', BOTH)
+@pytest.mark.parametrize('masks', [
+    [], [GOOD_MASKS['compressed']] * 2, torch.zeros(2, 40, 60).bool(), [[POLYGON]], [None],
+    [dict(size=[40, 60], counts='Pk22P')], [dict(size=[40, 60.5], counts='0P[2')],
+    [dict(size=[40, 60], counts=[2400])]])
+def test_bad_mask_of_a_prediction_is_refused_with_its_image(tmp_path, format_name, masks):
+    metric = Readers(write(tmp_path / 'fine.json'), format_name, masks=True).metric()
+    good = dict(GOOD_PREDICTION, masks=[GOOD_MASKS['compressed']])
+    metric.process({}, [dict(img_id=1, pred_instances=good)])
+    with pytest.raises(ValueError, match='masks of image 2'):
+        metric.process({}, [dict(img_id=2, pred_instances=dict(good, masks=masks))])

@@ -68,7 +68,7 @@ def test_hooks_of_the_config_refuse_a_second_stage_without_weights(config):
     hooks = [HOOKS.build(hook) for hook in config.custom_hooks]
     assert len(hooks) == 3
     runner = Runner(model, config.work_dir, experiment_name='readme')
-    with pytest.raises(RuntimeError, match='needs the weights of a representation stage'):
+    with pytest.raises(RuntimeError, match='--stage1-checkpoint'):
         hooks[0].before_train(runner)
 
 

@@ -1,4 +1,4 @@
-"""What is unusual in the annotations of one file, by rule: refused, or only counted.
+"""The unusual in the annotations of one file, by rule: refused, or only counted.
 
 Whatever reads an annotation file applies the rules; ``python -m bacl.check data`` lists all that
 they find.
@@ -49,7 +49,7 @@ FEDERATED_FIELDS = ('neg_category_ids', 'not_exhaustive_category_ids')
 
 @dataclass(frozen=True)
 class Audit:
-    """What the rules find in one file.
+    """The findings of all rules in one file.
 
     Attributes:
         findings: of each rule that applies to a record, in the order of :data:`RULES`.
@@ -69,13 +69,13 @@ class Audit:
                 '`python -m bacl.check data CONFIG` lists all that is wrong.']))
 
     def summary(self, data: dict, ann_file: str | PathLike) -> str:
-        """What a file holds, what was counted and what is left out, for the log."""
+        """The contents of a file, what was counted and what is left out, for the log."""
         return '\n'.join([size_of(data, ann_file), *([f'  {self.left_out}'] * bool(self.left_out)),
                           *(f'  {finding}' for finding in self.findings)])
 
 
 def size_of(data: dict, ann_file: str | PathLike) -> str:
-    """How many records a file has, in words."""
+    """The numbers of records of a file, in words."""
     sizes = ', '.join(f'{len(data.get(section, []))} {section}'
                       for section in ('images', 'annotations', 'categories'))
     return f'{ann_file}: {sizes}.'
@@ -221,7 +221,7 @@ def _audit_images(images: Sequence[dict], use: Use) -> _Applied:
 
 
 def is_bad_image(image: dict, name_field: str | None) -> bool:
-    """Whether the rule 'bad-image' applies to a record of an image.
+    """Apply the rule 'bad-image' to a record of an image.
 
     Args:
         image: the record. Sides that it lacks are not looked at.

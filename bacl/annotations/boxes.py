@@ -79,7 +79,7 @@ def sizes_of(images: Sequence[dict], image_ids: np.ndarray) -> np.ndarray:
 
 
 def is_bad_size(image: dict) -> bool:
-    """Whether a side of an image is no whole number above 0; one that it lacks is not looked at."""
+    """Tell if a side of an image is no whole number above 0; one that it lacks is not looked at."""
     return not all(is_integer(image[side]) and image[side] > 0
                    for side in ('width', 'height') if side in image)
 

@@ -10,7 +10,7 @@ from .use import Use
 
 
 def coco_use(name_field: str | None = None, **kwargs) -> Use:
-    """What a COCO file has to have for a dataset or an evaluation.
+    """The needs of a dataset or an evaluation that reads a COCO file.
 
     Args:
         name_field: see :class:`.use.Use`.
@@ -75,7 +75,7 @@ def coco_class_table(data: dict, ann_file: str | PathLike | None) -> ClassTable:
         ValueError: see :meth:`.class_table.ClassTable.from_categories`.
     """
     images = defaultdict(list)
-    for annotation in data['annotations']:
+    for annotation in data.get('annotations', []):
         images[annotation['category_id']].append(annotation['image_id'])
     return ClassTable.from_categories(data['categories'], images, len(data['images']), ann_file)
 

@@ -15,7 +15,7 @@ _INT64 = np.iinfo(np.int64)
 
 
 def is_integer(value: Any) -> bool:
-    """Whether a value is a whole number of 64 bits. 1.0 and True are none."""
+    """Tell whether a value is a whole number of 64 bits. 1.0 and True are none."""
     return (isinstance(value, Integral) and not isinstance(value, bool)
             and _INT64.min <= value <= _INT64.max)
 
@@ -76,7 +76,7 @@ def flags(values: Sequence) -> tuple[np.ndarray, np.ndarray]:
 
 
 def integer_lists(values: Sequence) -> np.ndarray:
-    """Whether each value is something else than a list of whole numbers: (N,), bool."""
+    """Mark what is no list of whole numbers: (N,), bool."""
     if set(map(type, values)) <= {list} and set(
             map(type, chain.from_iterable(values))) <= {int}:
         return np.zeros(len(values), dtype=bool)

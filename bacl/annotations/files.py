@@ -7,6 +7,8 @@ from urllib.error import HTTPError
 
 from mmengine.fileio import get_file_backend
 
+from .cycle_collection import no_cycle_collection
+
 # What a file begins with that is no UTF-8. The mark of UTF-32 begins with that of UTF-16.
 _OTHER_CONTENTS = (
     (codecs.BOM_UTF32_LE, 'UTF-32'), (codecs.BOM_UTF32_BE, 'UTF-32'),
@@ -72,7 +74,8 @@ def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None)
     if not text.strip():
         raise ValueError(f'{name} is empty. {_CURE}')
     try:
-        return json.loads(text)
+        with no_cycle_collection():
+            return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{name} is not JSON: {error}. {_CURE}') from None
 

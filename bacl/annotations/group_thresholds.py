@@ -3,6 +3,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .columns import is_integer
+
 # The smallest numbers of training instances in groups 2, 3 and 4.
 GROUP_THRESHOLDS = (20, 400, 8000)
 
@@ -43,10 +45,11 @@ def check_group_thresholds(thresholds: Sequence[int], owner: str) -> tuple[int, 
         The thresholds.
 
     Raises:
-        ValueError: if there is none, or they are not increasing numbers above 0.
+        ValueError: if there is none, or they are not increasing whole numbers above 0.
     """
-    checked = tuple(thresholds)
-    if not checked or list(checked) != sorted(set(checked)) or checked[0] < 1:
-        raise ValueError(f'{owner}(group_thresholds=) expects increasing numbers above 0, '
+    checked = tuple(thresholds) if np.ndim(thresholds) == 1 else ()
+    if (not checked or not all(map(is_integer, checked)) or checked[0] < 1
+            or list(checked) != sorted(set(checked))):
+        raise ValueError(f'{owner}(group_thresholds=) expects increasing whole numbers above 0, '
                          f'got {thresholds}.')
     return checked

@@ -14,7 +14,7 @@ ANNOTATION_FIELDS = ('id', 'bbox', 'area')
 
 
 def lvis_use(**kwargs) -> Use:
-    """What an LVIS file has to have.
+    """The needs of a dataset or an evaluation that reads an LVIS file.
 
     Args:
         **kwargs: of :class:`.use.Use`; for 'evaluation' images need what federated labels are

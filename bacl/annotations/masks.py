@@ -46,7 +46,7 @@ def mask_faults(masks: Sequence, sizes: np.ndarray) -> dict[int, str]:
 
 
 def broken_counts(counts: Sequence[str | bytes], sizes: np.ndarray) -> np.ndarray:
-    """Whether COCO's compressed run lengths are none, or do not add up to the pixels of a mask.
+    """Mark texts that are no run lengths of COCO's, or do not add up to the pixels of a mask.
 
     Args:
         counts: N texts. A run length is a number in base 32, lowest digit first, of characters

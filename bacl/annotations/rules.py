@@ -9,7 +9,7 @@ NUM_EXAMPLES = 5  # of the records that break a rule, in a message
 
 @dataclass(frozen=True)
 class Rule:
-    """What may be unusual, and what becomes of it.
+    """Something that may be unusual, and what becomes of it.
 
     Attributes:
         name: as in the table of the documentation.

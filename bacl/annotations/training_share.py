@@ -1,4 +1,4 @@
-"""What training sees of an annotation file, and what it leaves out."""
+"""The part of an annotation file that training sees, and what it leaves out."""
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -27,7 +27,7 @@ LEFT_OUT = (NORMALISED_BOX, SMALL_BOX, BOX_OUTSIDE, IGNORED, CROWD)
 
 
 class TrainingShare:
-    """What training sees of I images, A annotations and C classes of a file without bad records.
+    """The part that training sees of I images, A annotations and C classes without bad records.
 
     Args:
         images: of the file.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Use:
-    """What an annotation file is read for, which decides what it has to have.
+    """The use that is made of an annotation file, which decides what the file has to have.
 
     Args:
         format_name: 'COCO' or 'LVIS', for messages.

@@ -1,4 +1,4 @@
-"""What the package needs of Python, torch, mmcv, mmengine and mmdet; imports nothing else of it."""
+"""Needs of the package in Python, torch, mmcv, mmengine and mmdet; imports nothing else of it."""
 
 
 def prepare() -> None:

@@ -44,7 +44,7 @@ class UnsafeCheckpointError(RuntimeError):
 
 
 class _DroppedHistory:
-    """What is left of a foreign history buffer: nothing."""
+    """The rest of a foreign history buffer: nothing."""
 
     def __setstate__(self, state: object) -> None:
         pass

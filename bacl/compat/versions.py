@@ -31,7 +31,7 @@ class Requirement:
     along: tuple[str, ...] = ()
 
     def accepts(self, version: str) -> bool:
-        """Whether ``version`` lies in the window; compared by release number alone."""
+        """True if ``version`` lies in the window; compared by release number alone."""
         if importlib.util.find_spec('packaging') is None:  # that it is missing is said of itself
             return True
         from packaging.specifiers import SpecifierSet
@@ -43,7 +43,7 @@ class Requirement:
 
 @dataclass(frozen=True)
 class Installed:
-    """What is installed for one requirement.
+    """The installed package of one requirement.
 
     Args:
         requirement: what was asked for.
@@ -59,7 +59,7 @@ class Installed:
 
     @property
     def problem(self) -> str:
-        """What is wrong, in one sentence; '' if nothing is."""
+        """The fault in one sentence; '' if there is none."""
         requirement = self.requirement
         if not self.found:
             return f'{requirement.module} is not installed.'

@@ -1,4 +1,4 @@
-"""What is unusual in an image file, by rule: refused, or only counted.
+"""The unusual in an image file, by rule: refused, or only counted.
 
 The rules stand in the table of ``bacl/datasets/README.md``. Only ``python -m bacl.check data``
 applies them: opening all images takes too long for the start of a training.
@@ -54,7 +54,7 @@ class ImageRecord(NamedTuple):
 
 
 class Loader(NamedTuple):
-    """How the pipeline of a dataset loads images: arguments of its ``LoadImageFromFile``."""
+    """Arguments of ``LoadImageFromFile`` in the pipeline of a dataset."""
 
     color_type: str = 'color'
     imdecode_backend: str = 'cv2'

@@ -1,4 +1,4 @@
-"""Whether an image can be read, and if not, which one and why."""
+"""Reading of images, and why one cannot be read."""
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +57,7 @@ _WITHOUT_LENGTH = {bytes([code]) for code in (0xff, 0x01, *range(0xd0, 0xd8))}
 
 
 def is_cut_jpeg(content: bytes) -> bool:
-    """Whether a JPEG file ends before its image does.
+    """Tell whether a JPEG file ends before its image does.
 
     OpenCV before 5 decodes such a file without an error; what is missing is black.
     """
@@ -90,7 +90,7 @@ def check_image(img_path: str, backend_args: dict | None = None) -> None:
 
 
 def image_fault(img_path: str, backend_args: dict | None = None) -> OSError | ValueError | None:
-    """What keeps an image from being read, to explain another failure; None if nothing does.
+    """The error that keeps an image from being read, to explain another; None if nothing does.
 
     Raises nothing, whatever the backend does: the failure to explain would be hidden.
     """

@@ -1,4 +1,4 @@
-"""What long-tailed datasets add to mmdet's."""
+"""The base of long-tailed datasets: what they add to mmdet's."""
 import logging
 import os
 from abc import ABC, abstractmethod
@@ -8,6 +8,7 @@ from typing import Any
 
 from bacl.annotations import ClassTable, read_annotations
 from bacl.annotations.audit import check_annotations, check_form
+from bacl.annotations.coco import coco_class_table
 from bacl.annotations.use import Use
 from mmengine.logging import print_log
 
@@ -64,7 +65,7 @@ class LongTailMixin(ABC):
         return name if '://' in name else os.path.join(self.data_prefix['img'], name)
 
     def use(self, purpose: str | None = None, masks: bool = False) -> Use:
-        """What the annotation file has to have.
+        """The needs of a dataset that reads its annotation file.
 
         Args:
             purpose: of :class:`bacl.annotations.use.Use`; None is 'training', or with ``test_mode``
@@ -101,7 +102,7 @@ class LongTailMixin(ABC):
         audit = check_annotations(data, self.ann_file, self.use())
         print_log(audit.summary(data, self.ann_file), logger='current')
         categories = data['categories']
-        self._take_classes(tuple(category['name'] for category in categories))
+        self._class_table = self.tabulate(data)
         annotations_of, images_of = defaultdict(list), defaultdict(list)
         for annotation in data.get('annotations', []):
             annotations_of[annotation['image_id']].append(annotation)
@@ -110,8 +111,6 @@ class LongTailMixin(ABC):
         self.cat_ids = [category['id'] for category in categories]
         self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
         self.cat_img_map = images_of
-        self._class_table = ClassTable.from_categories(categories, images_of, len(data['images']),
-                                                       self.ann_file)
         return [self.parse_data_info({'raw_img_info': {**image, 'img_id': image['id']},
                                       'raw_ann_info': annotations_of[image['id']]})
                 for image in data['images']]
@@ -124,12 +123,22 @@ class LongTailMixin(ABC):
         data_info['img_path'] = self.image_path(image)
         return data_info
 
-    def _take_classes(self, classes: tuple[str, ...]) -> None:
-        expected = self._metainfo.setdefault('classes', classes)
-        if tuple(expected) != classes:
-            raise ValueError(f"{type(self).__name__}(metainfo=) expects the {len(classes)} classes "
-                             f"of {self.ann_file} in their order, got {len(expected)} others. "
-                             "Leave 'classes' out.")
+    def tabulate(self, data: dict) -> ClassTable:
+        """The classes of the content of the annotation file.
+
+        Args:
+            data: what no rule refuses.
+
+        Raises:
+            ValueError: if ``metainfo['classes']``, or counts or groups in the file, contradict it.
+        """
+        classes = coco_class_table(data, self.ann_file)
+        expected = self._metainfo.setdefault('classes', classes.names)
+        if tuple(expected) != classes.names:
+            raise ValueError(f'{type(self).__name__}(metainfo=) expects the {classes.num_classes} '
+                             f'classes of {self.ann_file} in their order, got {len(expected)} '
+                             "others. Leave 'classes' out.")
+        return self.with_groups(classes)
 
     def filter_data(self) -> list[dict]:
         """The host's choice of samples, without unreadable images if they are to be skipped."""
@@ -184,7 +193,7 @@ class LongTailMixin(ABC):
     def class_table(self) -> ClassTable:
         """The classes of the annotation file, also if ``indices`` select a part of it."""
         self.full_init()
-        return self.with_groups(self._class_table)
+        return self._class_table
 
     def with_groups(self, classes: ClassTable) -> ClassTable:
         """Classes in the groups of the dataset: those of the file, if a subclass has no others.

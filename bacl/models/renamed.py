@@ -9,7 +9,7 @@ RENAMED = {
 
 
 def _refuse(old: str, new: str) -> type:
-    """A component that cannot be built."""
+    """A component that cannot be built; check_config, which comes first, says the same."""
 
     def __init__(self, *_, **__) -> None:  # noqa: N807
         raise ValueError(f"type='{old}' is now called '{new}': change the name in the config.")

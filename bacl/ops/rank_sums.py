@@ -1,4 +1,4 @@
-"""What the ranks tell each other about the classes of a step: rows of present classes only.
+"""Exchange between the ranks about the classes of a step: rows of present classes only.
 
 Shapes: W ranks, K classes present on a rank, C classes.
 """

@@ -1,5 +1,5 @@
 """The objects of an annotation file as arrays."""
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -54,8 +54,8 @@ class ObjectTable:
             ann_file: where it comes from, for messages.
 
         Raises:
-            ValueError: if the file is not in COCO format, a box is not four finite numbers, an
-                image has no area, or ``classes`` are not those of the file.
+            ValueError: if a rule of :mod:`bacl.annotations.rules` refuses the file, or ``classes``
+                are not its own.
         """
         check_coco_content(data, ann_file, ('width', 'height'), ('bbox', ))
         annotations, images = data['annotations'], data['images']
@@ -67,52 +67,15 @@ class ObjectTable:
         return cls(
             classes=classes,
             image_ids=np.array([image['id'] for image in images]),
-            image_sizes=_image_sizes(images, ann_file),
-            image=_positions(annotations, 'image_id', images, ann_file),
-            label=_positions(annotations, 'category_id', categories, ann_file),
-            box=_boxes(annotations, ann_file))
+            image_sizes=np.array([(image['width'], image['height']) for image in images],
+                                 dtype=np.int64).reshape(-1, 2),
+            image=_positions(images, (annotation['image_id'] for annotation in annotations)),
+            label=_positions(categories, (annotation['category_id'] for annotation in annotations)),
+            box=np.array([annotation['bbox'] for annotation in annotations],
+                         dtype=np.float64).reshape(-1, 4))
 
 
-def _image_sizes(images: Sequence[dict], ann_file: str | PathLike | None) -> np.ndarray:
-    sizes = np.array([(image['width'], image['height']) for image in images],
-                     dtype=np.int64).reshape(-1, 2)
-    for position in np.flatnonzero((sizes <= 0).any(1))[:1]:
-        width, height = sizes[position]
-        raise ValueError(f'Image {images[position]["id"]} of {ann_file} has {width} x {height} '
-                         'pixels. Correct its width and height.')
-    return sizes
-
-
-def _positions(annotations: Sequence[dict], field: str, records: Sequence[dict],
-               ann_file: str | PathLike | None) -> np.ndarray:
-    """(M,), of the record that each annotation refers to by its id."""
+def _positions(records: Sequence[dict], ids: Iterable[int]) -> np.ndarray:
+    """(M,), of the record that each of M ids is of."""
     position = {record['id']: index for index, record in enumerate(records)}
-    positions = np.array([position.get(annotation[field], -1) for annotation in annotations],
-                         dtype=np.int64)
-    for index in np.flatnonzero(positions < 0)[:1]:
-        annotation = annotations[index]
-        raise ValueError(
-            f'Annotation {annotation.get("id", f"number {index}")} of {ann_file} has the {field!r} '
-            f'{annotation[field]!r}, which the file does not list. Build or download it again.')
-    return positions
-
-
-def _boxes(annotations: Sequence[dict], ann_file: str | PathLike | None) -> np.ndarray:
-    """(M, 4)."""
-    try:
-        boxes = np.array([annotation['bbox'] for annotation in annotations],
-                         dtype=np.float64).reshape(len(annotations), 4)
-        is_bad = ~np.isfinite(boxes).all(1)
-    except (TypeError, ValueError):  # of different lengths, or no numbers
-        is_bad = np.array([not _is_box(annotation['bbox']) for annotation in annotations])
-    for index in np.flatnonzero(is_bad)[:1]:
-        annotation = annotations[index]
-        raise ValueError(
-            f'Annotation {annotation.get("id", f"number {index}")} of {ann_file} has the bbox '
-            f'{annotation["bbox"]!r}. Four finite numbers are expected: x, y, width, height.')
-    return boxes
-
-
-def _is_box(bbox: object) -> bool:
-    return isinstance(bbox, list | tuple) and len(bbox) == 4 and all(
-        isinstance(number, int | float) and np.isfinite(number) for number in bbox)
+    return np.array([position[i] for i in ids], dtype=np.int64)

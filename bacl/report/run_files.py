@@ -6,12 +6,12 @@ a record of what was imbalanced; ``tools/test.py`` leaves the predictions, in ``
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from bacl.annotations import read_annotations
-from bacl.annotations.coco import check_coco_content, coco_class_table
+from bacl.annotations.audit import check_annotations, check_form
+from bacl.annotations.use import Use
 from bacl.compat.checkpoints import load_weights
 from bacl.compat.predictions import load_predictions
 from bacl.datasets import CocoLTDataset, LongTailLVISV05Dataset, LongTailLVISV1Dataset
@@ -162,7 +162,7 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
             metrics[repr(evaluator)] = METRICS.build(evaluator)
         metric = metrics[repr(evaluator)]
         validation = validation or _read_validation(cfg, metric, run.config)
-        tested[run.name], detections = _read_detections(run, metric.annotations)
+        tested[run.name], detections = _read_detections(run, metric)
         runs.append(Run(run.name, _match(metric, detections),
                         metric.evaluate_detections(detections, 'bbox'),
                         _read_states(run, cfg, metric.class_table.num_classes), run.record))
@@ -190,9 +190,10 @@ def read_training_images(run: RunFiles) -> Images:
 
     Raises:
         FileNotFoundError: if the annotation file is missing.
-        ValueError: if it is not of its format.
+        ValueError: if it is not of its format, or a rule refuses it.
     """
-    return _read(_build_unloaded(_load_config(run.config), 'train', run.config))
+    dataset = _build_unloaded(_load_config(run.config), 'train', run.config)
+    return _images(dataset, read_annotations(dataset.ann_file, dataset.backend_args))
 
 
 def read_images(ann_file: str, img_dir: str) -> Images:
@@ -205,22 +206,22 @@ def read_images(ann_file: str, img_dir: str) -> Images:
 
     Raises:
         FileNotFoundError: if the annotation file is missing.
-        ValueError: if it is not of its format.
+        ValueError: if it is not of its format, or a rule refuses it.
     """
     data = read_annotations(ann_file)
-    check_coco_content(data, ann_file)
+    check_form(data, ann_file, Use('COCO'))
     kind = CocoLTDataset
     if all('frequency' in category for category in data['categories']):
         named = all('file_name' in image for image in data['images'])
         kind = LongTailLVISV05Dataset if named else LongTailLVISV1Dataset
-    return _read(kind(ann_file=ann_file, data_prefix=dict(img=img_dir), lazy_init=True,
-                      pipeline=[]))
+    return _images(kind(ann_file=ann_file, data_prefix=dict(img=img_dir), lazy_init=True,
+                        pipeline=[]), data)
 
 
-def _read(dataset: LongTailMixin) -> Images:
-    data = dataset.read_content()
-    classes = dataset.with_groups(coco_class_table(data, dataset.ann_file))
-    return Images(data, dataset.ann_file, classes, dataset.image_path)
+def _images(dataset: LongTailMixin, data: dict) -> Images:
+    # Whatever it is used for: a file that cannot be trained on can be looked at.
+    check_annotations(data, dataset.ann_file, replace(dataset.use(), purpose=None))
+    return Images(data, dataset.ann_file, dataset.tabulate(data), dataset.image_path)
 
 
 def read_pyramid(run: RunFiles) -> Pyramid:
@@ -317,34 +318,19 @@ def _match(metric: GroupedAPMetric, detections: Detections) -> Matches:
     return match_lvis(metric.annotations, detections, metric.max_dets)
 
 
-def _read_detections(run: RunFiles, annotations: dict) -> tuple[set[int], Detections]:
+def _read_detections(run: RunFiles, metric: GroupedAPMetric) -> tuple[set[int], Detections]:
     """The images that a run has seen, and the boxes in them; no code of the file is executed."""
     samples = load_predictions(run.predictions)
-    instances = [sample['pred_instances'] for sample in samples]
-    boxes, scores, labels = (
-        np.concatenate([np.zeros(shape), *(found[key].numpy() for found in instances)])
-        for key, shape in (('bboxes', (0, 4)), ('scores', 0), ('labels', 0)))
-    labels = labels.astype(np.int64)
-    category_ids = np.array([category['id'] for category in annotations['categories']])
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(category_ids):
-        raise _other_data(run, f'{len(category_ids)} classes', f'the label {labels.max()}')
-    image_ids = np.array([sample['img_id'] for sample in samples], dtype=np.int64)
-    known = [image['id'] for image in annotations['images']]
-    unknown = np.setdiff1d(image_ids, known)
-    if len(unknown):
-        raise _other_data(run, f'{len(known)} images', f'another image, {unknown[0]}')
-    if len(set(image_ids.tolist())) < len(image_ids):
-        raise _other_data(run, f'{len(known)} images, each once', 'an image more than once')
-    boxes[:, 2:] -= boxes[:, :2]
-    image_of_box = np.repeat(image_ids, [len(found['scores']) for found in instances])
-    return set(image_ids.tolist()), Detections(
-        image_of_box, category_ids[labels], scores, boxes[:, 2] * boxes[:, 3], boxes)
-
-
-def _other_data(run: RunFiles, expected: str, found: str) -> ValueError:
-    return ValueError(
-        f'Predictions {run.predictions} expect the data set of {run.config}, of {expected}, got '
-        f'{found}. Test again: {test_command(run.work_dir, run.config)}')
+    try:
+        detections = metric.detections(samples)
+        image_ids = {sample['img_id'] for sample in samples}
+        if len(image_ids) < len(samples):
+            raise ValueError('They have an image more than once.')
+        return image_ids, detections
+    except ValueError as error:
+        raise ValueError(
+            f'Predictions {run.predictions} are not of the data set of {run.config}: {error} '
+            f'Test again: {test_command(run.work_dir, run.config)}') from error
 
 
 def test_command(work_dir: Path, config: Path) -> str:

@@ -10,6 +10,7 @@ default_hooks = dict(
     finite_loss=dict(type='FiniteLossHook', max_skipped=0),  # batches
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
+    method=dict(type='MethodHook', interval=50),  # iterations
     class_figures=dict(type='ClassFigureHook', interval=1),  # epochs
     class_check=dict(type='ClassCheckHook'),
     load_report=dict(type='LoadReportHook'),

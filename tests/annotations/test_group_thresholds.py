@@ -16,7 +16,8 @@ def test_increasing_thresholds_are_returned():
     assert check_group_thresholds([1, 20], 'Dataset') == (1, 20)
 
 
-@pytest.mark.parametrize('thresholds', [(), (0, 20), (20, 20, 400), (400, 20)])
+@pytest.mark.parametrize('thresholds', [
+    (), (0, 20), (20, 20, 400), (400, 20), (20, '400'), (20, 40.5), (float('nan'), ), 20, None])
 def test_thresholds_that_do_not_increase_are_refused(thresholds):
     with pytest.raises(ValueError, match=r'Dataset\(group_thresholds=\) expects increasing'):
         check_group_thresholds(thresholds, 'Dataset')

@@ -45,7 +45,7 @@ PLAIN = {
     'default_hooks': {
         'timer', 'logger', 'param_scheduler', 'checkpoint', 'sampler_seed', 'runtime_info',
         'visualization', 'class_check', 'load_report', 'plain_checkpoint', 'seed',
-        'finite_loss', 'class_figures'},
+        'finite_loss', 'class_figures', 'method'},
     'optim_wrapper.clip_grad': arguments(clip_grad_norm_) - {'parameters'},
     'optim_wrapper.paramwise_cfg': {
         'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult',

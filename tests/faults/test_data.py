@@ -80,8 +80,8 @@ def test_data_without_faults_pass(run, config):
 
     code, output = run('-m', 'bacl.check', 'data', config, '--no-images', '--cfg-options',
                        'train_dataloader.dataset.test_mode=True')
-    assert code == 0 and 'train, val, test: LongTail' in output
-    assert '0 of 1 datasets are refused.' in output
+    assert code == 0 and output.count('LongTail') == 2
+    assert '0 of 2 datasets are refused.' in output
 
 
 def test_every_fault_of_annotations_is_found(run, root, config):
@@ -189,7 +189,8 @@ def test_training_on_refused_annotations_does_not_start(run, root, config):
 @pytest.mark.parametrize('tool', ['tools/train.py', 'tools/test.py', '-m bacl.check config'])
 def test_misspelt_key_ends_every_tool_at_once(run, root, config, tool):
     config.write_text(config.read_text().replace(
-        'dict(num_classes=3))', "dict(type='FCBL', num_classes=3, prob_threshold=0.5))"))
+        'head = dict(num_classes=3)',
+        "head = dict(num_classes=3, loss_cls=dict(type='FCBL', prob_threshold=0.5))"))
     (root / 'model.pth').touch()
     argv = [*tool.split(), config, *([root / 'model.pth'] if tool.endswith('test.py') else [])]
     code, output = run(*argv, *([] if 'check' in tool else ['--work-dir', root / 'run']))

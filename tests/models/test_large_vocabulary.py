@@ -34,7 +34,7 @@ def step(classifier, loss, hallucinator, feats, labels):
     """What a RoI head does with its classifier in a training step."""
     foreground = labels < NUM_CLASSES
     hallucinator.distribution.observe(feats[foreground], labels[foreground])
-    extra_feats, extra_labels = hallucinator.hallucinate(loss.indicator.strength())
+    extra_feats, extra_labels = hallucinator.hallucinate(loss.indicator.strength())[:2]
     logits = classifier(torch.cat([feats, extra_feats]))
     value = loss(logits, torch.cat([labels, extra_labels]))
     value.backward()

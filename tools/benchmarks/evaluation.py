@@ -92,7 +92,7 @@ def measure(args: argparse.Namespace) -> list[dict]:
 
 
 def reporting() -> ModuleType:
-    """What benchmarks share; imported late, since the runs, whose memory counts, need no torch."""
+    """Helpers of the benchmarks; imported late: the runs, whose memory counts, need no torch."""
     return importlib.import_module('reporting')
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: timing several things in turn, and printing what was measured.
+"""Helpers of the benchmarks: timing several things in turn, and printing what was measured.
 
 A row is a dict of ``name``, ``value``, ``unit`` and ``target``: '<= 1.25', '>= 100' or None.
 """
@@ -65,7 +65,7 @@ def compare(name: str, seconds: dict[str, list[float]], ours: str, theirs: str,
 
 
 def is_met(value: float, target: str) -> bool:
-    """Whether a value is on the right side of its target."""
+    """True if a value is on the right side of its target."""
     comparison, bound = target.split()
     return COMPARISONS[comparison](value, float(bound))
 

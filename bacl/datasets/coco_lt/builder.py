@@ -18,7 +18,7 @@ LEVELS = ('A', 'B', 'C', 'official')
 
 @dataclass(frozen=True)
 class CocoLTSummary:
-    """What was built.
+    """The outcome of a build.
 
     Attributes:
         level: of :data:`LEVELS`.

@@ -1,9 +1,9 @@
-"""What COCO-LT contains, from the index in the repository of SimCal (arXiv:2007.11978)."""
+"""The contents of COCO-LT, from the index in the repository of SimCal (arXiv:2007.11978)."""
 from typing import NamedTuple
 
 
 class PublishedCounts(NamedTuple):
-    """How much a long-tailed dataset contains.
+    """Numbers of what a long-tailed dataset contains.
 
     Attributes:
         num_images: images with at least one annotation.

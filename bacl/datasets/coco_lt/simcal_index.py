@@ -10,7 +10,7 @@ _COUNT_KEY, _IMAGES_KEY = 'isntance_count', 'img_id'
 
 
 class IndexEntry(NamedTuple):
-    """What the index says about a class.
+    """An entry of the index, about one class.
 
     Attributes:
         instance_count: number of annotations.

@@ -21,7 +21,7 @@ ANNOTATION_FOLDER = 'annotations'
 
 @dataclass(frozen=True)
 class EmojiLTSummary:
-    """What was built.
+    """The outcome of a build.
 
     Attributes:
         preset: name of the preset.

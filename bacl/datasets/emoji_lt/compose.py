@@ -139,7 +139,7 @@ def warp_drawing(drawing: np.ndarray, object_size: float, angle: float) -> np.nd
 
 def overlap(patch_shape: Sequence[int], center: Sequence[float],
             size: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a patch and the image overlap.
+    """Find the place where a patch and the image overlap.
 
     Args:
         patch_shape: height and width.

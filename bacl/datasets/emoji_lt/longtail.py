@@ -1,4 +1,4 @@
-"""How often each category occurs, and in which images."""
+"""The frequency of each category, and the images that it is in."""
 import numpy as np
 
 MAX_RARE = 10  # images of a rare category in LVIS, at most

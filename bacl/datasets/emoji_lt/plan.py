@@ -1,4 +1,4 @@
-"""What every image of Emoji-LT will contain, decided before any is drawn."""
+"""The contents of every image of Emoji-LT, decided before any is drawn."""
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple

@@ -83,7 +83,7 @@ def iter_emoji(order_rng: np.random.Generator) -> Iterator[Emoji]:
 
 
 def is_usable(file: Path) -> bool:
-    """Whether a drawing has a transparent surrounding and is not nearly empty."""
+    """Tell whether a drawing has a transparent surrounding and is not nearly empty."""
     with Image.open(file) as image:
         alpha = np.asarray(image.convert('RGBA'))[..., 3]
     return bool((alpha == 0).mean() >= MIN_TRANSPARENT

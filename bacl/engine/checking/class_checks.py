@@ -39,7 +39,7 @@ def check_class_counts(model: nn.Module, dataset: Any) -> None:
     """Refuse a model of which some part has another number of classes than the dataset.
 
     Every module with an attribute ``num_classes`` is looked at (heads, losses, indicators,
-    hallucinators), except those of :data:`OTHER_CLASSES` and those that leave it None.
+    augmenters), except those of :data:`OTHER_CLASSES` and those that leave it None.
 
     Args:
         model: the detector.

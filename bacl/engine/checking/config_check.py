@@ -13,6 +13,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from bacl.models import RENAMED
 from mmdet import registry as mmdet_registry
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
@@ -134,7 +135,10 @@ def _problems(path: str, config: dict, scope: str) -> Iterator[str]:
             if name in own_components() else None
         if component is None:
             yield from _resembling_type(path, config, scope)
-    if inspect.isclass(component) and _is_own(component):
+    if inspect.isclass(component) and component.__name__ in RENAMED and _is_own(component):
+        yield (f'{path}.type: {component.__name__!r} is now called '
+               f'{RENAMED[component.__name__]!r}.')
+    elif inspect.isclass(component) and _is_own(component):
         yield from _wrong_arguments(path, component.__name__, component, config)
 
 
@@ -143,7 +147,7 @@ def _resembling_type(path: str, config: dict, scope: str) -> Iterator[str]:
     place, _, name = kind.rpartition('.')
     if place.split('.')[0] not in ('', 'mmdet', PACKAGE):
         return
-    nearest = difflib.get_close_matches(name, own_components(), 1, TYPE_CUTOFF)
+    nearest = difflib.get_close_matches(name, own_components().keys() - RENAMED, 1, TYPE_CUTOFF)
     if nearest and all(resolve_type(config, registry, scope) is None for registry in _registries()):
         nearest = nearest[0] if scope == 'mmdet' else f'mmdet.{nearest[0]}'
         yield f'{path}.type: no component is called {kind!r}; the nearest is {nearest!r}.'
@@ -164,7 +168,7 @@ def _wrong_arguments(path: str, name: str, component: type, config: dict) -> Ite
 
 
 def has_type(value: Any, hint: Any) -> bool:
-    """Whether a value of a config is of a type as signatures declare it.
+    """True if a value of a config is of a type as signatures declare it.
 
     An int is a float; a bool is no number; a float is finite; a str is no sequence. What cannot be
     said of a hint without more knowledge is True.

@@ -27,11 +27,13 @@ IMAGES_PER_ENTRY = 10_000  # between two lines of progress
 
 BAD_FILE = Rule('bad-file', 'annotation files that are missing or not of their format',
                 'Nothing else is checked', refused=True)
+BAD_CLASSES = Rule('bad-classes', 'annotation files that contradict their own counts or groups, or '
+                   "the config's classes", 'Repair or remove these', refused=True)
 
 
 @dataclass
 class DatasetReport:
-    """What is unusual in one dataset of a config, or in the annotations of a metric.
+    """Findings in one dataset of a config, or in the annotations of a metric.
 
     Attributes:
         splits: those of :data:`SPLITS` that use it.
@@ -53,7 +55,7 @@ class DatasetReport:
 
     @property
     def is_refused(self) -> bool:
-        """Whether a rule refuses the dataset."""
+        """True if a rule refuses the dataset."""
         return any(finding.rule.refused for finding in self.findings)
 
     def __str__(self) -> str:
@@ -72,7 +74,7 @@ def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> l
 
     Args:
         cfg: with ``train_dataloader``, ``val_dataloader`` and ``test_dataloader``, or some of
-            them. A dataset that several use is gone through once.
+            them. A dataset that several use in the same way is gone through once.
         with_images: whether to open every image.
         num_workers: processes that open images; 0 opens them in this one.
 
@@ -177,6 +179,11 @@ def _check_dataset(split: str, dataset: LongTailMixin, use: Use, loader: Loader,
     audit = audit_annotations(data, use)
     report.summary = size_of(data, dataset.ann_file)
     report.left_out, report.findings = audit.left_out, audit.findings
+    if not report.is_refused:
+        try:
+            dataset.tabulate(data)
+        except ValueError as error:
+            report.findings.append(Finding(BAD_CLASSES, 1, [str(error).rstrip('.')]))
     if with_images:
         records = [
             ImageRecord(image['id'], dataset.image_path(image), (image['height'], image['width']))

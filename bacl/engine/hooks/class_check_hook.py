@@ -1,7 +1,6 @@
 """Checks the classes before anything is trained or evaluated."""
 from typing import Any
 
-from bacl.models.losses import check_heads
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -26,11 +25,8 @@ class ClassCheckHook(Hook):
     loaded checkpoint was trained on, if it says so. A dataset that does not name its classes
     passes. See :mod:`bacl.engine.checking.class_checks`.
 
-    Heads that would not ask a loss, predictor or calibrator of this package are refused, too; see
-    :func:`bacl.models.losses.check_heads`.
-
     Raises:
-        ValueError: if numbers or names differ, or a head does not fit what is in it.
+        ValueError: if numbers or names differ.
     """
 
     def __init__(self) -> None:
@@ -46,8 +42,8 @@ class ClassCheckHook(Hook):
             self.checkpoint_name = f'the checkpoint {runner._load_from}'
 
     def before_train(self, runner: Runner) -> None:
-        """Look at the heads; compare the model with the training dataset."""
-        self._check_model(runner, runner.train_dataloader.dataset)
+        """Compare the model with the training dataset."""
+        check_class_counts(unwrapped_model(runner), runner.train_dataloader.dataset)
 
     def before_val(self, runner: Runner) -> None:
         """Compare the validation dataset with the model and with what it learns."""
@@ -57,12 +53,8 @@ class ClassCheckHook(Hook):
         """Compare the test dataset with the model and with what it has learned."""
         self._check_evaluation(runner, runner.test_dataloader.dataset)
 
-    def _check_model(self, runner: Runner, dataset: Any) -> None:
-        check_heads(unwrapped_model(runner))
-        check_class_counts(unwrapped_model(runner), dataset)
-
     def _check_evaluation(self, runner: Runner, dataset: Any) -> None:
-        self._check_model(runner, dataset)
+        check_class_counts(unwrapped_model(runner), dataset)
         learned, source = self.checkpoint_classes, self.checkpoint_name
         if is_training(runner):
             training_dataset = innermost_dataset(runner.train_dataloader.dataset)

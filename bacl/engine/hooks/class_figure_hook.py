@@ -3,6 +3,7 @@ import logging
 from collections.abc import Iterator
 
 import numpy as np
+from bacl.annotations import ClassTable
 from bacl.visualization.class_picture import draw_classes
 from mmdet.registry import HOOKS
 from mmengine.dist import master_only
@@ -47,35 +48,39 @@ class ClassFigureHook(Hook):
         self.interval = interval
         self._failed: set[str] = set()
 
-    def before_train(self, runner: Runner) -> None:
-        """Ask the dataset for its classes."""
-        dataset = innermost_dataset(runner.train_dataloader.dataset)
-        self.classes = dataset.class_table() if hasattr(dataset, 'class_table') else None
-
     @master_only
     def after_train_epoch(self, runner: Runner) -> None:
         """Draw."""
-        if self.classes is None or not self.classes.groups \
-                or not self.every_n_epochs(runner, self.interval):
+        if not self.every_n_epochs(runner, self.interval):
             return
         # No slash in the names: mmengine's local backend makes files of them.
         for name, draw in (('classifier_weight_norms', self._draw_norms),
                            ('indicator_strength', self._draw_strengths)):
             try:
-                pictures = list(draw(runner))
+                classes = self._classes(runner)
+                pictures = list(draw(runner, classes)) if classes is not None else []
                 for stage, picture in enumerate(pictures):
                     runner.visualizer.add_image(f'{name}{stage}' if len(pictures) > 1 else name,
                                                 picture, step=runner.epoch + 1)
             except Exception as error:  # whatever it is: hours of training are worth more
                 self._tell(name, error)
 
-    def _draw_norms(self, runner: Runner) -> Iterator[np.ndarray]:
-        for norms in classifier_norms(unwrapped_model(runner), self.classes.num_classes):
-            yield draw_classes(norms, self.classes, 'norm of the classifier weights')
+    @staticmethod
+    def _classes(runner: Runner) -> ClassTable | None:
+        """The classes of the dataset, if it knows their frequency groups."""
+        dataset = innermost_dataset(runner.train_dataloader.dataset)
+        classes = dataset.class_table() if hasattr(dataset, 'class_table') else None
+        return classes if classes is not None and classes.groups else None
 
-    def _draw_strengths(self, runner: Runner) -> Iterator[np.ndarray]:
+    @staticmethod
+    def _draw_norms(runner: Runner, classes: ClassTable) -> Iterator[np.ndarray]:
+        for norms in classifier_norms(unwrapped_model(runner), classes.num_classes):
+            yield draw_classes(norms, classes, 'norm of the classifier weights')
+
+    @staticmethod
+    def _draw_strengths(runner: Runner, classes: ClassTable) -> Iterator[np.ndarray]:
         for strength in strengths(unwrapped_model(runner)):
-            yield draw_classes(strength, self.classes, 'strength of the indicator (0 to 1)')
+            yield draw_classes(strength, classes, 'strength of the indicator (0 to 1)')
 
     def _tell(self, name: str, error: Exception) -> None:
         if name not in self._failed:

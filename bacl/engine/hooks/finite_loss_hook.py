@@ -27,7 +27,7 @@ class NonFiniteLossError(RuntimeError):
 
 @dataclass
 class Losses:
-    """What a rank knows of the losses of a batch before its step.
+    """The knowledge of a rank of the losses of a batch before its step.
 
     Attributes:
         terms: name and values of every term.
@@ -42,7 +42,7 @@ class Losses:
     message: torch_dist.Work | None
 
     def are_finite(self) -> bool:
-        """Whether the losses of all ranks are finite. The host waits for the device."""
+        """True if the losses of all ranks are finite. The host waits for the device."""
         if self.message is not None:
             self.message.wait()
         return not self.is_bad.item()

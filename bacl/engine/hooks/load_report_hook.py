@@ -10,6 +10,9 @@ from ..checking.load_report import compare_weights, leave_out_fresh_layers, shor
 from ..running.official_checkpoint import refuse_official_checkpoint
 from ..running.runner_state import is_training, unwrapped_model
 
+# Parts of a RoI head that only training asks.
+TRAINING_PARTS = {'loss_cls', 'augmenters'}
+
 
 @HOOKS.register_module()
 class LoadReportHook(Hook):
@@ -19,8 +22,9 @@ class LoadReportHook(Hook):
     another shape (such as a classifier of another number of classes) and the model is tested,
     resumed or trained with a frozen extractor. State that training collects, as indicators do,
     may be missing, as its modules say by ``starts_empty``
-    (:func:`~bacl.engine.checking.load_report.names_that_start_empty`), unless a run is resumed; of
-    that, parameters may not be missing in a test either, since they decide about predictions.
+    (:func:`~bacl.engine.checking.load_report.names_that_start_empty`), unless a run is resumed. In
+    a test, only buffers in losses and augmenters may be missing: all else, such as what a predictor
+    or a calibrator knows, decides about predictions.
     Otherwise, as when a detector is fine-tuned on other classes, tensors of another shape are a
     warning; but some have to fit. A model with a frozen extractor is also not trained without a
     checkpoint. Where everything has to fit, checkpoints of MMDetection 2.x are pointed to the
@@ -59,7 +63,8 @@ class LoadReportHook(Hook):
             problems += report.new
         elif not is_training(runner):
             parameters = {name for name, _ in model.named_parameters()}
-            problems += [name for name in report.new if name in parameters]
+            problems += [name for name in report.new if name in parameters
+                         or TRAINING_PARTS.isdisjoint(name.split('.'))]
         if not report.loaded:
             problems = problems or ['it has none of its tensors']
         if problems:
@@ -74,6 +79,6 @@ class LoadReportHook(Hook):
         model = unwrapped_model(runner)
         if getattr(model, 'needs_pretrained_extractor', False) and not self.has_loaded:
             raise RuntimeError(
-                f'{type(model).__name__} freezes its feature extractor and needs the weights of a '
-                'representation stage. Pass --stage1-checkpoint PATH to tools/train.py or set '
+                f'{type(model).__name__} freezes its feature extractor and needs the weights of '
+                'stage 1. Pass --stage1-checkpoint PATH to tools/train.py or set '
                 'load_from in the config.')

@@ -92,6 +92,9 @@ class MethodHook(ScalarLogHook):
       modules give the same name, as in a cascade, the part before the slash gets their number:
       ``indicator1/strength_r``.
 
+    It is one of this package's default hooks. Where a run has several, as with a
+    :class:`.long_term_indicator_hook.LongTermIndicatorHook` besides, the last of them asks.
+
     Args:
         interval: iterations between two log entries, > 0.
 
@@ -106,7 +109,9 @@ class MethodHook(ScalarLogHook):
         self.model, dataset = unwrapped_model(runner), runner.train_dataloader.dataset
         check_class_counts(self.model, dataset)
         refuse_averaged_buffers(runner, self.model)
-        asking = modules_with(self.model, 'set_class_counts')
+        others = [hook for hook in runner.hooks if isinstance(hook, MethodHook)]
+        self.asks = not others or others[-1] is self
+        asking = modules_with(self.model, 'set_class_counts') if self.asks else []
         knows_table = hasattr(innermost_dataset(dataset), 'class_table')
         self.table = training_class_table(dataset) if asking or knows_table else None
         for module in asking:
@@ -114,12 +119,14 @@ class MethodHook(ScalarLogHook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Tell the epoch."""
-        for module in modules_with(self.model, 'start_epoch'):
+        for module in modules_with(self.model, 'start_epoch') if self.asks else []:
             module.start_epoch(runner.epoch)
 
     def scalars(self) -> Iterator[tuple[str, float]]:
         """Names and values of the current log entries."""
-        entries = [module.scalars() for module in modules_with(self.model, 'scalars')]
+        # Some modules count anew once they are asked.
+        entries = [module.scalars() for module in modules_with(self.model, 'scalars')
+                   if self.asks]
         number_of = Counter(name for entry in entries for name in entry)
         seen = Counter()
         for entry in entries:
@@ -132,6 +139,10 @@ class MethodHook(ScalarLogHook):
     def _means(self, name: str, value: float | Tensor) -> Iterator[tuple[str, float]]:
         """A number under its name; of one for each class the mean over each group."""
         value = torch.as_tensor(value)
+        if value.dim() and self.table is not None and value.shape != (self.table.num_classes,):
+            raise ValueError(f'scalars() expects a number, or one for each of the '
+                             f'{self.table.num_classes} classes, as {name!r}, got the shape '
+                             f'{tuple(value.shape)}.')
         if value.dim() == 0 or self.table is None or not self.table.groups:
             yield name, value.double().mean().item()
             return

@@ -64,7 +64,7 @@ class CountingSampler:
         return len(self.sampler)
 
     def __getattr__(self, name: str) -> Any:
-        """What batch samplers and hooks ask, such as ``dataset`` and ``set_epoch``."""
+        """Attributes that batch samplers and hooks ask, such as ``dataset`` and ``set_epoch``."""
         return getattr(self.sampler, name)
 
 

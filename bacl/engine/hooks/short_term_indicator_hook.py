@@ -1,6 +1,9 @@
 """Starts re-weighting and hallucination at their epochs."""
+import logging
+
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..running.runner_state import unwrapped_model
@@ -19,6 +22,8 @@ class ShortTermIndicatorHook(Hook):
     Args:
         reweight_start: first epoch, counted from 0, with loss weights.
         hallucination_start: first epoch, counted from 0, with hallucinated samples.
+        interval: of configs from when this hook logged; told and not used. Give it to the
+            LongTermIndicatorHook, which logs for all modules.
 
     Raises:
         ValueError: if a start epoch is negative.
@@ -26,7 +31,12 @@ class ShortTermIndicatorHook(Hook):
             or the training loop does not count epochs.
     """
 
-    def __init__(self, reweight_start: int = 0, hallucination_start: int = 0) -> None:
+    def __init__(self, reweight_start: int = 0, hallucination_start: int = 0,
+                 interval: int | None = None) -> None:
+        if interval is not None:
+            print_log(f'ShortTermIndicatorHook(interval={interval}) is not used: it logs nothing. '
+                      f'Set LongTermIndicatorHook(interval={interval}).', logger='current',
+                      level=logging.WARNING)
         self.starts = dict(reweighting=reweight_start, hallucinating=hallucination_start)
         for name, value in (('reweight_start', reweight_start),
                             ('hallucination_start', hallucination_start)):

@@ -1,4 +1,4 @@
-"""What a detector costs: parameters, multiply-adds and images per second."""
+"""The cost of a detector: parameters, multiply-adds and images per second."""
 import time
 from collections.abc import Callable
 from functools import partial

@@ -12,7 +12,7 @@ NUM_IOU_BINS = 50
 
 @dataclass(frozen=True)
 class RegressionInputs:
-    """What a box regression loss got for the positives of a batch, without graph.
+    """Input of a box regression loss for the positives of a batch, without graph.
 
     Attributes:
         pred: (P, 4).

@@ -1,4 +1,4 @@
-"""What training and testing from the command line have in common."""
+"""The common part of training and testing from the command line."""
 import argparse
 
 from mmengine.config import Config, DictAction

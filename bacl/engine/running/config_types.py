@@ -31,7 +31,7 @@ def resolve_type(config: Mapping, registry: Registry, scope: str | None = None) 
 
 
 def is_type(config: Mapping, registry: Registry, base: type, scope: str | None = None) -> bool:
-    """Whether a config describes a class or one that is derived from it.
+    """True if a config describes a class or one that is derived from it.
 
     Args:
         config: see :func:`resolve_type`, as for ``registry`` and ``scope``.

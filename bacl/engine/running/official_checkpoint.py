@@ -35,7 +35,7 @@ class Conversion:
         kept: names of tensors that are the same in both.
         renamed: name in the original -> name in the converted checkpoint.
         dropped: names in the original that nothing was made of.
-        lacking: names in the model, state of indicators or hallucinators that the original does
+        lacking: names in the model, state of indicators or augmenters that the original does
             not have: it is not needed for inference, and training starts it from its beginning.
     """
 

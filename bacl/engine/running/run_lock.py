@@ -86,7 +86,7 @@ def _own_note() -> dict[str, str | int | None]:
 
 
 def _job() -> str | None:
-    """What a scheduler calls this job, the same after a restart; None without one."""
+    """The name of this job with its scheduler, the same after a restart; None without one."""
     if 'SLURM_JOB_ID' in os.environ:
         return f'slurm {os.environ["SLURM_JOB_ID"]}'
     run_id = os.environ.get('TORCHELASTIC_RUN_ID', 'none')  # `none` unless the user names it

@@ -1,4 +1,4 @@
-"""What hooks ask a runner that it does not say itself."""
+"""Questions of hooks that a runner does not answer itself."""
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
@@ -16,5 +16,5 @@ def unwrapped_model(runner: Runner) -> nn.Module:
 
 
 def is_training(runner: Runner) -> bool:
-    """Whether the runner trains; mmengine builds the training loop on first use."""
+    """True if the runner trains; mmengine builds the training loop on first use."""
     return isinstance(runner._train_loop, BaseLoop)

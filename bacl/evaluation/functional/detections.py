@@ -81,7 +81,7 @@ class Detections:
     @classmethod
     def _from_batch(cls, batch: Records, iou_type: str, with_box: bool) -> 'Detections':
         boxes = batch.boxes() if with_box else None
-        region = boxes if iou_type == 'bbox' else _encoded_masks(batch)
+        region = boxes if iou_type == 'bbox' else encoded_masks(batch)
         return cls(
             image_id=batch.integers('image_id'),
             category_id=batch.integers('category_id'),
@@ -97,7 +97,10 @@ class Detections:
                      else np.concatenate(column) for column in columns))
 
     def __post_init__(self) -> None:
-        """Refuse scores that cannot be ranked, which predictions may have."""
+        """Refuse columns that are not of the same objects, and scores that cannot be ranked."""
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f'Detections() expects columns of the same length, got {lengths}.')
         if not np.isfinite(self.score).all():
             index = int(np.flatnonzero(~np.isfinite(self.score))[0])
             raise ValueError(f'Detections(score=) expects finite scores, got {self.score[index]} '
@@ -173,7 +176,7 @@ class Detections:
                     f'{expected[i].tolist()}, height and width.')
 
     def top_scoring_per_image(self, max_dets: int) -> np.ndarray:
-        """Which are the ``max_dets`` highest scores of each image, over all categories.
+        """Select the ``max_dets`` highest scores of each image, over all categories.
 
         Of equal scores the earlier ones stay.
 
@@ -194,13 +197,18 @@ class Detections:
         return order[rank < max_dets]
 
 
-def _encoded_masks(batch: Records) -> EncodedMasks:
-    masks = batch.column('segmentation')
-    batch.check(np.array([not _is_compressed(mask) for mask in masks], dtype=bool), 'segmentation',
-                "COCO's compressed run-length encoding is expected")
-    batch.check(broken_counts([mask['counts'] for mask in masks],
-                              np.array([mask['size'] for mask in masks]).reshape(-1, 2)),
-                'segmentation', "'counts' are expected to fill the image")
+def encoded_masks(records: Records) -> EncodedMasks:
+    """The masks of records, whose ``segmentation`` is a compressed run-length encoding.
+
+    Raises:
+        ValueError: naming the first that is none.
+    """
+    masks = records.column('segmentation')
+    records.check(np.array([not _is_compressed(mask) for mask in masks], dtype=bool),
+                  'segmentation', "COCO's compressed run-length encoding is expected")
+    records.check(broken_counts([mask['counts'] for mask in masks],
+                                np.array([mask['size'] for mask in masks]).reshape(-1, 2)),
+                  'segmentation', "'counts' are expected to fill the image")
     return EncodedMasks.from_rles(masks)
 
 

@@ -1,4 +1,4 @@
-"""Which detections LVIS has labels for: it looked for few of its categories in each image."""
+"""The detections that LVIS has labels for: it looked for few of its categories in each image."""
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
@@ -8,7 +8,7 @@ from .ground_truth import GroundTruth
 
 
 class FederatedLabels:
-    """What is known of each pair of image and category.
+    """The labels of LVIS: what is known of each pair of image and category.
 
     Args:
         images: per id the record of an image, with ``neg_category_ids`` and
@@ -26,7 +26,7 @@ class FederatedLabels:
         self._annotated = self._keys(ground_truth.image_id, ground_truth.category_id)
 
     def is_labelled(self, image_id: np.ndarray, category_id: np.ndarray) -> np.ndarray:
-        """Whether it is known if a category is in an image.
+        """Mark pairs of which it is known if the category is in the image.
 
         Args:
             image_id: (N,), int64, among ``images``.
@@ -35,11 +35,17 @@ class FederatedLabels:
         Returns:
             (N,), bool: the category is annotated there or known to be absent.
         """
-        labelled = np.concatenate([self._annotated, self._listed('neg_category_ids')])
-        return np.isin(self._keys(image_id, category_id), labelled)
+        return np.isin(self._keys(image_id, category_id), self.labelled_pairs())
+
+    def labelled_pairs(self) -> np.ndarray:
+        """All pairs that are known: (L,), int64, rising.
+
+        A pair is a number: ``rank of the image * C + rank of the category``, by rising id.
+        """
+        return np.unique(np.concatenate([self._annotated, self._listed('neg_category_ids')]))
 
     def is_not_exhaustive(self, image_id: np.ndarray, category_id: np.ndarray) -> np.ndarray:
-        """Whether an image may show more of a category than is annotated; see above."""
+        """Mark pairs whose image may show more of the category than is annotated; see above."""
         return np.isin(self._keys(image_id, category_id),
                        self._listed('not_exhaustive_category_ids'))
 

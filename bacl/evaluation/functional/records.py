@@ -6,9 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TextIO
 
+from bacl.annotations.cycle_collection import no_cycle_collection
 from bacl.annotations.files import check_encoding
-
-from ..matching import no_cycle_collection
 
 _BLOCK = 1 << 20  # characters
 _TRIES = 3

@@ -2,9 +2,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from bacl.annotations.cycle_collection import no_cycle_collection
 from faster_coco_eval import COCO, COCOeval_faster
 
-from .cycle_collection import no_cycle_collection
 from .encoded_masks import EncodedMasks
 
 NUM_IOUS, NUM_RECALLS, NUM_AREAS = 10, 101, 4

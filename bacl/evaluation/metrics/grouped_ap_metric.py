@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from bacl.annotations import ClassTable
+from bacl.annotations.columns import Records, is_integer
 from mmdet.structures.mask import encode_mask_results
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
@@ -13,6 +14,7 @@ from mmengine.logging import print_log
 
 from ..functional import Detections, GroupedResult
 from ..functional.arguments import IOU_TYPES, check_positive_int
+from ..functional.detections import encoded_masks
 from ..functional.records import write_records
 from ..matching import EncodedMasks
 from .predictions import Predictions
@@ -103,7 +105,7 @@ class GroupedAPMetric(BaseMetric):
 
     @abstractmethod
     def is_object(self, annotation: dict) -> bool:
-        """Whether an annotation is something to be found."""
+        """Tell whether an annotation is something to be found."""
 
     def warn_of_empty_groups(self) -> None:
         """Say which groups have nothing to evaluate: their AP is NaN, and AP is without them."""
@@ -127,14 +129,35 @@ class GroupedAPMetric(BaseMetric):
                 maybe ``mask_scores`` (n,), which then rank the masks.
 
         Raises:
-            ValueError: if a label has no category in the annotations, a box is not four finite
-                numbers, there is not one box, score and label of each object, or masks are missing.
+            ValueError: if an id is no whole number, a label has no category in the annotations, a
+                box is not four finite numbers, a score is not finite, a mask is none, or there is
+                not one of each for every object.
         """
-        predictions = [self._prediction(sample['img_id'], sample['pred_instances'])
-                       for sample in data_samples]
-        self.results.append(Predictions.concatenate(predictions, type(self).__name__))
+        self.results.append(self._predictions(data_samples))
+
+    def detections(self, data_samples: Sequence[dict], iou_type: str = 'bbox') -> Detections:
+        """Convert the predictions of images without evaluating them.
+
+        Args:
+            data_samples: as of :meth:`process`, each of another image.
+            iou_type: 'bbox', or 'segm' if that is evaluated.
+
+        Raises:
+            ValueError: as :meth:`process`, or if an image is not in the annotations.
+        """
+        predictions = self._predictions(data_samples)
+        self._check_images(predictions.image_id)
+        return self._detections(predictions, iou_type)
+
+    def _predictions(self, data_samples: Sequence[dict]) -> Predictions:
+        return Predictions.concatenate(
+            [self._prediction(sample['img_id'], sample['pred_instances'])
+             for sample in data_samples], type(self).__name__)
 
     def _prediction(self, image_id: int, instances: dict) -> Predictions:
+        if not is_integer(image_id):
+            raise ValueError(f'{type(self).__name__} expects an img_id that is a whole number, got '
+                             f'{image_id!r}.')
         arrays = {key: instances[key].detach().cpu().numpy()
                   for key in ('bboxes', 'scores', 'labels', 'mask_scores') if key in instances}
         self._check_prediction(image_id, arrays)
@@ -152,13 +175,24 @@ class GroupedAPMetric(BaseMetric):
                     f'{type(self).__name__}(metric=) expects predictions with masks for '
                     f"'segm', got {sorted(instances)}. Set metric='bbox' for a detector "
                     'without masks.')
-            masks = instances['masks']
-            arrays['masks'] = EncodedMasks.from_rles(
-                encode_mask_results(masks.detach().cpu().numpy())
-                if isinstance(masks, torch.Tensor) else masks)
+            arrays['masks'] = self._masks(image_id, instances['masks'], len(arrays['labels']))
         return Predictions(np.array([image_id]), np.array([len(arrays['labels'])]), **arrays)
 
+    def _masks(self, image_id: int, masks: torch.Tensor | Sequence[dict],
+               num_objects: int) -> EncodedMasks:
+        if len(masks) != num_objects:
+            raise ValueError(f'{type(self).__name__} got masks of image {image_id} that are '
+                             f'{len(masks)}, {num_objects} are expected.')
+        if isinstance(masks, torch.Tensor):
+            return EncodedMasks.from_rles(encode_mask_results(masks.detach().cpu().numpy()))
+        return encoded_masks(Records(f'{type(self).__name__} got masks of image {image_id}',
+                                     'masks', [{'segmentation': mask} for mask in masks]))
+
     def _check_prediction(self, image_id: int, arrays: dict[str, np.ndarray]) -> None:
+        for key in ('bboxes', 'scores', 'labels'):
+            if key not in arrays:
+                raise ValueError(f'{type(self).__name__} expects {key} of image {image_id}, got '
+                                 f'only {sorted(arrays)}.')
         num_objects = len(arrays['labels'])
         expected = {'bboxes': (num_objects, 4), 'labels': (num_objects,),
                     'scores': (num_objects,), 'mask_scores': (num_objects,)}
@@ -168,8 +202,9 @@ class GroupedAPMetric(BaseMetric):
                 fault = f'of shape {array.shape}, {expected[key]} is expected'
             elif key == 'labels' and array.dtype.kind not in 'iu':
                 fault = f'of type {array.dtype}, whole numbers are expected'
-            elif key == 'bboxes' and not np.isfinite(array).all():
-                fault = f'not finite: {array[~np.isfinite(array).all(1)][0].tolist()}'
+            elif key != 'labels' and not np.isfinite(array).all():
+                is_bad = ~np.isfinite(array.reshape(num_objects, -1)).all(1)
+                fault = f'not finite: {array[is_bad][0].tolist()}'
             if fault:
                 raise ValueError(f'{type(self).__name__} got {key} of image {image_id} that are '
                                  f'{fault}.')

@@ -1,4 +1,4 @@
-"""Which classes are hallucinated: the weaker, the likelier (Eq. 12)."""
+"""The draw of the classes that are hallucinated: the weaker, the likelier (Eq. 12)."""
 import torch
 from torch import Tensor
 

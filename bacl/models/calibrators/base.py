@@ -9,14 +9,16 @@ class Calibrator(nn.Module, ABC):
     """A function of the scores of all RoIs of an image, between the classifier and the NMS.
 
     ``test_cfg.rcnn.calibrator=dict(type=...)`` puts one into any RoI head of this package; training
-    does not know it. One that needs class counts says so by a method ``set_class_counts``; see
-    :class:`~bacl.engine.hooks.MethodHook`.
+    does not use it. One that needs class counts says so by a method ``set_class_counts`` and keeps
+    them in a buffer: it gets them before a training
+    (:class:`~bacl.engine.hooks.MethodHook`), and a test takes them from the checkpoint, which is
+    refused without.
 
     Args:
         num_classes: C, > 0.
     """
 
-    starts_empty = True  # a checkpoint comes from a training, which has no calibrator
+    starts_empty = True  # a checkpoint of stage 1 may come from a training without it
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

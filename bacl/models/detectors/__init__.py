@@ -1,4 +1,4 @@
 """Detectors: mmdet's, with what decoupled training needs."""
-from .decoupled_two_stage import CLASSIFIER_STAGE_PARTS, DecoupledTwoStageDetector
+from .decoupled_two_stage import STAGE2_PARTS, DecoupledTwoStageDetector
 
-__all__ = ['CLASSIFIER_STAGE_PARTS', 'DecoupledTwoStageDetector']
+__all__ = ['STAGE2_PARTS', 'DecoupledTwoStageDetector']

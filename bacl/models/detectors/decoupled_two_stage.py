@@ -1,4 +1,4 @@
-"""Classifier stage of decoupled training: a two-stage detector with a frozen extractor."""
+"""Stage 2 of decoupled training: a two-stage detector with a frozen extractor."""
 from collections.abc import Callable, Sequence
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .folded_module import FoldedModule, as_tuple
 
 # Classifier and box regressor of every box head, the RPN and, if there is one, the mask head.
-CLASSIFIER_STAGE_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
+STAGE2_PARTS = ('fc_cls', 'fc_reg', 'rpn', 'mask_head')
 
 
 def learns(module: nn.Module) -> bool:
@@ -25,7 +25,7 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     """Any two-stage detector (Faster, Cascade, Mask R-CNN) of which only some parts learn.
 
     mmdet's two-stage detectors differ in their defaults, not in their behaviour, so changing the
-    ``type`` in a config to this class is all a classifier stage needs. Everything except
+    ``type`` in a config to this class is all a stage 2 needs. Everything except
     ``trainable`` is frozen when the model is built, before DDP wraps it; a backbone or neck that is
     frozen altogether and batch norms of other frozen layers stay in evaluation mode, so that the
     classifier learns from the features that it meets at test time.
@@ -60,7 +60,7 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     needs_pretrained_extractor = True
 
     def __init__(self, backbone: ConfigType, *,
-                 trainable: Sequence[str] = CLASSIFIER_STAGE_PARTS, fresh: Sequence[str] = (),
+                 trainable: Sequence[str] = STAGE2_PARTS, fresh: Sequence[str] = (),
                  fold_batch_norm: bool = True, extractor_dtype: str | None = None,
                  **kwargs) -> None:
         super().__init__(backbone, **kwargs)

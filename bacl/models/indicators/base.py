@@ -61,7 +61,7 @@ class LongTermIndicator(nn.Module, ABC):
 
     @abstractmethod
     def log_ratio(self, labels: Tensor) -> Tensor:
-        """How much stronger each class is than the true one: log(l_j / l_i) of Eq. (7).
+        """Lead of each class over the true one: log(l_j / l_i) of Eq. (7).
 
         Args:
             labels: (N,), int64 in [0, C): the true class i of each sample.

@@ -1,4 +1,4 @@
-"""How often the training dataset has each class, as long-term indicators (Table II, static)."""
+"""Class counts of the training dataset as long-term indicators (Table II, static)."""
 from collections.abc import Sequence
 from os import PathLike
 

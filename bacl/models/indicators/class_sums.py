@@ -1,4 +1,4 @@
-"""What the dynamic indicators add up in a step."""
+"""The sums that dynamic indicators add up in a step."""
 from bacl.ops import gather_rows, sum_by_class
 from torch import Tensor
 

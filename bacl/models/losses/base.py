@@ -189,18 +189,6 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
                 self.observe(logits.detach(), labels, weight)
         return self.loss_weight * loss
 
-    def init_weights(self) -> None:
-        """Called where a model initialises its weights; refuses a head that the loss cannot be in.
-
-        Raises:
-            ValueError: if the head has not asked for the number of channels.
-        """
-        if not self.knows_its_head:
-            raise ValueError(
-                f'{type(self).__name__} is in a head that has not asked it for the number of '
-                'channels, and so will not ask it for the scores either: it would predict with a '
-                "softmax. Use a head whose base is mmdet's BBoxHead, such as Shared2FCBBoxHead.")
-
     def _check_channels(self, cls_score: Tensor) -> None:
         if self.num_classes is None or cls_score.size(1) != self.num_channels:
             expected = 'as many as get_cls_channels() says, which the head has not asked' \

@@ -44,7 +44,7 @@ def balance_margin(indicator: LongTermIndicator, labels: Tensor, alpha: float,
 
 def balance_weight(logits: Tensor, labels: Tensor, prob_thr: float | None,
                    above_true: bool = True) -> Tensor:
-    """Which channels of a sample count (Eq. 9): those that confuse it.
+    """Channels of a sample that count (Eq. 9): those that confuse it.
 
     With p the short-term indicator and i the true class of a foreground sample, class j counts
     where ``p_j >= p_i`` or ``p_j >= prob_thr``; Table IX tries each criterion alone. The true

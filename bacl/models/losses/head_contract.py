@@ -1,7 +1,10 @@
-"""Which heads a loss, a predictor and a calibrator of this package can be in."""
+"""The heads that a loss, a predictor and a calibrator of this package can be in."""
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
+from mmdet.utils import ConfigType
+from mmengine.registry import Registry
 from torch import nn
 
 from .base import LongTailLoss
@@ -11,19 +14,22 @@ SCORING_METHOD = '_predict_by_feat_single'
 
 
 def asks_for_scores(head: nn.Module) -> bool:
-    """Whether a head asks its loss for the scores of its logits when it predicts.
+    """True if a head asks its loss for the scores of its logits when it predicts.
 
     mmdet's ``BBoxHead`` does, and so do its subclasses, unless they replace the method and neither
-    ask themselves nor pass the logits on to their base.
+    ask themselves nor pass the logits on to their base. A head without that method, of somebody's
+    own, asks if any of its methods does.
     """
-    for base in type(head).__mro__:
-        method = base.__dict__.get(SCORING_METHOD)
-        if method is None:
-            continue
-        code = getattr(inspect.unwrap(method), '__code__', None)
-        if code is None or 'get_activation' in code.co_names:
-            return True  # what has no code to look at is trusted
-        if SCORING_METHOD not in code.co_names:  # else it calls that of its base
+    used = [(name, code.co_names) for base in type(head).__mro__
+            for name, method in vars(base).items()
+            if (code := getattr(inspect.unwrap(method), '__code__', None)) is not None]
+    scoring = [names for name, names in used if name == SCORING_METHOD]
+    if not scoring:
+        return any('get_activation' in names for _, names in used)
+    for names in scoring:
+        if 'get_activation' in names:
+            return True
+        if SCORING_METHOD not in names:  # else it calls that of its base
             return False
     return False
 
@@ -70,6 +76,26 @@ def check_heads(model: nn.Module) -> None:
             '; '.join(faults) + ". Heads that work are mmdet's BBoxHead and those of its "
             'subclasses that keep its classifier and its prediction, such as Shared2FCBBoxHead '
             'and ConvFCBBoxHead.')
+
+
+def check_when_built(registry: Registry) -> None:
+    """Let a registry of models check the heads of what it builds, also in nobody's training.
+
+    A head that computes scores itself would work without a word, with other scores; only who built
+    it can tell. Modules without a part of this package are left alone.
+
+    Args:
+        registry: of mmdet, in which its detectors build their parts.
+    """
+    build = registry.build_func
+
+    def build_and_check(cfg: ConfigType, *args: Any, **kwargs: Any) -> Any:
+        model = build(cfg, *args, **kwargs)
+        if isinstance(model, nn.Module):
+            check_heads(model)
+        return model
+
+    registry.build_func = build_and_check
 
 
 def _parents(model: nn.Module, name: str) -> list[nn.Module]:

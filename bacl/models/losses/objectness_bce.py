@@ -1,4 +1,4 @@
-"""The loss of the representation stage: sigmoid classification with objectness (Eq. 2-4)."""
+"""The loss of stage 1: sigmoid classification with objectness (Eq. 2-4)."""
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor

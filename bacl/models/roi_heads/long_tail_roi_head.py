@@ -15,7 +15,6 @@ from mmdet.utils import ConfigType, InstanceList
 from torch import Tensor, nn
 
 from ..augmenters import ExtraSamples, FeatureAugmenter, Samples
-from ..losses import check_heads
 from .classifier_tap import ClassifierTap
 from .score_nms import ScoreNMSMixin
 
@@ -61,7 +60,6 @@ class LongTailMixin:
         self.augmenters = nn.ModuleList()
         self._boxes = []  # of each box head, its jittered boxes, during a training step
         self._tapped_boxes = None  # those of the box head that is at work
-        check_heads(self)
         if augmenter is not None:
             self.augmenters.extend(self._build_augmenter(augmenter, head)
                                    for head in self.bbox_heads)
@@ -161,7 +159,7 @@ class LongTailMixin:
                   object_users: list[nn.Module], sampling_results: list[SamplingResult],
                   rois: Samples, boxes: Samples | None, roi_feats: Tensor,
                   box_feats: Tensor) -> ExtraSamples:
-        """What a :class:`ClassifierTap` exchanges the features of RoIs and boxes for."""
+        """The extra samples that a :class:`ClassifierTap` puts in the place of the boxes."""
         if hasattr(head.fc_cls, 'observe'):
             head.fc_cls.observe(roi_feats, rois.labels)
         extra = ExtraSamples(roi_feats[:0], rois.labels[:0])
@@ -251,6 +249,10 @@ def check_extra_samples(extra: ExtraSamples, augmenter: FeatureAugmenter) -> Non
             augmenter.uses_box_targets and extra.box_targets.shape == (size, 4)):
         raise ValueError(f'{name} expects to give box targets of shape ({size}, 4), with '
                          f'uses_box_targets set, got {tuple(extra.box_targets.shape)}.')
+    if extra.labels.dtype != torch.int64 or extra.total_weight is not None and not (
+            extra.total_weight >= 0):
+        raise ValueError(f'{name} expects to give labels of int64 and a total_weight >= 0 or None, '
+                         f'got {extra.labels.dtype} and {extra.total_weight}.')
     if is_on_cpu(extra.labels) and size and not (
             0 <= extra.labels.min() and extra.labels.max() <= augmenter.num_classes):
         raise ValueError(

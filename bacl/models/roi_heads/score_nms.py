@@ -73,7 +73,7 @@ def calibrate(calibrator: Calibrator, scores: Tensor) -> Tensor:
 
 
 def can_stop_early(nms_cfg: ConfigType | None) -> bool:
-    """Whether an NMS is plain greedy NMS; if not, the log says once that mmdet's is used."""
+    """True if an NMS is plain greedy NMS; if not, the log says once that mmdet's is used."""
     if nms_cfg and nms_cfg.get('type', 'nms') == 'nms' and set(nms_cfg) <= KNOWN_NMS_KEYS:
         return True
     warn_once(f'NMS does not stop early with nms={nms_cfg}: mmdet computes it.')

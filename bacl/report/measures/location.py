@@ -1,4 +1,4 @@
-"""Where in their images objects lie."""
+"""The places of objects in their images."""
 import numpy as np
 
 

@@ -147,10 +147,9 @@ def match_lvis(annotations: dict, detections: Detections, max_dets: int = 300) -
     kept = federated.is_labelled(detections.image_id, detections.category_id)
     kept &= (detections.area > 0) & (detections.area < np.inf)
     not_exhaustive = federated.is_not_exhaustive(detections.image_id, detections.category_id)
-    image_ids = np.array(sorted(images), dtype=np.int64)
-    return _match(image_ids, categories, [category['frequency'] for category in categories],
-                  FREQUENCIES, max_dets, False, detections, kept, not_exhaustive, objects,
-                  _labelled_pairs(image_ids, np.array(category_ids), images, objects))
+    return _match(np.array(sorted(images), dtype=np.int64), categories,
+                  [category['frequency'] for category in categories], FREQUENCIES, max_dets, False,
+                  detections, kept, not_exhaustive, objects, federated.labelled_pairs())
 
 
 def match_coco_lt(annotations: dict, detections: Detections, groups: Sequence[str],
@@ -222,19 +221,6 @@ def _check(detections: Detections, images: dict, category_ids: list[int], caller
         raise ValueError(f'{caller}(detections=) expects boxes, got masks. Make them with '
                          "Detections.from_records(..., iou_type='bbox').")
     detections.check_known(images, category_ids)
-
-
-def _labelled_pairs(image_ids: np.ndarray, category_ids: np.ndarray, images: dict,
-                    objects: GroundTruth) -> np.ndarray:
-    """Keys of the pairs of image and class that are annotated or known to be absent."""
-    negative = [(i, category) for i, image_id in enumerate(image_ids.tolist())
-                for category in images[image_id]['neg_category_ids']]
-    image, category = np.array(negative, dtype=np.int64).reshape(-1, 2).T
-    # A list may name categories that the file does not have.
-    known = np.isin(category, category_ids)
-    image = np.concatenate([image[known], np.searchsorted(image_ids, objects.image_id)])
-    category = np.concatenate([category[known], objects.category_id])
-    return np.unique(image * len(category_ids) + np.searchsorted(category_ids, category))
 
 
 def _match(image_ids: np.ndarray, categories: list[dict], groups: Sequence[str],

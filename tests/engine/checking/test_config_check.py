@@ -141,7 +141,7 @@ def test_wrong_type_names_component_key_and_value(name, key):
 @pytest.mark.parametrize('component, text', [
     (dict(type='FCBL', alpha='0.9'), "FCBL(alpha=) expects a finite number, got '0.9'"),
     (dict(type='FCBL', alpha=float('nan')), 'FCBL(alpha=) expects a finite number, got nan'),
-    (dict(type='FCBL', num_classes=80.0), 'FCBL(num_classes=) expects an int, got 80.0'),
+    (dict(type='FCBL', num_classes=80.0), 'FCBL(num_classes=) expects an int or None, got 80.0'),
     (dict(type='FCBL', with_margin='False'), "FCBL(with_margin=) expects bool, got 'False'"),
     (dict(type='FCBL', prob_thr='x'), "expects a finite number or None, got 'x'"),
     (dict(type='FCBL', indicator='ConfusionMatrix'), "FCBL(indicator=) expects ConfigDict or dict"),
@@ -185,7 +185,6 @@ def test_types(hint, fitting, others):
     (MODELS, dict(type='EfficientNetLite0'), 'out_indices', [4]),
     (MODELS, dict(type='EfficientNetLite0'), 'frozen_blocks', 99),
     (HOOKS, dict(type='LongTermIndicatorHook'), 'interval', 0),
-    (HOOKS, dict(type='ShortTermIndicatorHook'), 'interval', 0),
     (HOOKS, dict(type='ShortTermIndicatorHook'), 'reweight_start', -1),
     (HOOKS, dict(type='ShortTermIndicatorHook'), 'hallucination_start', -1),
     (DATASETS, dict(type='CocoLTDataset'), 'group_thresholds', [400, 20]),

@@ -7,6 +7,7 @@ import pytest
 from bacl.datasets.image_audit import ImageRecord, Loader, audit_image
 from bacl.engine.checking.data_check import audit_images, check_data
 from mmcv.transforms import LoadImageFromFile
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 
 LOADING = dict(type='LoadImageFromFile')
@@ -51,6 +52,28 @@ def test_each_dataset_is_gone_through_once(dataset):
     assert names(reports[0]) == {'small-box', 'unused-image', 'id-gaps'}
     assert 'Training sees 7 of 8 annotations, 5 of 5 images' in str(reports[0])
     assert reports[1].left_out == ''
+
+
+@pytest.mark.parametrize('change, config, named', [
+    (dict(image_count=99), {}, "'image_count' 99"), (dict(instance_count=99), {}, '99'),
+    (dict(frequency='x'), {}, "'frequency' 'x'"),
+    ({}, dict(metainfo=dict(classes=('a', 'b', 'c'))), "Leave 'classes' out")])
+def test_what_keeps_classes_from_being_counted_is_refused(root, dataset, change, config, named):
+    def to_coco(data):
+        for category in data['categories']:
+            for name in ('frequency', 'image_count', 'instance_count'):
+                category.pop(name, None)
+            category.update(frequency='r') if 'frequency' in change else None
+        for image in data['images']:
+            image['file_name'] = image['coco_url'].removeprefix('http://images.cocodataset.org/')
+        data['categories'][0].update(change)
+
+    edit(root, to_coco)
+    dataset = dict(dataset, type='CocoLTDataset', **config)
+    (report, ) = check(False, train=dataset)
+    assert names(report, refused=True) == {'bad-classes'} and named in str(report)
+    with pytest.raises(ValueError, match=named):
+        DATASETS.build(dataset)
 
 
 def test_datasets_are_found_in_wrappers(dataset):

@@ -18,10 +18,10 @@ def dataset(classes, name='test.json'):
     return Dataset(metainfo=metainfo, ann_file=name, serialize_data=False)
 
 
-def head(num_classes, type='Shared2FCBBoxHead'):
+def head(num_classes):
     return MODELS.build(dict(
-        type=type, num_classes=num_classes, in_channels=2, fc_out_channels=2, roi_feat_size=1,
-        loss_cls=dict(type='FCBL')))
+        type='Shared2FCBBoxHead', num_classes=num_classes, in_channels=2, fc_out_channels=2,
+        roi_feat_size=1, loss_cls=dict(type='FCBL')))
 
 
 def runner(evaluated, trained=None, num_classes=3):
@@ -90,18 +90,3 @@ def test_datasets_in_a_row_are_compared():
     hook.after_load_checkpoint(run, checkpoint('abc'))
     with pytest.raises(ValueError, match="Label 0 is 'b' in ConcatDataset"):
         hook.before_test(run)
-
-
-@MODELS.register_module()
-class HeadWithScoresOfItsOwn(MODELS.get('Shared2FCBBoxHead')):
-    def _predict_by_feat_single(self, roi, cls_score, *args, **kwargs):
-        return cls_score.softmax(1)
-
-
-@pytest.mark.parametrize('moment', ['before_train', 'before_val', 'before_test'])
-def test_a_head_that_does_not_ask_its_loss_is_refused(moment):
-    run = runner(dataset('abc'), dataset('abc', 'train.json'))
-    getattr(ClassCheckHook(), moment)(run)
-    run.model = head(3, 'HeadWithScoresOfItsOwn')
-    with pytest.raises(ValueError, match='FCBL in HeadWithScoresOfItsOwn'):
-        getattr(ClassCheckHook(), moment)(run)

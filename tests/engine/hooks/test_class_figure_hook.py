@@ -134,6 +134,12 @@ def test_a_picture_that_fails_is_told_once_and_the_others_are_drawn(
     assert names_in(tmp_path) == {f'classifier_weight_norms_{i}.png' for i in (1, 2, 3)}
 
 
+def test_a_dataset_whose_table_is_none_does_not_end_the_training(visualizer, tmp_path):
+    for counts in (['a', 'b'], 3):
+        draw(runner_of(Detector(), visualizer, counts))
+    assert not names_in(tmp_path)
+
+
 def test_a_backend_that_cannot_write_does_not_end_the_training(visualizer, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError('no space left')

@@ -70,7 +70,7 @@ def test_missing_weights_are_refused_in_tests_and_with_a_frozen_extractor(kwargs
         load(model, weights, **kwargs)
 
 
-def test_partial_weights_may_start_a_representation_stage():
+def test_partial_weights_may_start_stage_1():
     hook, run = LoadReportHook(), runner(Detector(decoupled=False))
     weights = nn.ModuleDict(dict(backbone=nn.Linear(2, 2))).state_dict()
     hook.after_load_checkpoint(run, dict(state_dict=weights))
@@ -126,13 +126,16 @@ class Scaled(Detector):
 
     starts_empty = ('scale',)
 
-    def __init__(self):
-        super().__init__(with_fcbl=False)
-        self.scale = nn.Parameter(torch.ones(1))
+    def __init__(self, as_buffer):
+        super().__init__()
+        self.register_buffer('scale', torch.ones(1)) if as_buffer else \
+            self.register_parameter('scale', nn.Parameter(torch.ones(1)))
 
 
-def test_a_parameter_that_may_start_empty_has_to_be_there_in_a_test():
+@pytest.mark.parametrize('as_buffer', [True, False])
+def test_what_may_start_empty_has_to_be_there_in_a_test_except_state_of_the_loss(as_buffer):
     weights = Detector(with_fcbl=False).state_dict()
-    load(Scaled(), weights)
-    with pytest.raises(ValueError, match='scale'):
-        load(Scaled(), weights, training=False)
+    load(Scaled(as_buffer), weights)
+    load(Detector(), weights, training=False)
+    with pytest.raises(ValueError, match='fit the model: scale'):
+        load(Scaled(as_buffer), weights, training=False)

@@ -178,6 +178,15 @@ def test_a_module_that_asks_nothing_needs_no_counts():
     MethodHook().before_train(runner(nn.Linear(2, 2), Unknown()))
 
 
+def test_scalars_of_another_number_of_classes_are_refused_by_name():
+    model = Method()
+    model.scalars = lambda: {'method/per_class': torch.ones(4)}
+    hook = MethodHook()
+    hook.before_train(runner(model, CountedDataset()))
+    with pytest.raises(ValueError, match="3 classes.*'method/per_class'"):
+        dict(hook.scalars())
+
+
 def test_counts_of_a_dataset_without_classes_are_refused():
     dataset = SimpleNamespace(metainfo=dict(classes=()))
     with pytest.raises(ValueError, match='SimpleNamespace.*class_table'):
@@ -208,3 +217,15 @@ def test_the_hook_of_long_term_indicators_needs_one():
     LongTermIndicatorHook().before_train(runner(FCBL(3), Dataset()))
     with pytest.raises(RuntimeError, match="loss_cls=dict\\(type='FCBL'"):
         LongTermIndicatorHook().before_train(runner(nn.Linear(2, 2), Dataset()))
+
+
+def test_of_several_hooks_the_last_asks():
+    hooks = MethodHook(), LongTermIndicatorHook()
+    model = nn.Sequential(FCBL(3), Method())
+    run = runner(model, CountedDataset())
+    run.hooks, run.epoch = hooks, 3
+    for hook in hooks:
+        hook.before_train(run)
+        hook.before_train_epoch(run)
+    assert model[1].told == [[2, 40, 60], 3]
+    assert not dict(hooks[0].scalars()) and 'method/number' in dict(hooks[1].scalars())

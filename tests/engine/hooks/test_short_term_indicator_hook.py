@@ -58,3 +58,13 @@ def test_what_has_no_switch_to_set_is_refused():
     with pytest.raises(RuntimeError, match='hallucination_start=1.*hallucinating.*reweighting'):
         ShortTermIndicatorHook(hallucination_start=1).before_train(runner(FCBL(3)))
     ShortTermIndicatorHook(reweight_start=1).before_train(runner(FCBL(3)))
+
+
+def test_interval_of_earlier_configs_is_told(monkeypatch):
+    said = []
+    monkeypatch.setattr('bacl.engine.hooks.short_term_indicator_hook.print_log',
+                        lambda text, **kwargs: said.append(text))
+    ShortTermIndicatorHook()
+    assert not said
+    ShortTermIndicatorHook(interval=2)
+    assert 'LongTermIndicatorHook(interval=2)' in said[0]

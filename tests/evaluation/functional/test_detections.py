@@ -85,3 +85,9 @@ def test_record_without_a_field_is_named_by_its_place_among_all(monkeypatch):
     del given[3]['score']
     with pytest.raises(ValueError, match="number 3 of its 'records' has no 'score'"):
         Detections.from_records(given)
+
+
+def test_columns_of_other_lengths_are_refused():
+    ids = np.zeros(2, dtype=np.int64)
+    with pytest.raises(ValueError, match="'score': 3"):
+        Detections(ids, ids, np.zeros(3), np.zeros(2), np.zeros((2, 4)))

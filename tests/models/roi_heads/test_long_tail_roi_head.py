@@ -254,7 +254,10 @@ def test_any_loss_takes_extra_samples_and_an_augmenter_may_own_an_indicator():
     (lambda rois: ExtraSamples(torch.ones(2, 5), torch.tensor([0, 1])), r'\(2, 6\).*\(2, 5\)'),
     (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0, 1])), r'\(2, 6\).*\(1, 6\)'),
     (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0]), torch.ones(1, 4)),
-     'uses_box_targets')])
+     'uses_box_targets'),
+    (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0.])), 'int64.*float32'),
+    (lambda rois: ExtraSamples(torch.ones(1, 6), torch.tensor([0]), total_weight=-0.1),
+     'total_weight >= 0.*-0.1')])
 def test_what_an_augmenter_may_not_give_is_refused(gives, fault):
     head = MODELS.build(augmented(gives=gives))
     with pytest.raises(ValueError, match=f'RecordingAugmenter.*{fault}'):
@@ -320,13 +323,15 @@ def test_a_predictor_observes_the_rois_of_a_step_and_nothing_else(hallucinator):
 
 
 def test_the_mean_score_counts_objects():
-    """Two objects of class 1 and one of class 0, and the hallucinated samples of a class as one."""
-    cfg = roi_head_cfg(hallucinator=None)
-    cfg.bbox_head.loss_cls.indicator = dict(type='MeanClassificationScore', gamma=0.9)
+    """Two objects of class 1 and one of class 0; the four extra samples of class 2 are one."""
+    cfg = augmented(gives=lambda rois: ExtraSamples(torch.ones(5, 6),
+                                                    torch.tensor([2, 2, C, 2, 2])))
+    cfg.bbox_head.loss_cls = dict(
+        type='FCBL', indicator=dict(type='MeanClassificationScore', gamma=0.9))
     head = MODELS.build(cfg)
     torch.nn.init.zeros_(head.bbox_head.fc_cls.weight)
     torch.nn.init.zeros_(head.bbox_head.fc_cls.bias)
     head.loss(*batch([[0, 1], [1]]))  # all scores are 0.5
-    expected = [0.9 * 0.01 + 0.1 * 0.5, 0.81 * 0.01 + 0.19 * 0.5, 0.01]
+    expected = [0.9 * 0.01 + 0.1 * 0.5, 0.81 * 0.01 + 0.19 * 0.5, 0.9 * 0.01 + 0.1 * 0.5]
     score = head.bbox_head.loss_cls.indicator.value()
     torch.testing.assert_close(score, torch.tensor(expected, dtype=torch.float64))

@@ -27,9 +27,10 @@ def roi_heads(name, **test_cfg):
     cfg.test_cfg.rcnn.update(test_cfg)
     roi_head.update(train_cfg=None, test_cfg=cfg.test_cfg.rcnn)
     torch.manual_seed(0)
-    host = MODELS.build(roi_head).eval()
     own = MODELS.build(dict(roi_head, type=OWN_TYPE[roi_head.type])).eval()
-    own.load_state_dict(host.state_dict(), strict=False)  # without a calibrator's
+    roi_head.test_cfg.pop('calibrator', None)  # mmdet's head would not ask it
+    host = MODELS.build(roi_head).eval()
+    host.load_state_dict(own.state_dict(), strict=False)  # without a calibrator's
     return host, own
 
 

@@ -2,7 +2,7 @@ import gc
 
 import bacl  # noqa: F401
 import pytest
-from bacl.evaluation.matching import no_cycle_collection
+from bacl.annotations.cycle_collection import no_cycle_collection
 
 
 @pytest.fixture(autouse=True)
