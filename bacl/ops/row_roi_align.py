@@ -50,10 +50,13 @@ def row_roi_align(feats: Sequence[Tensor], rois: Tensor, levels: Tensor, scales:
         # Rows of a level lie image after image and line after line.
         first = (num_rows.cumsum(0) - num_rows)[level] + image * shape.prod(1)
         line = first[:, None, None] + y * shape[:, 1, None, None]
-        rows = line[:, :, None, :, None] + x[:, None, :, None, :]
-        weight = y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]
-        bins = F.embedding_bag(rows.flatten(3).flatten(0, 2), table, mode='sum',
-                               per_sample_weights=weight.flatten(3).flatten(0, 2))
+        # Every cell along y with every cell along x.
+        num = 2 * sampling_ratio
+        rows = line.repeat_interleave(num, 2)[:, :, None] + x.repeat(1, 1, num)[:, None]
+        weight = y_weight.repeat_interleave(num, 2)[:, :, None] \
+            * x_weight.repeat(1, 1, num)[:, None]
+        bins = F.embedding_bag(rows.flatten(0, 2), table, mode='sum',
+                               per_sample_weights=weight.flatten(0, 2))
         part.copy_(bins.view(len(roi), *output_size, num_channels).permute(0, 3, 1, 2))
     return result
 
