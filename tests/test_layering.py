@@ -19,6 +19,7 @@ ALLOWED = {
     'models/predictors': set(),
     'models/calibrators': {'annotations', 'models/class_counts'},
     'models/backbones': set(),
+    'models/dense_heads': set(),
     'models/detectors': set(),
     'models/roi_heads': {'ops', 'models/augmenters', 'models/calibrators', 'models/losses',
                          'models/indicators'},
