@@ -108,9 +108,15 @@ def image_record(version: str, image_id: int, split: str) -> dict:
 
 
 @pytest.fixture
-def make_lvis(tmp_path: Path):
+def make_lvis(tmp_path, write_lvis):
     """Write a tiny LVIS dataset with the layout of the real one; returns its data_root."""
-    def make(version: str) -> Path:
+    return lambda version: write_lvis(tmp_path, version)
+
+
+@pytest.fixture(scope='session')
+def write_lvis():
+    """Write a tiny LVIS dataset into a folder; returns the folder."""
+    def write(tmp_path: Path, version: str) -> Path:
         rng = np.random.default_rng(0)
         images, annotations = [], []
         for index, ((width, height), objects) in enumerate(IMAGES):
@@ -132,7 +138,7 @@ def make_lvis(tmp_path: Path):
         ann_file.write_text(json.dumps(data))
         return tmp_path
 
-    return make
+    return write
 
 
 @pytest.fixture(autouse=True)

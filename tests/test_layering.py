@@ -24,6 +24,7 @@ ALLOWED = {
     'models/roi_heads': {'ops', 'models/augmenters', 'models/calibrators', 'models/losses',
                          'models/indicators'},
     'engine': {'annotations', 'compat', 'datasets', 'evaluation', 'models', 'visualization'},
+    'feature_bank': {'compat', 'engine', 'models', 'version'},
     'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'models',
                'visualization'},
 }
@@ -72,6 +73,12 @@ def test_nothing_that_the_import_loads_knows_the_report():
     modules = [PACKAGE / '__init__.py', *(path for folder in ALLOWED if folder != 'report'
                                           for path in (PACKAGE / folder).rglob('*.py'))]
     assert not [path for path in modules if 'report' in set(imported_folders(path))]
+
+
+def test_nothing_else_in_the_package_knows_the_feature_bank():
+    files = [path for folder in ALLOWED if folder != 'feature_bank'
+             for path in (PACKAGE / folder).rglob('*.py')]
+    assert not [path for path in files if 'feature_bank' in set(imported_folders(path))]
 
 
 def test_only_engine_imports_the_runner():

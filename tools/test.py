@@ -10,6 +10,7 @@ from bacl.engine.running.dataset_configs import skip_unreadable_images
 from bacl.engine.running.launch import prepare_launch
 from bacl.engine.running.tta import prepare_tta
 from bacl.engine.running.work_dir import require_file, resolve_work_dir
+from bacl.feature_bank import to_feature_bank
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmdet.evaluation import DumpDetResults
 from mmengine.config import Config
@@ -46,6 +47,11 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.load_from = args.checkpoint
     if args.skip_unreadable:
         skip_unreadable_images(cfg)
+    if args.feature_bank:
+        if args.tta or args.skip_unreadable:
+            raise ValueError('--feature-bank has one view of each image, and reads none: leave '
+                             'out --tta and --skip-unreadable.')
+        to_feature_bank(cfg, args.feature_bank, training=False)
     if args.tta:
         prepare_tta(cfg)
     if args.show or args.show_dir:

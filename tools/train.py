@@ -11,6 +11,7 @@ from bacl.engine.running.restart import agree_on_start
 from bacl.engine.running.run_lock import lock_work_dir
 from bacl.engine.running.stage1 import prepare_stage1
 from bacl.engine.running.work_dir import find_checkpoint, prepare_resume, resolve_work_dir
+from bacl.feature_bank import checkpoint_of_bank, to_feature_bank
 from mmengine.config import Config
 
 
@@ -48,7 +49,12 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.auto_scale_lr.enable = True
     resolve_work_dir(cfg, args.config, args.work_dir)
     prepare_resume(cfg, args.resume)
-    prepare_stage1(cfg, args.stage1_checkpoint)
+    stage1 = args.stage1_checkpoint
+    if args.feature_bank and not (stage1 or cfg.get('resume') or cfg.get('load_from')):
+        stage1 = checkpoint_of_bank(args.feature_bank)
+    prepare_stage1(cfg, stage1)
+    if args.feature_bank:
+        to_feature_bank(cfg, args.feature_bank)
     prepare_launch(cfg, args.launcher)
     return cfg
 

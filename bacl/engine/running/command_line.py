@@ -23,6 +23,10 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_dataloader.batch_size=1 key="[a,b]"')
+    parser.add_argument(
+        '--feature-bank', metavar='DIR',
+        help='read all that is frozen in the detector from this folder, which '
+        'tools/build_feature_bank.py wrote')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
     # torch.distributed.launch passes it; torchrun sets the environment variable instead.
     parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)

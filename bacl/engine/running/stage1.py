@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 # What a dumped config of stage 2 has, and one of stage 1 has not.
-STAGE2_CONFIG = re.compile(r"""DecoupledTwoStageDetector|^stage1_config = ['"]""", re.MULTILINE)
+STAGE2_CONFIG = re.compile(
+    r"""DecoupledTwoStageDetector|FeatureBankDetector|^stage1_config = ['"]""", re.MULTILINE)
 
 
 def prepare_stage1(cfg: Config, checkpoint: str | None = None) -> None:

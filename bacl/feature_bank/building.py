@@ -1,0 +1,425 @@
+"""The frozen part of a detector, run once over all images into a feature bank."""
+import random
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from bacl.compat.checkpoints import load_weights
+from bacl.engine.checking.load_report import compare_weights, shortened
+from bacl.engine.hooks.seed_hook import derive_seed
+from bacl.models.augmenters import GTBoxGenerator
+from mmdet.registry import DATASETS, MODELS
+from mmdet.structures.bbox import bbox2roi, get_box_tensor
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from .detector import check_bankable
+from .fingerprint import (
+    REPEATING,
+    code_versions,
+    config_settings,
+    dataset_settings,
+    differences,
+    evaluated_splits,
+    is_extractor,
+    weight_digests,
+)
+from .storage import (
+    FORMAT,
+    RECORD,
+    FeatureBankError,
+    FeatureWriter,
+    as_size,
+    read_meta,
+    require_room,
+    write_meta,
+)
+
+REPORT_SECONDS = 10.0  # between two lines of progress
+_IMAGES_FOR_ESTIMATE = 500
+
+
+@dataclass(frozen=True)
+class BankOptions:
+    """What is stored of each training image.
+
+    Args:
+        views: of each image, > 0. The pipeline's flip is off in view 0 and on in view 1, and so on;
+            everything else that the pipeline draws is drawn anew for each.
+        jitters: draws of sixteen jittered boxes for each ground truth, >= 0.
+        negatives: proposals without an object that are kept, drawn at random, > 0; None keeps all.
+        dtype: of the features, 'float16' or 'float32'.
+        seed: of all that is drawn.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    views: int = 2
+    jitters: int = 2
+    negatives: int | None = None
+    dtype: str = 'float16'
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (('views', 1), ('jitters', 0), ('negatives', 1), ('seed', 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f'--{name} expects a number >= {least}, got {value}.')
+        if self.dtype not in ('float16', 'float32'):
+            raise ValueError(f"--dtype expects 'float16' or 'float32', got {self.dtype!r}.")
+
+
+class ViewDataset(Dataset):
+    """The views of the images of a dataset, with random numbers of their own.
+
+    Args:
+        dataset: of the config, outside of what repeats images.
+        seed: of the build.
+        view: number of the view.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int, view: int) -> None:
+        self.dataset, self.seed, self.view = dataset, seed, view
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Any] | None:
+        """The sample of an image, or None if the pipeline leaves it out."""
+        seed_all(self.seed, 0, self.view, index)
+        prepare = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
+        return prepare(index)
+
+
+def seed_all(*key: int) -> None:
+    """Seed Python's, NumPy's and torch's generators by a key."""
+    seed = derive_seed(*key)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def build_feature_bank(cfg: Config, checkpoint: str, root: str,
+                       options: BankOptions | None = None,
+                       report: Callable[[str], None] = print) -> None:
+    """Run the frozen part of a detector over all its images and store what the classifier gets.
+
+    A bank that was begun by the same call goes on where it ended.
+
+    Args:
+        cfg: of a stage 1, or of a stage 2 on it.
+        checkpoint: weights of stage 1.
+        root: folder of the bank.
+        options: what to store; None is the default.
+        report: gets the size before the start, and lines of progress.
+
+    Raises:
+        FeatureBankError: if the folder has another bank, if there is no room, or if the checkpoint
+            lacks weights of the extractor.
+    """
+    options, root = options or BankOptions(), Path(root)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    weights = load_weights(checkpoint)
+    weights = weights.get('state_dict', weights)
+    model = build_extractor(cfg, weights, checkpoint)
+    configs = evaluated_splits(cfg)
+    fingerprint = code_versions() | config_settings(cfg, options.negatives is not None) \
+        | weight_digests(weights)
+    for split, dataset in configs.items():
+        fingerprint |= dataset_settings(split, dataset)
+    head = model.roi_head.bbox_head
+    meta = dict(
+        format=FORMAT, complete=False, checkpoint=str(Path(checkpoint).resolve()),
+        command=shlex.join(['python', *sys.argv]), num_classes=head.num_classes,
+        num_feats=head.fc_cls.in_features, dtype=options.dtype, options=asdict(options),
+        splits=list(configs), fingerprint=fingerprint)
+    root.mkdir(parents=True, exist_ok=True)
+    if (root / 'meta.json').exists() and not _goes_on(root, meta, report):
+        return
+    write_meta(root, meta)
+    jobs = []
+    for split, config in configs.items():
+        dataset = DATASETS.build(_outside_repetition(config))
+        writer = FeatureWriter(root / split, meta['num_feats'], options.dtype)
+        for view in range(options.views if split == 'train' else 1):
+            jobs.append(Job(split, cfg[f'{split}_dataloader'], dataset, view, writer))
+    expected = sum(job.expected_bytes(model, options) for job in jobs)
+    done = sum(writer.num_rows * writer.row_bytes for writer in {job.writer for job in jobs})
+    images = ', '.join(f'{len(job.dataset)} images of {job.split}'
+                       for job in jobs if job.view == 0)
+    report(f'Feature bank of {images}, {options.views} view(s) for training: at most about '
+           f'{as_size(expected)}' + f', {as_size(done)} of them there' * bool(done) + '.')
+    require_room(root, max(0, int(expected - done)))
+    Progress(jobs, report).run(model, options)
+    write_meta(root, dict(meta, complete=True))
+    size = sum(path.stat().st_size for path in root.rglob('*.bin'))
+    report(f'The bank {root} is complete: {as_size(size)}.')
+
+
+def _goes_on(root: Path, meta: dict[str, Any], report: Callable[[str], None]) -> bool:
+    before = read_meta(root, only_complete=False)
+    found = differences(before['fingerprint'] | _as_text(before['options']),
+                        meta['fingerprint'] | _as_text(meta['options']))
+    if found:
+        raise FeatureBankError(f'--out {root} has a bank of something else:\n  '
+                               + '\n  '.join(found[:10]) + '\nChoose another folder, or delete it.')
+    if before['complete']:
+        report(f'The bank {root} is complete already.')
+    return not before['complete']
+
+
+def _as_text(options: dict[str, Any]) -> dict[str, str]:
+    return {f'--{name}': str(value) for name, value in options.items()}
+
+
+def build_extractor(cfg: Config, weights: dict[str, Tensor], name: str) -> nn.Module:
+    """The detector of a config in evaluation mode, with all weights before its classifier.
+
+    Raises:
+        FeatureBankError: if one is missing or of another shape.
+    """
+    config = deepcopy(cfg.model)
+    config.backbone.pop('init_cfg', None)
+    model = MODELS.build(config)
+    check_bankable(model.roi_head)
+    comparison = compare_weights(model, weights)
+    wrong = [entry for entry in comparison.misfit + comparison.missing
+             if is_extractor(entry.partition(':')[0])]
+    if wrong:
+        raise FeatureBankError(f'{name} does not fit the extractor of the config: '
+                               f'{shortened(wrong)}. Choose the stage-1 checkpoint of the config.')
+    model.load_state_dict({key: value for key, value in weights.items() if is_extractor(key)},
+                          strict=False)
+    return model.to(get_device()).eval()
+
+
+def _outside_repetition(dataset: ConfigDict) -> ConfigDict:
+    while dataset.get('type') in REPEATING:
+        dataset = dataset.dataset
+    return dataset
+
+
+def flips(dataset: Dataset) -> Iterator[Any]:
+    """The transforms of a dataset, and of what is in it, that flip images at random."""
+    while dataset is not None:
+        pipeline = getattr(dataset, 'pipeline', ())
+        for transform in getattr(pipeline, 'transforms', pipeline):
+            if 'RandomFlip' in type(transform).__name__:
+                yield transform
+        dataset = getattr(dataset, 'dataset', None)
+
+
+@dataclass
+class Job:
+    """A view of all images of a split.
+
+    Attributes:
+        split: 'train', 'val' or 'test'.
+        loader: config of its data loader.
+        dataset: built.
+        view: its number.
+        writer: of the split.
+    """
+
+    split: str
+    loader: ConfigDict
+    dataset: Dataset
+    view: int
+    writer: FeatureWriter
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of the view."""
+        return -(-len(self.dataset) // self.loader.batch_size)
+
+    def expected_bytes(self, model: nn.Module, options: BankOptions) -> float:
+        """About the most that the view can need."""
+        is_train = self.split == 'train'
+        rows = proposal_cfg(model, is_train).max_per_img
+        if is_train:
+            innermost = self.dataset
+            while hasattr(innermost, 'dataset'):
+                innermost = innermost.dataset
+            step = max(1, len(innermost) // _IMAGES_FOR_ESTIMATE)
+            numbers = [len(innermost.get_data_info(index)['instances'])
+                       for index in range(0, len(innermost), step)]
+            gts = float(np.mean(numbers))
+            if options.negatives is not None:
+                rows = min(rows, options.negatives + 10 * gts)
+            rows += gts * (1 + GTBoxGenerator.num_boxes * options.jitters)
+        return len(self.dataset) * (rows * self.writer.row_bytes + RECORD.itemsize)
+
+    def batches(self, seed: int, first: int) -> Iterator[list[dict[str, Any] | None]]:
+        """Samples in batches of the size and, in tests, the order of the data loader."""
+        if self.split == 'train':
+            for transform in flips(self.dataset):
+                transform.prob = float(self.view % 2)
+        size = self.loader.batch_size
+        dataset = ViewDataset(self.dataset, seed, self.view)
+        order = [list(range(start, min(start + size, len(dataset))))
+                 for start in range(first * size, len(dataset), size)]
+        return iter(DataLoader(dataset, batch_sampler=order, collate_fn=list,
+                               num_workers=self.loader.get('num_workers', 0)))
+
+
+class Progress:
+    """Goes through jobs, says how far it is, and leaves out what is there.
+
+    Args:
+        jobs: in the order of the files.
+        report: gets a line every :data:`REPORT_SECONDS`.
+    """
+
+    def __init__(self, jobs: list[Job], report: Callable[[str], None]) -> None:
+        self.jobs = jobs
+        self.report = report
+
+    def run(self, model: nn.Module, options: BankOptions) -> None:
+        """Fill the splits."""
+        self.total = sum(job.num_batches for job in self.jobs)
+        self.done, self.start, self.last = 0, time.monotonic(), time.monotonic()
+        self.skipped = 0
+        before = dict.fromkeys((job.split for job in self.jobs), 0)
+        for job in self.jobs:
+            first = min(max(job.writer.num_batches - before[job.split], 0), job.num_batches)
+            before[job.split] += job.num_batches
+            self.done += first
+            self.skipped += first
+            if first == job.num_batches:
+                continue
+            for number, samples in enumerate(job.batches(options.seed, first), start=first):
+                seed_all(options.seed, 1, job.view, number)
+                records, rows = extract(
+                    model, [sample for sample in samples if sample is not None],
+                    job.split == 'train', job.view, options)
+                job.writer.append(records, **rows)
+                self._tell(job)
+
+    def _tell(self, job: Job) -> None:
+        self.done += 1
+        now = time.monotonic()
+        if now - self.last < REPORT_SECONDS and self.done < self.total:
+            return
+        self.last = now
+        rate = (self.done - self.skipped) / (now - self.start)
+        left = (self.total - self.done) / rate
+        written = job.writer.num_rows * job.writer.row_bytes
+        self.report(
+            f'{self.done}/{self.total} batches, {job.split} view {job.view}, '
+            f'{rate * job.loader.batch_size:.1f} images/s, {job.split} {as_size(written)}, '
+            f'ETA {int(left // 3600)}:{int(left % 3600 // 60):02}:{int(left % 60):02}')
+
+
+def proposal_cfg(model: nn.Module, training: bool) -> ConfigDict:
+    """The settings by which the RPN of a detector proposes."""
+    return model.train_cfg.get('rpn_proposal', model.test_cfg.rpn) if training else \
+        model.test_cfg.rpn
+
+
+@torch.no_grad()
+def extract(model: nn.Module, samples: list[dict[str, Any]], training: bool, view: int,
+            options: BankOptions) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The records and rows of a batch.
+
+    Args:
+        model: detector in evaluation mode.
+        samples: of a detector's pipeline; may be none.
+        training: whether ground truth and jittered boxes are stored, and which proposals.
+        view: its number.
+        options: what to store.
+
+    Returns:
+        Records, and ``feats``, ``boxes`` and ``labels`` of their rows.
+
+    Raises:
+        FeatureBankError: if a feature is not finite in the type of the bank.
+    """
+    num_feats = model.roi_head.bbox_head.fc_cls.in_features
+    if not samples:
+        return np.zeros(0, RECORD), dict(
+            feats=np.zeros((0, num_feats)), boxes=np.zeros((0, 4)), labels=np.zeros(0))
+    data = model.data_preprocessor(pseudo_collate(samples), training)
+    data_samples = data['data_samples']
+    x = model.extract_feat(data['inputs'])
+    proposals = model.rpn_head.predict_by_feat(
+        *model.rpn_head(x), batch_img_metas=[sample.metainfo for sample in data_samples],
+        cfg=proposal_cfg(model, training))
+    records = np.zeros(len(samples), RECORD)
+    boxes, labels = [], []
+    for record, sample, proposed in zip(records, data_samples, proposals, strict=True):
+        stored = boxes_of(model, sample, proposed.bboxes, training, record, options)
+        record['view'] = view
+        boxes.append(stored[0])
+        labels.append(stored[1])
+    feats = classifier_inputs(model, x, bbox2roi(boxes)).cpu().numpy()
+    stored = feats.astype(options.dtype)
+    if not np.isfinite(stored).all():
+        raise FeatureBankError(f'A feature of {np.abs(feats).max():.3g} is not finite as '
+                               f'{options.dtype}. Build the bank with --dtype float32.')
+    return records, dict(feats=stored, boxes=torch.cat(boxes).cpu().numpy(),
+                         labels=torch.cat(labels).cpu().numpy())
+
+
+def boxes_of(model: nn.Module, sample: Any, proposals: Tensor, training: bool, record: np.void,
+             options: BankOptions) -> tuple[Tensor, Tensor]:
+    """The boxes and labels of a view, in the order of its rows; fills in its record."""
+    meta = sample.metainfo
+    record['img_id'], record['flip'] = meta['img_id'], bool(meta.get('flip', False))
+    record['img_shape'], record['ori_shape'] = meta['img_shape'][:2], meta['ori_shape'][:2]
+    record['scale_factor'] = meta.get('scale_factor', (np.nan, np.nan))
+    none = proposals.new_zeros(0, dtype=torch.int64)
+    parts, labels = [proposals], []
+    if training:
+        gt, ignored = sample.gt_instances, sample.ignored_instances
+        gt_boxes = get_box_tensor(gt.bboxes)
+        if options.negatives is not None:
+            parts[0] = thin_out(model.roi_head, sample, proposals, options.negatives)
+        generator = GTBoxGenerator().to(proposals.device)
+        jittered = [generator(gt_boxes, meta['img_shape'][:2]) for _ in range(options.jitters)]
+        parts += [gt_boxes, get_box_tensor(ignored.bboxes), *jittered]
+        labels = [gt.labels, ignored.labels] + [
+            gt.labels.repeat_interleave(generator.num_boxes)] * len(jittered)
+        record['gts'], record['ignored'] = len(gt_boxes), len(ignored.bboxes)
+        record['jittered'] = generator.num_boxes * len(gt_boxes)
+        record['draws'] = options.jitters
+    record['proposals'] = len(parts[0])
+    return torch.cat(parts), torch.cat([none.new_full((len(parts[0]),), -1), *labels])
+
+
+def thin_out(roi_head: nn.Module, sample: Any, proposals: Tensor, negatives: int) -> Tensor:
+    """The proposals that the head's assigner gives an object, and some of the others."""
+    assigned = roi_head.bbox_assigner.assign(
+        InstanceData(priors=proposals), sample.gt_instances, sample.ignored_instances).gt_inds
+    others = (assigned <= 0).nonzero().flatten().cpu()
+    chosen = assigned > 0
+    chosen[others[torch.randperm(len(others))[:negatives]].to(chosen.device)] = True
+    return proposals[chosen]
+
+
+def classifier_inputs(model: nn.Module, x: tuple[Tensor], rois: Tensor) -> Tensor:
+    """What the classifier gets of RoIs (N, 5): (N, D)."""
+    found = []
+
+    def keep(module: nn.Module, args: tuple[Tensor]) -> None:
+        found.append(args[0])
+
+    hook = model.roi_head.bbox_head.fc_cls.register_forward_pre_hook(keep)
+    try:
+        model.roi_head._bbox_forward(x, rois)
+    finally:
+        hook.remove()
+    return found[0].flatten(1)
