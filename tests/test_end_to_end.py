@@ -53,8 +53,9 @@ class Project:
         return ['--work-dir', self.work_dir(config), '--cfg-options', 'train_cfg.max_epochs=1',
                 *(f'{split}_dataloader.{option}' for split in splits for option in (
                     f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')),
-                *(f'{split}_evaluator.ann_file={data}/annotations/emoji_lt_val.json'
-                  for split in ('val', 'test')),
+                *(f'{split}_evaluator.{prefix}ann_file={data}/annotations/emoji_lt_val{suffix}.json'
+                  for split in ('val', 'test')
+                  for prefix, suffix in (('', ''), ('exhaustive_', '_exhaustive'))),
                 *options]
 
     def load(self, config, *options):
@@ -182,9 +183,10 @@ def test_missing_image_is_named_and_may_be_skipped(project, stage2, tmp_path):
 def test_another_order_of_categories_is_refused(project, stage2, tmp_path):
     data = tmp_path / 'smoke'
     shutil.copytree(project.data, data)
-    file = data / 'annotations/emoji_lt_val.json'
-    annotations = json.loads(file.read_text())
-    annotations['categories'].reverse()
-    file.write_text(json.dumps(annotations))
+    for name in ('val', 'val_exhaustive'):
+        file = data / f'annotations/emoji_lt_{name}.json'
+        annotations = json.loads(file.read_text())
+        annotations['categories'].reverse()
+        file.write_text(json.dumps(annotations))
     with pytest.raises(ValueError, match=r'Label 0 is .*emoji_lt_val\.json.*epoch_1\.pth'):
         project.test('stage2-bacl', stage2[0], data=data)

@@ -45,6 +45,8 @@ FREQUENCIES = ('r', 'c', 'f')
 
 # What LVIS knows of an image besides its annotations.
 FEDERATED_FIELDS = ('neg_category_ids', 'not_exhaustive_category_ids')
+_NO_FEDERATED_FIELD = (', so that nobody knows which detections are wrong. Take the file as LVIS '
+                       'has it, or evaluate one that labels every category everywhere by COCO')
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ def check_form(data: Any, ann_file: str | PathLike, use: Use) -> None:
         if not isinstance(records, list):
             raise ValueError(f'{source}: it has no list {section!r}.')
         for name in fields:
-            Records(source, section, records).column(name)
+            cure = _NO_FEDERATED_FIELD if name in FEDERATED_FIELDS else ''
+            Records(source, section, records).column(name, cure)
     if not data['categories']:
         raise ValueError(f"{source}: its list 'categories' is empty.")
 

@@ -100,14 +100,14 @@ class Records:
     records: Sequence[dict]
     start: int = 0
 
-    def column(self, field: str) -> list:
-        """The values of a field; raises a ``ValueError`` if a record lacks it."""
+    def column(self, field: str, cure: str = '') -> list:
+        """The values of a field; raises a ``ValueError``, ending with a cure, if one lacks it."""
         try:
             return [record[field] for record in self.records]
         except (KeyError, TypeError):
             position = next(i for i, record in enumerate(self.records)
                             if not isinstance(record, dict) or field not in record)
-            raise self.error(position, f'has no {field!r}') from None
+            raise self.error(position, f'has no {field!r}{cure}') from None
 
     def integers(self, field: str) -> np.ndarray:
         """(N,), int64, of ids for instance; raises a ``ValueError`` if one is none."""

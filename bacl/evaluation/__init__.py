@@ -4,8 +4,10 @@ from .functional import (
     Detections,
     GroupedResult,
     LVISResult,
+    PooledResult,
     evaluate_coco_lt_detections,
     evaluate_detections,
+    evaluate_fixed,
     evaluate_lvis,
     group_mean,
     load_coco_annotations,
@@ -15,6 +17,6 @@ from .metrics import CocoLTMetric, FastLVISMetric
 
 __all__ = [
     'FREQUENCIES', 'CocoLTMetric', 'Detections', 'FastLVISMetric', 'GroupedResult', 'LVISResult',
-    'evaluate_coco_lt_detections', 'evaluate_detections', 'evaluate_lvis', 'group_mean',
-    'load_coco_annotations', 'load_lvis_annotations'
+    'PooledResult', 'evaluate_coco_lt_detections', 'evaluate_detections', 'evaluate_fixed',
+    'evaluate_lvis', 'group_mean', 'load_coco_annotations', 'load_lvis_annotations'
 ]

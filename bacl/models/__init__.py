@@ -4,6 +4,7 @@ from mmdet.registry import MODELS
 from .augmenters import *  # noqa: F401,F403
 from .backbones import *  # noqa: F401,F403
 from .calibrators import *  # noqa: F401,F403
+from .dense_heads import *  # noqa: F401,F403
 from .detectors import *  # noqa: F401,F403
 from .indicators import *  # noqa: F401,F403
 from .losses import *  # noqa: F401,F403

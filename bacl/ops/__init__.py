@@ -9,6 +9,7 @@ from .class_groups import (
 )
 from .early_stop_nms import multiclass_nms
 from .rank_sums import gather_rows
+from .row_roi_align import row_roi_align
 
 __all__ = ['foreground_rows', 'gather_rows', 'group_by_class', 'is_on_cpu', 'multiclass_nms',
-           'once_per_class', 'sum_by_class', 'sum_groups']
+           'once_per_class', 'row_roi_align', 'sum_by_class', 'sum_groups']

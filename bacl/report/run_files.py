@@ -20,6 +20,7 @@ from bacl.engine.hooks.imbalance_hook import RECORD_NAME
 from bacl.engine.probing.class_values import indicators
 from bacl.engine.running.config_types import is_type, resolve_type
 from bacl.engine.running.dataset_configs import unwrapped_datasets
+from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.steps import PREDICTIONS
 from bacl.engine.running.work_dir import find_checkpoint
 from bacl.evaluation import CocoLTMetric, Detections
@@ -157,14 +158,14 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
     metrics: dict[str, GroupedAPMetric] = {}  # runs that are compared share the annotations
     for run in files:
         cfg = _load_config(run.config)
-        evaluator = _evaluator(cfg, run.config)
+        evaluator = box_evaluator(cfg)
         if repr(evaluator) not in metrics:
             metrics[repr(evaluator)] = METRICS.build(evaluator)
         metric = metrics[repr(evaluator)]
         validation = validation or _read_validation(cfg, metric, run.config)
         tested[run.name], detections = _read_detections(run, metric)
         runs.append(Run(run.name, _match(metric, detections),
-                        metric.evaluate_detections(detections, 'bbox'),
+                        metric.evaluate_detections(detections, 'bbox')[''],
                         _read_states(run, cfg, metric.class_table.num_classes), run.record))
     check_same_data({run.name: run.matches for run in runs})
     _check_same_images(tested, len(validation.annotations['images']))
@@ -282,16 +283,6 @@ def _load_config(path: Path) -> Config:
     cfg = Config.fromfile(path)
     init_default_scope(cfg.get('default_scope') or 'mmdet')
     return cfg
-
-
-def _evaluator(cfg: Config, path: Path) -> dict:
-    """The arguments of this package's metric in the test of a config, for boxes."""
-    evaluators = cfg.get('test_evaluator') or []
-    for evaluator in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        if is_type(evaluator, METRICS, GroupedAPMetric):
-            return dict(evaluator.to_dict(), metric='bbox', outfile_prefix=None)
-    raise ValueError(f'test_evaluator expects a FastLVISMetric or CocoLTMetric, got none in {path}.'
-                     ' Test with one of these.')
 
 
 def _build_unloaded(cfg: Config, split: str, path: Path) -> LongTailMixin:

@@ -28,6 +28,9 @@ def test_evaluator_and_dataset_read_one_file(cfg, innermost):
     for split in ('val', 'test'):
         dataset, evaluator = cfg[f'{split}_dataloader'].dataset, cfg[f'{split}_evaluator']
         assert evaluator.ann_file == dataset.data_root + dataset.ann_file
+        if 'emoji_lt' in evaluator.ann_file:
+            assert evaluator.exhaustive_ann_file == evaluator.ann_file.replace(
+                'val.json', 'val_exhaustive.json')
         if evaluator.type == 'CocoLTMetric':  # groups the classes by their training instances
             train = innermost(cfg.train_dataloader.dataset)
             assert evaluator.train_ann_file == train.data_root + train.ann_file

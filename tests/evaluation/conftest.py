@@ -33,6 +33,115 @@ def evaluate_by_lvis_api():
 
 
 @pytest.fixture(scope='session')
+def evaluate_by_loops():
+    """Fixed and pooled AP as plain loops over plain records."""
+
+    def evaluate(data, records, iou_type='bbox', max_dets_per_class=10_000):
+        categories = sorted(data['categories'], key=lambda category: category['id'])
+        by_box = iou_type == 'bbox' or 'bbox' in records[0]
+        kept = []
+        for category in categories:
+            of_category = [r for r in records if r['category_id'] == category['id']]
+            kept += sorted(of_category, key=lambda r: -r['score'])[:max_dets_per_class]
+        # Of each IoU, size and category: right and wrong detections in the order of the images.
+        found = {(iou, size): {c['id']: [] for c in categories} for iou in IOUS for size in SIZES}
+        wanted = {(size, c['id']): 0 for size in SIZES for c in categories}
+        for place, image in enumerate(sorted(data['images'], key=lambda image: image['id'])):
+            for category_id in [category['id'] for category in categories]:
+                objects = [a for a in data['annotations'] if a['image_id'] == image['id']
+                           and a['category_id'] == category_id and a['area'] > 0]
+                if not objects and category_id not in image['neg_category_ids']:
+                    continue
+                here = [r for r in kept if r['image_id'] == image['id']
+                        and r['category_id'] == category_id]
+                areas = [r['bbox'][2] * r['bbox'][3] if by_box else
+                         pixels(r['segmentation']).sum() for r in here]
+                here = [(r, area) for r, area in zip(here, areas, strict=True) if area > 0]
+                overlaps = [[overlap_of(r, a, iou_type) for a in objects] for r, _ in here]
+                partly = category_id in image['not_exhaustive_category_ids']
+                for size, (low, high) in SIZES.items():
+                    is_ignored = [bool(a.get('ignore')) or not low <= a['area'] <= high
+                                  for a in objects]
+                    wanted[size, category_id] += is_ignored.count(False)
+                    for iou in IOUS:
+                        taken = set()
+                        for (record, area), overlap in zip(here, overlaps, strict=True):
+                            match = best_object(overlap, is_ignored, taken, iou)
+                            taken.add(match)
+                            ignored = is_ignored[match] if match is not None else (
+                                partly or not low <= area <= high)
+                            if not ignored:
+                                found[iou, size][category_id].append(
+                                    (-record['score'], place, match is not None))
+        pools = {category['id']: [category['id']] for category in categories}
+        pools |= {name: [c['id'] for c in categories if name in ('all', c['frequency'])]
+                  for name in ('all', *'rcf')}
+        curves = {(*key, pool): curve_mean(
+            [entry for category_id in members for entry in found[key][category_id]],
+            sum(wanted[key[1], category_id] for category_id in members))
+            for key in found for pool, members in pools.items()}
+        ids = {group: [c['id'] for c in categories if group in ('all', c['frequency'])]
+               for group in ('all', *'rcf')}
+
+        def mean(pool_of, size='all', group='all', ious=IOUS):
+            values = [curves[iou, size, pool] for iou in ious for pool in pool_of(group)]
+            values = [value for value in values if not np.isnan(value)]
+            return sum(values) / len(values) if values else float('nan')
+
+        return {
+            f'{prefix}{name}': mean(pool_of, **options)
+            for prefix, pool_of in (('fixed_', ids.get), ('pooled_', lambda group: [group]))
+            for name, options in (
+                ('AP', {}), ('AP50', dict(ious=IOUS[:1])), ('AP75', dict(ious=IOUS[5:6])),
+                *((f'AP{size[0]}', dict(size=size)) for size in ('small', 'medium', 'large')),
+                *((f'AP{group}', dict(group=group)) for group in 'rcf'))}
+
+    return evaluate
+
+
+IOUS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+SIZES = {'all': (0, 1e10), 'small': (0, 32**2), 'medium': (32**2, 96**2), 'large': (96**2, 1e10)}
+
+
+def best_object(overlap, is_ignored, taken, iou):
+    """Place of the free object with the largest overlap; one to be found, if there is any."""
+    best, place = (False, iou), None
+    for index, value in enumerate(overlap):
+        merit = (not is_ignored[index], value)
+        if index not in taken and value >= iou and merit >= best:
+            best, place = merit, index
+    return place
+
+
+def overlap_of(record, annotation, iou_type):
+    if iou_type == 'segm':
+        one, other = pixels(record['segmentation']), pixels(annotation['segmentation'])
+        return (one & other).sum() / (one | other).sum()
+    (x, y, w, h), (a, b, c, d) = record['bbox'], annotation['bbox']
+    common = max(min(x + w, a + c) - max(x, a), 0) * max(min(y + h, b + d) - max(y, b), 0)
+    return common / (w * h + c * d - common)
+
+
+def pixels(segmentation):
+    """The mask of a polygon or a run-length encoding."""
+    if isinstance(segmentation, list):
+        segmentation = mask_utils.merge(mask_utils.frPyObjects(segmentation, SIDE, SIDE))
+    return mask_utils.decode(segmentation).astype(bool)
+
+
+def curve_mean(entries, num_wanted):
+    """Mean over 101 recalls of the best precision at that recall or a higher one."""
+    if not num_wanted:
+        return float('nan')
+    points, num_right = [], 0
+    for number, (_, _, right) in enumerate(sorted(entries, key=lambda entry: entry[:2]), start=1):
+        num_right += right
+        points.append((num_right / num_wanted, num_right / number))
+    return sum(max((precision for recall, precision in points if recall >= wanted), default=0)
+               for wanted in np.linspace(0, 1, 101)) / 101
+
+
+@pytest.fixture(scope='session')
 def make_lvis():
     """A function that draws annotations and detections."""
 

@@ -46,7 +46,7 @@ def hand_over(project, smoke_data, warm_python):
     data = (f'test_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False, '
             f'dataset=dict(data_root={str(smoke_data)!r}, indices=4))\n'
             f'test_evaluator = dict(ann_file={str(smoke_data)!r} + '
-            "'/annotations/emoji_lt_val.json')\n")
+            "'/annotations/emoji_lt_val.json', exhaustive_ann_file=None)\n")
 
     def run(way, checkpoint):
         work_dir = project.folder / 'run'

@@ -52,8 +52,8 @@ def config(root):
     path.write_text('\n'.join([
         f'_base_ = {str(BASE)!r}', f'train_dataloader = {dataset}', f'val_dataloader = {dataset}',
         'test_dataloader = val_dataloader', 'val_evaluator = dict(ann_file='
-        f'{str(root / ANN_FILE)!r})', 'test_evaluator = val_evaluator', 'num_classes = 3',
-        'head = dict(num_classes=3)',
+        f'{str(root / ANN_FILE)!r}, exhaustive_ann_file=None)',
+        'test_evaluator = val_evaluator', 'num_classes = 3', 'head = dict(num_classes=3)',
         'model = dict(backbone=dict(init_cfg=None), roi_head=dict(bbox_head=head))']) + '\n')
     return path
 

@@ -111,7 +111,7 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
     for number, num_classes in enumerate(args.num_classes):
         step = Step(num_classes, args.objects)
         seconds = time_in_turn({'plain BCE': step.run_plain, 'BACL': step.run_bacl}, args.rounds)
-        target = '<= 1.25' if number == 0 else None
+        target = '<= 1.2' if number == 0 else None
         yield from compare(f'classifier step, C = {num_classes}', seconds, 'BACL', 'plain BCE',
                            target)
         parts = time_in_turn({

@@ -33,6 +33,10 @@ def print_statistics(summary: EmojiLTSummary) -> None:
         print(f'  {split}: {summary.num_images[split]} images, {summary.num_objects[split]} '
               f'objects, {summary.objects_per_image(split):.1f} an image, '
               f'{summary.ann_file(split)}')
+    absent, partly = (number / summary.num_images['val'] for number in (
+        summary.num_negatives, summary.num_not_exhaustive))
+    print(f'  val, an image: {absent:.1f} categories known to be absent, {partly:.1f} not '
+          f'exhaustively annotated; all is in {summary.ann_file("val_exhaustive")}')
     print(f'  samples: {summary.contact_sheet}')
     print(f'  digest of the annotations: {summary.digest}')
 

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from ..json_files import digest_files, write_json
 from .contact_sheet import draw_contact_sheet
+from .federation import federate
 from .plan import SPLIT_STREAMS, plan_dataset
 from .presets import get_preset
 from .render import Progress, render_dataset
 
 # To be raised with every change of what is built from the same preset and seed.
-BUILD_VERSION = 1
+BUILD_VERSION = 2
 
 STAMP = 'build.json'
 CONTACT_SHEET = 'contact_sheet.png'
 ANNOTATION_FOLDER = 'annotations'
+# Val once as LVIS would know it and once with every category of every image.
+ANNOTATIONS = ('train', 'val', 'val_exhaustive')
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class EmojiLTSummary:
         num_frequent: categories with more than 100 training images.
         num_images: per split, 'train' and 'val'.
         num_objects: per split.
-        digest: SHA-256 of the two annotation files, train first.
+        num_negatives: categories known to be absent, summed over the images of val.
+        num_not_exhaustive: categories not exhaustively annotated, likewise.
+        digest: SHA-256 of the annotation files, in the order of :data:`ANNOTATIONS`.
         out_dir: the folder of the dataset.
     """
 
@@ -44,6 +49,8 @@ class EmojiLTSummary:
     num_frequent: int
     num_images: dict[str, int]
     num_objects: dict[str, int]
+    num_negatives: int
+    num_not_exhaustive: int
     digest: str
     out_dir: Path
 
@@ -51,9 +58,9 @@ class EmojiLTSummary:
         """Mean number of objects in an image of a split."""
         return self.num_objects[split] / self.num_images[split]
 
-    def ann_file(self, split: str) -> Path:
-        """Annotation file of a split."""
-        return annotation_file(self.out_dir, split)
+    def ann_file(self, name: str) -> Path:
+        """Annotation file of one of :data:`ANNOTATIONS`."""
+        return annotation_file(self.out_dir, name)
 
     @property
     def contact_sheet(self) -> Path:
@@ -65,10 +72,13 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
                    progress: Progress | None = None) -> EmojiLTSummary:
     """Build Emoji-LT, or find that it is built.
 
-    Writes ``annotations/emoji_lt_{train,val}.json`` (LVIS v1), ``train/*.jpg``, ``val/*.jpg``,
-    ``contact_sheet.png`` and ``build.json``. The same preset and seed give the same annotations,
-    however many workers there are. The folder appears under its name only when it is complete; one
-    that is complete is kept as it is.
+    Writes ``annotations/emoji_lt_{train,val,val_exhaustive}.json`` (LVIS v1), ``train/*.jpg``,
+    ``val/*.jpg``, ``contact_sheet.png`` and ``build.json``. The same preset and seed give the same
+    annotations, however many workers there are. The folder appears under its name only when it is
+    complete; one that is complete is kept as it is.
+
+    The two files of val have the same images and objects. Of the absent categories the exhaustive
+    one lists all, the other as few as LVIS does; see :mod:`.federation`.
 
     Args:
         preset: 'smoke', 'mini' or 'full'.
@@ -108,8 +118,10 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
         plan = plan_dataset(sizes, seed)
         datasets = render_dataset(plan, sizes.image_size, partial_dir, seed, workers, progress)
         (partial_dir / ANNOTATION_FOLDER).mkdir()
-        for split, dataset in datasets.items():
-            write_json(annotation_file(partial_dir, split), dataset)
+        exhaustive = datasets['val']
+        datasets['val'] = federate(exhaustive, seed)
+        for name, dataset in dict(datasets, val_exhaustive=exhaustive).items():
+            write_json(annotation_file(partial_dir, name), dataset)
         draw_contact_sheet(partial_dir, datasets['train']).save(partial_dir / CONTACT_SHEET)
         summary = summarize(preset, seed, datasets, partial_dir, out_dir)
         write_json(partial_dir / STAMP,
@@ -121,9 +133,9 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
     return summary
 
 
-def annotation_file(root: Path, split: str) -> Path:
-    """Annotation file of a split in a dataset's folder."""
-    return root / ANNOTATION_FOLDER / f'emoji_lt_{split}.json'
+def annotation_file(root: Path, name: str) -> Path:
+    """One of :data:`ANNOTATIONS` in a dataset's folder."""
+    return root / ANNOTATION_FOLDER / f'emoji_lt_{name}.json'
 
 
 def read_build(out_dir: Path, preset: str, seed: int) -> EmojiLTSummary | None:
@@ -136,7 +148,7 @@ def read_build(out_dir: Path, preset: str, seed: int) -> EmojiLTSummary | None:
     if any(stamp.get(key) != value for key, value in expected.items()):
         return None
     summary = EmojiLTSummary(**stamp, out_dir=out_dir)
-    ann_files = [summary.ann_file(split) for split in SPLIT_STREAMS]
+    ann_files = [summary.ann_file(name) for name in ANNOTATIONS]
     complete = all(file.is_file() for file in ann_files) and all(
         len(list((out_dir / split).glob('*.jpg'))) == summary.num_images[split]
         for split in SPLIT_STREAMS)
@@ -162,7 +174,7 @@ def summarize(preset: str, seed: int, datasets: dict[str, dict], written_to: Pat
     Args:
         preset: name of the preset.
         seed: of everything random.
-        datasets: content of the annotation file per split.
+        datasets: content of the annotation file per split, of val as LVIS would know it.
         written_to: folder in which the annotation files lie now.
         out_dir: folder in which they will lie.
     """
@@ -171,4 +183,6 @@ def summarize(preset: str, seed: int, datasets: dict[str, dict], written_to: Pat
         preset, seed, BUILD_VERSION, groups.count('r'), groups.count('c'), groups.count('f'),
         {split: len(dataset['images']) for split, dataset in datasets.items()},
         {split: len(dataset['annotations']) for split, dataset in datasets.items()},
-        digest_files([annotation_file(written_to, split) for split in datasets]), out_dir)
+        *(sum(len(image[field]) for image in datasets['val']['images'])
+          for field in ('neg_category_ids', 'not_exhaustive_category_ids')),
+        digest_files([annotation_file(written_to, name) for name in ANNOTATIONS]), out_dir)

@@ -19,7 +19,7 @@ NUM_TRAIN_STYLES = {'r': 2, 'c': 3, 'f': None}
 TWIN_SHARE = 0.04
 
 # First word of the random streams, next to the seed.
-_CATEGORIES, _TRAIN, _VAL = range(3)
+_CATEGORIES, _TRAIN, _VAL, FEDERATION_STREAM = range(4)
 SPLIT_STREAMS = {'train': _TRAIN, 'val': _VAL}
 
 

@@ -100,7 +100,7 @@ def render_image(num_categories: int, image_size: int, root: Path, seed: int,
     image_id = job.index + 1
     file_name = f'{job.split}/{image_id:06d}.jpg'
     Image.fromarray(scene.image).save(root / file_name, quality=JPEG_QUALITY)
-    # Annotations are exhaustive, so that val can hold every false positive against a detector.
+    # Of val all, which says all that is known; federation.py leaves what LVIS would know.
     negatives = absent_category_ids(job.objects, num_categories)
     if job.split == 'train':
         chosen = rng.permutation(len(negatives))[:NUM_TRAIN_NEGATIVES]

@@ -44,8 +44,8 @@ class AtomicCheckpointHook(CheckpointHook):
         RuntimeError: if a checkpoint cannot be written; says which one is left.
     """
 
-    # mmengine knows mAP. Parts of names do: `lvis/bbox_APr`, `coco_lt/segm_AP50`.
-    _default_greater_keys = [*CheckpointHook._default_greater_keys, 'bbox_AP', 'segm_AP']
+    # mmengine knows mAP. Parts of names do: `lvis/bbox_APr`, `lvis/segm_fixed_AP50`.
+    _default_greater_keys = [*CheckpointHook._default_greater_keys, '_AP']
 
     def before_train(self, runner: Runner) -> None:
         """Choose how checkpoints are written."""

@@ -43,6 +43,7 @@ def count_multiply_adds(model: nn.Module, height: int, width: int) -> int:
         What papers on detection call FLOPs: a multiply-add counts as one.
     """
     images = torch.zeros(1, 3, height, width, device=next(model.parameters()).device)
+    _forward(model, images)  # the first of a frozen extractor compares what it folds
     with FlopCounterMode(display=False) as counter:
         _forward(model, images)
     return counter.get_total_flops() // 2  # torch counts a multiply-add as two

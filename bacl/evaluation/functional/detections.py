@@ -12,6 +12,7 @@ from bacl.annotations.masks import broken_counts
 
 from ..matching import EncodedMasks
 from .arguments import check_iou_type, check_positive_int
+from .ranking import top_scoring
 
 # Records converted at once; those of a generator need not all be in memory.
 _BATCH = 50_000
@@ -190,11 +191,24 @@ class Detections:
             ValueError: if ``max_dets`` is not a positive integer.
         """
         check_positive_int(max_dets, 'top_scoring_per_image(max_dets=)')
-        # lexsort is stable, so that equal scores keep their order, as in lvis-api.
-        order = np.lexsort((-self.score, self.image_id))
-        image_id = self.image_id[order]
-        rank = np.arange(len(self)) - np.searchsorted(image_id, image_id)
-        return order[rank < max_dets]
+        return top_scoring(self.image_id, self.score, max_dets)
+
+    def top_scoring_per_class(self, max_dets_per_class: int) -> np.ndarray:
+        """Select the ``max_dets_per_class`` highest scores of each category, over all images.
+
+        Of equal scores the earlier ones stay.
+
+        Args:
+            max_dets_per_class: largest number of detections of one category, >= 1.
+
+        Returns:
+            Indices, by category and falling score.
+
+        Raises:
+            ValueError: if ``max_dets_per_class`` is not a positive integer.
+        """
+        check_positive_int(max_dets_per_class, 'top_scoring_per_class(max_dets_per_class=)')
+        return top_scoring(self.category_id, self.score, max_dets_per_class)
 
 
 def encoded_masks(records: Records) -> EncodedMasks:

@@ -53,6 +53,10 @@ class GroupedResult:
             precision = precision[chosen]
         return precision.mean(axis=(0, 1))
 
+    def overall(self, class_ap: np.ndarray) -> float:
+        """Mean over all categories that have ground truth; NaN without one."""
+        return mean_of_known(class_ap)
+
     def summary(self) -> dict[str, float]:
         """Means over the categories that have ground truth.
 
@@ -62,11 +66,11 @@ class GroupedResult:
         """
         by_group = group_mean(self.class_ap(), self.groups, self.group_names)
         return {
-            'AP': mean_of_known(self.class_ap()),
-            'AP50': mean_of_known(self.class_ap(iou=0.5)),
-            'AP75': mean_of_known(self.class_ap(iou=0.75)),
-            'APs': mean_of_known(self.class_ap(area='small')),
-            'APm': mean_of_known(self.class_ap(area='medium')),
-            'APl': mean_of_known(self.class_ap(area='large')),
+            'AP': self.overall(self.class_ap()),
+            'AP50': self.overall(self.class_ap(iou=0.5)),
+            'AP75': self.overall(self.class_ap(iou=0.75)),
+            'APs': self.overall(self.class_ap(area='small')),
+            'APm': self.overall(self.class_ap(area='medium')),
+            'APl': self.overall(self.class_ap(area='large')),
             **{f'AP{group}': ap for group, ap in by_group.items()},
         }

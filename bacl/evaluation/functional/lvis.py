@@ -1,7 +1,7 @@
 """LVIS average precision: federated rules, and groups of rare, common and frequent categories.
 
-What :mod:`.precision` does not do is done here: the cap of detections per image and the dropping of
-empty regions and of detections without a label.
+What :mod:`.precision` does not do is done here: the caps on the number of detections and the
+dropping of empty regions and of detections without a label.
 """
 from collections.abc import Sequence
 from os import PathLike
@@ -12,8 +12,10 @@ from .arguments import check_iou_type
 from .detections import Detections
 from .federated_labels import FederatedLabels
 from .ground_truth import GroundTruth
-from .lvis_annotations import load_lvis_annotations
+from .grouped_result import GroupedResult
+from .lvis_annotations import load_exhaustive_annotations, load_lvis_annotations
 from .lvis_result import LVISResult
+from .pooled_result import PooledResult
 from .precision import precision_by_category
 from .records import iterate_records
 
@@ -21,14 +23,22 @@ from .records import iterate_records
 def evaluate_lvis(ann_file: str | PathLike,
                   detections: Sequence[dict] | str | PathLike,
                   iou_type: str = 'bbox',
-                  max_dets: int = 300) -> dict[str, float]:
-    """Evaluate detections as LVIS does.
+                  max_dets: int = 300,
+                  max_dets_per_class: int | None = None,
+                  exhaustive_ann_file: str | PathLike | None = None) -> dict[str, float]:
+    """Evaluate detections as LVIS does, and by what else is asked for.
 
     The numbers are those of lvis-api. In each image the ``max_dets`` highest scores over all
     categories count. A detection of a category that was neither annotated in the image nor listed
     in ``neg_category_ids`` is dropped; an unmatched one of a category in
     ``not_exhaustive_category_ids`` is ignored; there are no crowds. An image without detections
     counts as missed. Without any detection, APs are 0 where there is ground truth.
+
+    Categories compete for the places in an image, so that AP rises with a ranking that favours
+    rare ones. *Fixed AP* has no cap on an image, but one on each category over all images, for
+    which categories do not compete. *Pooled AP* ranks these detections together, over all
+    categories, and so rewards scores that mean the same in each. Both need a detector that gives
+    many more than ``max_dets`` detections of an image.
 
     Args:
         ann_file: path of the LVIS annotations (JSON).
@@ -38,28 +48,72 @@ def evaluate_lvis(ann_file: str | PathLike,
             any, otherwise of the masks.
         iou_type: 'bbox' or 'segm'.
         max_dets: largest number of detections of one image, >= 1.
+        max_dets_per_class: largest number of detections of one category in fixed and pooled AP,
+            over all images, >= 1, 10,000 in the paper; None leaves these out.
+        exhaustive_ann_file: path of annotations of the same images and categories that say of each
+            category whether it is in an image; None leaves the numbers by these labels out.
 
     Returns:
         AP, AP50, AP75, APs, APm, APl, APr, APc, APf in [0, 1], unrounded. Means over the categories
-        with ground truth; NaN where there is no such category.
+        with ground truth; NaN where there is no such category. With ``max_dets_per_class`` also
+        ``fixed_AP`` and so on to ``fixed_APf``, and ``pooled_AP`` to ``pooled_APf``, which are no
+        means: each has one curve of precision and recall, of all categories or of those of a group.
+        With ``exhaustive_ann_file`` also ``exhaustive_AP`` to ``exhaustive_APf``, at ``max_dets``.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: if the annotations are not LVIS or have nothing to find, or detections lack
-            fields, have something else in them, or belong to unknown images or categories; names
-            file, record and field.
+        ValueError: if the annotations are not LVIS or have nothing to find, the exhaustive ones do
+            not label every category in every image, or detections lack fields, have something else
+            in them, or belong to unknown images or categories; names file, record and field.
 
     Reference:
         Gupta et al., "LVIS: A Dataset for Large Vocabulary Instance Segmentation",
-        arXiv:1908.03195, section 2 and appendix.
+        arXiv:1908.03195, section 2 and appendix. Dave et al., "Evaluating Large-Vocabulary Object
+        Detectors: The Devil is in the Details", arXiv:2102.01066.
     """
-    source = 'Detections'
+    source, with_masks = 'Detections', iou_type == 'segm'
     if isinstance(detections, str | PathLike):
         source, detections = f'Result file {detections}', iterate_records(detections)
-    annotations = load_lvis_annotations(ann_file, with_masks=iou_type == 'segm')
+    annotations = load_lvis_annotations(ann_file, with_masks)
+    exhaustive = None if exhaustive_ann_file is None else load_exhaustive_annotations(
+        exhaustive_ann_file, annotations, with_masks)
     found = Detections.from_records(detections, iou_type, source)
     found.check_fit(annotations, source)
-    return evaluate_detections(annotations, found, iou_type, max_dets).summary()
+    results = evaluate_all(annotations, found, iou_type, max_dets, max_dets_per_class, exhaustive)
+    return {f'{prefix}{name}': value for prefix, result in results.items()
+            for name, value in result.summary().items()}
+
+
+def evaluate_all(annotations: dict,
+                 detections: Detections,
+                 iou_type: str = 'bbox',
+                 max_dets: int = 300,
+                 max_dets_per_class: int | None = None,
+                 exhaustive: dict | None = None) -> dict[str, GroupedResult]:
+    """Evaluate detections by all that :func:`evaluate_lvis` knows.
+
+    Args:
+        annotations: what :func:`load_lvis_annotations` returns, with masks for 'segm'. Not changed.
+        detections: those of all images.
+        iou_type: 'bbox' or 'segm'; the kind of ``detections.region``.
+        max_dets: see :func:`evaluate_lvis`.
+        max_dets_per_class: see there.
+        exhaustive: what :func:`.lvis_annotations.load_exhaustive_annotations` returns.
+
+    Returns:
+        Per prefix of the names of its numbers, '' first, a result.
+
+    Raises:
+        ValueError: if a detection belongs to an unknown image or category, or an argument is out
+            of range.
+    """
+    results = {'': evaluate_detections(annotations, detections, iou_type, max_dets)}
+    if max_dets_per_class is not None:
+        results['fixed_'], results['pooled_'] = evaluate_fixed(
+            annotations, detections, iou_type, max_dets_per_class)
+    if exhaustive is not None:
+        results['exhaustive_'] = evaluate_detections(exhaustive, detections, iou_type, max_dets)
+    return results
 
 
 def evaluate_detections(annotations: dict,
@@ -81,22 +135,62 @@ def evaluate_detections(annotations: dict,
         ValueError: if a detection belongs to an unknown image or category, or an argument is out
             of range.
     """
-    check_iou_type(iou_type, 'evaluate_detections(iou_type=)')
-    images = {image['id']: image for image in annotations['images']}
-    categories = sorted(annotations['categories'], key=lambda category: category['id'])
-    category_ids = [category['id'] for category in categories]
-    detections.check_fit(annotations)
-    ground_truth = GroundTruth.from_lvis(annotations['annotations'], images, iou_type)
-    labels = FederatedLabels(images, category_ids, ground_truth)
+    labels = _Labels(annotations, detections, iou_type)
+    return labels.result(*labels.of(detections, detections.top_scoring_per_image(max_dets)),
+                         max_dets)
 
-    # Of 300 detections in an image LVIS has labels for a few: the others are not copied.
-    kept = detections.top_scoring_per_image(max_dets)
-    kept = kept[labels.is_labelled(detections.image_id[kept], detections.category_id[kept])]
-    # lvis-api leaves out regions without area once the cap has been applied.
-    area = detections.area[kept]
-    detections = detections[kept[(area > 0) & (area < np.inf)]]
-    return LVISResult(
-        precision_by_category(
-            category_ids, ground_truth, detections, max_dets,
-            labels.is_not_exhaustive(detections.image_id, detections.category_id)),
-        categories)
+
+def evaluate_fixed(annotations: dict,
+                   detections: Detections,
+                   iou_type: str = 'bbox',
+                   max_dets_per_class: int = 10_000) -> tuple[LVISResult, PooledResult]:
+    """Evaluate detections by fixed AP and by pooled AP; see :func:`evaluate_lvis`.
+
+    Args:
+        annotations: see :func:`evaluate_detections`.
+        detections: those of all images.
+        iou_type: 'bbox' or 'segm'.
+        max_dets_per_class: largest number of detections of one category, over all images, >= 1. Of
+            equal scores the earlier ones stay.
+
+    Returns:
+        The precision of every category, and that of all and of each group together.
+
+    Raises:
+        ValueError: see :func:`evaluate_detections`.
+    """
+    labels = _Labels(annotations, detections, iou_type)
+    labelled = labels.of(detections, detections.top_scoring_per_class(max_dets_per_class))
+    fixed = labels.result(*labelled, max_dets_per_class)
+    return fixed, PooledResult.of(labels.category_ids, fixed.groups, fixed.group_names,
+                                  labels.ground_truth, *labelled)
+
+
+class _Labels:
+    """Labels of LVIS, and the detections that they say something of."""
+
+    def __init__(self, annotations: dict, detections: Detections, iou_type: str) -> None:
+        check_iou_type(iou_type, 'evaluate_detections(iou_type=)')
+        detections.check_fit(annotations)
+        images = {image['id']: image for image in annotations['images']}
+        self.categories = sorted(annotations['categories'], key=lambda category: category['id'])
+        self.category_ids = [category['id'] for category in self.categories]
+        self.ground_truth = GroundTruth.from_lvis(annotations['annotations'], images, iou_type)
+        self.federated = FederatedLabels(images, self.category_ids, self.ground_truth)
+
+    def of(self, detections: Detections, kept: np.ndarray) -> tuple[Detections, np.ndarray]:
+        """Those kept of which is known whether they are right, and which are no errors."""
+        # Of 300 detections in an image LVIS has labels for a few: the others are not copied.
+        kept = kept[self.federated.is_labelled(detections.image_id[kept],
+                                               detections.category_id[kept])]
+        # lvis-api leaves out regions without area once the cap has been applied.
+        area = detections.area[kept]
+        found = detections[kept[(area > 0) & (area < np.inf)]]
+        return found, self.federated.is_not_exhaustive(found.image_id, found.category_id)
+
+    def result(self, detections: Detections, is_ignored_if_unmatched: np.ndarray,
+               max_dets: int) -> LVISResult:
+        """The precision of every category."""
+        return LVISResult(
+            precision_by_category(self.category_ids, self.ground_truth, detections, max_dets,
+                                  is_ignored_if_unmatched), self.categories)

@@ -65,7 +65,9 @@ class Matching:
                 'segm' if isinstance(objects['region'], EncodedMasks) else 'bbox',
                 print_function=_ignore,
                 lvis_style=True)
-            evaluation.params.maxDets = [self.max_dets]
+            # The engine reserves memory for so many in every image.
+            most = int(np.bincount(detection_images, minlength=1).max())
+            evaluation.params.maxDets = [max(min(self.max_dets, most), 1)]
             evaluation.evaluate()
         precision = np.asarray(evaluation.eval['precision'])[:, :, 0, :, 0]
         return np.where(precision < 0, np.nan, precision)

@@ -70,11 +70,12 @@ class CocoLTMetric(GroupedAPMetric):
         """A crowd is none."""
         return not annotation.get('iscrowd')
 
-    def evaluate_detections(self, detections: Detections, iou_type: str) -> GroupedResult:
+    def evaluate_detections(self, detections: Detections,
+                            iou_type: str) -> dict[str, GroupedResult]:
         """Evaluate as COCO does."""
-        return evaluate_coco_lt_detections(
+        return {'': evaluate_coco_lt_detections(
             self.annotations, detections, self.class_table.group_keys(),
-            [group.key for group in self.class_table.groups], iou_type, self.max_dets)
+            [group.key for group in self.class_table.groups], iou_type, self.max_dets)}
 
     def _check_categories(self, train_categories: Sequence[dict], train_ann_file: str) -> None:
         ours, theirs = ([(category['id'], category['name']) for category in categories]

@@ -95,12 +95,16 @@ class GroupedAPMetric(BaseMetric):
         """
 
     @abstractmethod
-    def evaluate_detections(self, detections: Detections, iou_type: str) -> GroupedResult:
+    def evaluate_detections(self, detections: Detections,
+                            iou_type: str) -> dict[str, GroupedResult]:
         """Evaluate the detections of all images.
 
         Args:
             detections: at most all that the detector gave.
             iou_type: 'bbox' or 'segm'.
+
+        Returns:
+            Per prefix of the names of its numbers, '' first, a result.
         """
 
     @abstractmethod
@@ -264,10 +268,12 @@ class GroupedAPMetric(BaseMetric):
             detections = self._detections(predictions, iou_type)
             if self.outfile_prefix is not None:
                 self._dump(predictions, detections, iou_type)
-            result = self.evaluate_detections(detections, iou_type)
-            summary = result.summary()
-            print_log(self._report(iou_type, result, summary), logger='current')
-            metrics.update({f'{iou_type}_{name}': value for name, value in summary.items()})
+            results = self.evaluate_detections(detections, iou_type)
+            summaries = {prefix: result.summary() for prefix, result in results.items()}
+            print_log(self._report(iou_type, results[''], summaries), logger='current')
+            metrics.update({f'{iou_type}_{prefix}{name}': value
+                            for prefix, summary in summaries.items()
+                            for name, value in summary.items()})
         return metrics
 
     def _one_per_image(self, predictions: Predictions) -> Predictions:
@@ -322,8 +328,9 @@ class GroupedAPMetric(BaseMetric):
         boxes = predictions.boxes_xywh() if with_box else None
         write_records(f'{self.outfile_prefix}.{iou_type}.json', detections.records(boxes))
 
-    def _report(self, iou_type: str, result: GroupedResult, summary: dict[str, float]) -> str:
-        known = ~np.isnan(result.class_ap())
+    def _report(self, iou_type: str, result: GroupedResult,
+                summaries: dict[str, dict[str, float]]) -> str:
+        known, summary = ~np.isnan(result.class_ap()), summaries['']
         groups = np.array(result.groups)
         counts = [int((known & (groups == group)).sum()) for group in result.group_names]
         weighted = sum(count * summary[f'AP{group}']
@@ -333,7 +340,8 @@ class GroupedAPMetric(BaseMetric):
             f'{self.benchmark} {iou_type} AP, at most {self.max_dets} detections {self.cap_scope}, '
             f'{sum(counts)} of {len(groups)} categories with ground truth',
             ''.join(f'{name:>8}' for name in summary),
-            ''.join(f'{value:8.4f}' for value in summary.values()),
+            *(''.join(f'{value:8.4f}' for value in values.values())
+              + f'  {prefix.rstrip("_")}'.rstrip() for prefix, values in summaries.items()),
             # A check of the grouping: every category that counts is in one group.
             f'mean of {group_aps} over their {" + ".join(map(str, counts))} categories: '
             f'{weighted / max(sum(counts), 1):.4f} (AP {summary["AP"]:.4f})',

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..functional.ranking import top_scoring
 from ..matching import EncodedMasks
 
 
@@ -49,6 +50,29 @@ class Predictions:
         objects = slice(0, int(num_objects.sum()))
         return Predictions(self.image_id[:num_images], num_objects,
                            **{name: column[objects] for name, column in self._columns().items()})
+
+    def without_beaten(self, max_dets: int, max_dets_per_class: int) -> 'Predictions':
+        """Drop objects that cannot count any more, whatever further images bring.
+
+        Args:
+            max_dets: objects of an image that count, those with the highest scores.
+            max_dets_per_class: objects of a class that count, over all images.
+
+        Returns:
+            Those of the same images. Of an image that occurs twice the second has no objects, so
+            that it takes no places from others.
+        """
+        images = np.repeat(np.arange(len(self.image_id)), self.num_objects)
+        is_first = np.isin(np.arange(len(self.image_id)),
+                           np.unique(self.image_id, return_index=True)[1])
+        objects = np.flatnonzero(is_first[images])
+        counts = np.zeros(len(images), dtype=bool)
+        for scores in (self.scores, self.mask_scores):
+            if scores is not None:
+                for keys, number in ((images, max_dets), (self.labels, max_dets_per_class)):
+                    counts[objects[top_scoring(keys[objects], scores[objects], number)]] = True
+        return Predictions(self.image_id, np.bincount(images[counts], minlength=len(is_first)),
+                           **{name: column[counts] for name, column in self._columns().items()})
 
     @classmethod
     def concatenate(cls, parts: Sequence['Predictions'], owner: str) -> 'Predictions':

@@ -27,15 +27,15 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) to (N, C_out, ceil(H / stride), ceil(W / stride))."""
-        pads = []
-        for size, kernel, stride in zip(reversed(x.shape[2:]), reversed(self.kernel_size),
-                                        reversed(self.stride), strict=True):
+        pads, odd_pads = [], []
+        for size, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True):
             pad = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-            pads += [pad // 2, pad - pad // 2]
-        # Equal padding on all sides is left to the convolution, which saves a copy.
-        if pads == [pads[0]] * 4:
-            return F.conv2d(x, self.weight, self.bias, self.stride, pads[0], 1, self.groups)
-        return F.conv2d(F.pad(x, pads), self.weight, self.bias, self.stride, 0, 1, self.groups)
+            pads.append(pad - pad // 2)
+            odd_pads = [pad % 2, 0, *odd_pads]  # F.pad begins with the last dimension
+        # The odd pixel as padding on both sides, and zeros in the kernel where it does not belong:
+        # kernels are small, and a padded image would be a copy of all of it.
+        weight = F.pad(self.weight, odd_pads) if any(odd_pads) else self.weight
+        return F.conv2d(x, weight, self.bias, self.stride, pads, 1, self.groups)
 
 
 class ConvBN(nn.Sequential):

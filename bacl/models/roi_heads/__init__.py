@@ -1,4 +1,5 @@
 """RoI heads: mmdet's, opened to long-tailed methods."""
+from .frozen_roi_extractor import FrozenRoIExtractor
 from .long_tail_roi_head import (
     FHMCascadeRoIHead,
     FHMRoIHead,
@@ -9,6 +10,6 @@ from .long_tail_roi_head import (
 from .score_nms import ScoreNMSMixin
 
 __all__ = [
-    'FHMCascadeRoIHead', 'FHMRoIHead', 'LongTailCascadeRoIHead', 'LongTailMixin',
-    'LongTailRoIHead', 'ScoreNMSMixin'
+    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'LongTailCascadeRoIHead',
+    'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin'
 ]

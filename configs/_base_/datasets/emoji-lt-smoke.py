@@ -8,5 +8,7 @@ train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
 
-val_evaluator = dict(ann_file=data_root + 'annotations/emoji_lt_val.json')
+val_evaluator = dict(
+    ann_file=data_root + 'annotations/emoji_lt_val.json',
+    exhaustive_ann_file=data_root + 'annotations/emoji_lt_val_exhaustive.json')
 test_evaluator = val_evaluator

@@ -4,4 +4,6 @@ _base_ = './faster-rcnn_effnet-lite0_fpn.py'
 
 model = dict(
     type='DecoupledTwoStageDetector',
-    backbone=dict(init_cfg=None))  # all weights come from stage 1
+    backbone=dict(init_cfg=None),  # all weights come from stage 1
+    rpn_head=dict(type='EarlyStopRPNHead'),
+    roi_head=dict(bbox_roi_extractor=dict(type='FrozenRoIExtractor')))

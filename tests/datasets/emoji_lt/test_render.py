@@ -36,8 +36,8 @@ def test_val_shows_each_category_equally_often(smoke_val):
     assert {len(ids) for ids in images.values()} == {PRESETS['smoke'].val_images_per_category}
 
 
-def test_negatives_are_absent_and_in_val_complete(smoke_train, smoke_val):
-    for dataset, complete in ((smoke_train, False), (smoke_val, True)):
+def test_negatives_are_absent_and_in_val_complete(smoke_train, smoke_exhaustive):
+    for dataset, complete in ((smoke_train, False), (smoke_exhaustive, True)):
         present = {image['id']: set() for image in dataset['images']}
         for annotation in dataset['annotations']:
             present[annotation['image_id']].add(annotation['category_id'])

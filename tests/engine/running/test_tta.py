@@ -27,7 +27,8 @@ def config(data_root, work_dir, **settings):
         f"_base_ = ['{BASES}/models/faster-rcnn_effnet-lite0_fpn.py', "
         f"'{BASES}/datasets/emoji-lt.py', '{BASES}/default_runtime.py']",
         f'test_dataloader = {loader}',
-        f"test_evaluator = dict(ann_file={str(data_root / loader['dataset']['ann_file'])!r})",
+        f"test_evaluator = dict(ann_file={str(data_root / loader['dataset']['ann_file'])!r}, "
+        'exhaustive_ann_file=None)',
         'test_cfg = dict()',
         'train_dataloader = val_dataloader = val_evaluator = None']))
     cfg = Config.fromfile(path)

@@ -133,6 +133,98 @@ def test_precision_is_that_of_lvis_api(make_lvis, write_json, evaluate_by_lvis_a
     assert [c['id'] for c in result.categories] == sorted(c['id'] for c in data['categories'])
 
 
+@pytest.mark.parametrize('iou_type', ['bbox', 'segm'])
+@pytest.mark.parametrize('seed, max_dets_per_class', [(0, 10_000), (1, 30)])
+def test_fixed_and_pooled_ap_equal_plain_loops(make_lvis, write_json, evaluate_by_loops, seed,
+                                               max_dets_per_class, iou_type):
+    data, records = make_lvis(seed, num_images=10)
+    expected = evaluate_by_loops(data, records, iou_type, max_dets_per_class)
+    assert 0 < expected['fixed_AP'] < 0.9 and 0 < expected['pooled_AP'] < 0.9
+    path = write_json(data)
+    result = evaluate_lvis(path, records, iou_type, 5, max_dets_per_class)
+    assert_equal(result, evaluate_lvis(path, records, iou_type, 5) | expected)
+
+
+def test_fixed_ap_is_that_of_lvis_api_without_its_cap(make_lvis, write_json, evaluate_by_lvis_api):
+    data, records = make_lvis(2)
+    path = write_json(data)
+    top = [record for category in data['categories']
+           for record in sorted((r for r in records if r['category_id'] == category['id']),
+                                key=lambda r: -r['score'])[:40]]
+    assert len(top) < len(records)
+    expected, _ = evaluate_by_lvis_api(path, top, max_dets=10**6)
+    result = evaluate_lvis(path, records, max_dets_per_class=40)
+    assert_equal({name: result[f'fixed_{name}'] for name in expected}, expected)
+
+
+def test_a_category_gains_by_loud_scores_unless_ap_is_fixed(make_lvis, write_json):
+    data, records = make_lvis(3)
+    rare = [c['id'] for c in data['categories'] if c['frequency'] == 'r']
+    loud = [dict(r, score=r['score'] + (r['category_id'] in rare)) for r in records]
+    path = write_json(data)
+    fair, gamed = (evaluate_lvis(path, found, max_dets=10, max_dets_per_class=10_000)
+                   for found in (records, loud))
+    assert gamed['APr'] > fair['APr'] and gamed['APf'] < fair['APf']
+    for name in ('AP', 'APr', 'APc', 'APf'):
+        assert gamed[f'fixed_{name}'] == fair[f'fixed_{name}']
+    assert gamed['pooled_AP'] < fair['pooled_AP'] - 0.01  # what is loud everywhere is wrong more
+
+
+def test_equal_scores_keep_their_order_at_the_cap_of_a_class(write_json):
+    path = write_json(ONE_IMAGE)
+    right, wrong = found(3, [0, 50, 40, 40], 0.5), found(3, [60, 60, 9, 9], 0.5)
+    for records, expected in (([right, wrong], 1), ([wrong, right], 0)):
+        result = evaluate_lvis(path, records, max_dets_per_class=1)
+        assert result['fixed_APr'] == result['pooled_APr'] == pytest.approx(expected)
+
+
+def exhaustive_of(data):
+    """The same annotations, with a label for every category in every image."""
+    present = {image['id']: set() for image in data['images']}
+    for annotation in data['annotations']:
+        present[annotation['image_id']].add(annotation['category_id'])
+    ids = [category['id'] for category in data['categories']]
+    return dict(data, images=[
+        dict(image, not_exhaustive_category_ids=[],
+             neg_category_ids=[i for i in ids if i not in present[image['id']]])
+        for image in data['images']])
+
+
+def test_exhaustive_labels_hold_every_error_against_the_detector(make_lvis, write_json):
+    data, records = make_lvis(4)
+    path, exhaustive = write_json(data), write_json(exhaustive_of(data), 'exhaustive.json')
+    result = evaluate_lvis(path, records, exhaustive_ann_file=exhaustive)
+    expected = evaluate_lvis(exhaustive, records)
+    assert_equal(result, evaluate_lvis(path, records) | {
+        f'exhaustive_{name}': value for name, value in expected.items()})
+    assert result['exhaustive_AP'] < result['AP']
+
+
+def drop_negative(data):
+    data['images'][3]['neg_category_ids'].pop()
+
+
+def add_not_exhaustive(data):
+    data['images'][3]['not_exhaustive_category_ids'].append(data['categories'][0]['id'])
+
+
+@pytest.mark.parametrize('change, message', [
+    (drop_negative, 'image {image} has 1 categories'),
+    (add_not_exhaustive, 'image {image} has 1 categories'),
+    (lambda data: data['images'].append(dict(data['images'][0], id=1000)),
+     "'images'.*1000 is in one only"),
+    (lambda data: data['categories'].reverse(), "'categories'.*another order"),
+    (lambda data: data['images'][0].pop('neg_category_ids'), "has no 'neg_category_ids'")])
+def test_labels_that_are_not_exhaustive_are_refused(make_lvis, write_json, change, message):
+    data, records = make_lvis(4)
+    exhaustive = copy.deepcopy(exhaustive_of(data))
+    change(exhaustive)
+    message = message.format(image=data['images'][3]['id'])
+    with pytest.raises(ValueError, match=f'exhaustive.json.*{message}'):
+        evaluate_lvis(write_json(data), records,
+                      exhaustive_ann_file=write_json(exhaustive, 'exhaustive.json'))
+
+
 coordinates = st.sampled_from([0, 8, 16, 40, 100])
 sides = st.sampled_from([0, 8, 12, 40, 120])
 boxes = st.tuples(coordinates, coordinates, sides, sides).map(list)
@@ -220,7 +312,8 @@ def test_records_without_a_field_are_named(write_json):
 
 
 @pytest.mark.parametrize('argument, value',
-                         [('max_dets', 0), ('max_dets', -1), ('iou_type', 'keypoints')])
+                         [('max_dets', 0), ('max_dets', -1), ('max_dets_per_class', 0),
+                          ('iou_type', 'keypoints')])
 def test_arguments_out_of_range_are_refused(write_json, argument, value):
     with pytest.raises(ValueError, match=rf'{argument}=.* got {value}'):
         evaluate_lvis(write_json(ONE_IMAGE), DETECTIONS, **{argument: value})

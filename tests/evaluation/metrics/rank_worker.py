@@ -7,7 +7,7 @@ import bacl  # noqa: F401
 import numpy as np
 import torch
 from bacl.evaluation import FastLVISMetric
-from bacl.evaluation.metrics import rank_files
+from bacl.evaluation.metrics import fast_lvis_metric, rank_files
 from bacl.evaluation.metrics.predictions import Predictions
 from mmengine import dist
 from torch.distributed import distributed_c10d
@@ -75,6 +75,8 @@ def main(data_path, out_dir):
     run('repeated', images if rank == 0 else images[::-1], size=2 * size)
     run('one rank has none', images if rank == 1 else [], size=2 * size)
     run('none at all', [])
+    fast_lvis_metric._DROP_FROM = 60  # of some 400 predictions of a rank
+    run('fixed', padded[rank::world_size], max_dets=5, max_dets_per_class=20)
     run('dumped', padded[rank::world_size], outfile_prefix=str(out_dir / f'dump_{rank}'))
 
     # Without a folder named, the working directory is used.

@@ -7,8 +7,9 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from bacl.evaluation import evaluate_lvis
+from bacl.evaluation import FastLVISMetric, evaluate_lvis
 from bacl.evaluation.matching import EncodedMasks
+from bacl.evaluation.metrics import fast_lvis_metric
 from faster_coco_eval import mask as mask_utils
 from mmdet.registry import METRICS
 from mmdet.structures import DetDataSample
@@ -117,6 +118,68 @@ def test_kept_predictions_evaluate_to_the_same(data_set, tmp_path, drop_box):
         kept = evaluate_lvis(path, f'{prefix}.{iou_type}.json', iou_type)
         expected.update(prefixed(iou_type, kept))
     assert_equal(result, expected)
+
+
+@pytest.mark.parametrize('drop_from', [60, 10**9])
+def test_fixed_and_pooled_ap_are_those_of_all_records(data_set, monkeypatch, drop_from):
+    monkeypatch.setattr(fast_lvis_metric, '_DROP_FROM', drop_from)
+    path, _, by_image = data_set
+    caps = dict(max_dets=5, max_dets_per_class=20)
+    held = []
+    monkeypatch.setattr(FastLVISMetric, 'compute_metrics', lambda self, results: (
+        held.append(len(results.labels)), compute_metrics(self, results))[1])
+    result = run(to_samples(data_set), ann_file=str(path), metric=['bbox', 'segm'], **caps)
+    expected = {}
+    for iou_type, drop in (('bbox', ()), ('segm', ['bbox'])):
+        metrics = evaluate_lvis(path, flat(by_image, drop), iou_type, **caps)
+        expected.update(prefixed(iou_type, metrics))
+    assert_equal(result, expected)
+    assert next(iter(result)) == 'lvis/bbox_AP'  # what save_best='auto' looks at
+    num_records = len(flat(by_image))
+    assert held[0] < num_records / 2 if drop_from == 60 else held[0] == num_records
+
+
+compute_metrics = FastLVISMetric.compute_metrics
+
+
+def test_dropping_looks_at_mask_scores_too(data_set, monkeypatch):
+    monkeypatch.setattr(fast_lvis_metric, '_DROP_FROM', 60)
+    path, _, by_image = data_set
+    samples = to_samples(data_set)
+    for sample in samples:
+        sample.pred_instances.mask_scores = 1 - sample.pred_instances.scores
+    caps = dict(max_dets=5, max_dets_per_class=20)
+    result = run(samples, ann_file=str(path), metric='segm', **caps)
+    records = [{**r, 'score': float(np.float32(1) - np.float32(r['score']))}
+               for r in flat(by_image, drop=['bbox'])]
+    assert_equal(result, prefixed('segm', evaluate_lvis(path, records, 'segm', **caps)))
+
+
+def test_fixed_ap_of_a_detector_with_the_cap_of_ap_is_warned_of(data_set, caplog):
+    path, _, by_image = data_set
+    most = max(len(records) for records in by_image.values())
+    for max_dets, warned in ((most, True), (most - 1, False)):
+        caplog.clear()
+        with captured(caplog):
+            run(to_samples(data_set), ann_file=str(path), max_dets=max_dets, max_dets_per_class=99)
+        assert ('max_per_img' in caplog.text) is warned
+
+
+def test_exhaustive_labels_give_numbers_beside_the_others(data_set, write_json, caplog):
+    path, data, by_image = data_set
+    exhaustive = copy.deepcopy(data)
+    for image in exhaustive['images']:
+        present = {a['category_id'] for a in data['annotations'] if a['image_id'] == image['id']}
+        image.update(not_exhaustive_category_ids=[], neg_category_ids=[
+            c['id'] for c in data['categories'] if c['id'] not in present])
+    file = str(write_json(exhaustive, 'exhaustive.json'))
+    with captured(caplog):
+        result = run(to_samples(data_set), ann_file=str(path), exhaustive_ann_file=file)
+    expected = evaluate_lvis(path, flat(by_image), exhaustive_ann_file=file)
+    assert_equal(result, prefixed('bbox', expected))
+    assert f'{result["lvis/bbox_exhaustive_APr"]:.4f}' in caplog.text
+    with pytest.raises(ValueError, match='lvis.json is not the exhaustive one: image'):
+        run([], ann_file=file, exhaustive_ann_file=str(path))
 
 
 def test_mask_scores_rank_the_masks(data_set):
@@ -258,7 +321,7 @@ def test_missing_annotations_are_refused_at_construction(tmp_path):
 
 @pytest.mark.parametrize('argument, value',
                          [('metric', 'proposal'), ('metric', []), ('max_dets', 0),
-                          ('collect_device', 'gpu')])
+                          ('max_dets_per_class', 0), ('collect_device', 'gpu')])
 def test_arguments_out_of_range_are_refused(data_set, argument, value):
     with pytest.raises(ValueError, match=rf'FastLVISMetric\({argument}=\)'):
         METRICS.build(dict(type='FastLVISMetric', ann_file=str(data_set[0]), **{argument: value}))

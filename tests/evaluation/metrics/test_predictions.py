@@ -87,3 +87,41 @@ def test_corners_become_sides_in_double_precision():
     x1, y1, x2, y2 = corners[0].tolist()
     assert predictions.boxes_xywh().tolist() == [[x1, y1, x2 - x1, y2 - y1]]
     assert predictions.bboxes[0, 2] == np.float32(100.3)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5)), max_size=5), max_size=8),
+       st.integers(1, 3), st.integers(1, 4), st.data())
+def test_dropping_the_beaten_leaves_what_counts_in_the_end(images, per_image, per_class, data):
+    # Of each image objects of a label and a score. Some come twice, as samplers repeat them.
+    ids = data.draw(st.lists(st.integers(0, max(len(images) - 1, 0)), max_size=9)) if images else []
+    parts = []
+    for image_id in ids:
+        labels, scores = np.array(images[image_id], dtype=np.int32).reshape(-1, 2).T
+        # A box tells the object, whatever its label and score.
+        number = image_id * 10. + np.arange(len(labels))
+        parts.append(Predictions(np.array([image_id]), np.array([len(labels)]),
+                                 np.stack([number] * 4, axis=1), scores / 10, labels))
+    whole = Predictions.concatenate(parts, 'Metric')
+    held = Predictions.concatenate([], 'Metric')
+    for part in parts:
+        held = Predictions.concatenate([held, part], 'Metric').without_beaten(per_image, per_class)
+    assert held.image_id.tolist() == whole.image_id.tolist()
+
+    def counted(predictions):
+        """The objects that count, by plain sorting; of an image the first occurrence."""
+        seen, objects = set(), []
+        for image_id, boxes, scores, labels in as_lists(predictions):
+            if image_id not in seen:
+                objects += [(image_id, label, score, box[0]) for box, score, label in zip(
+                    boxes, scores, labels, strict=True)]
+            seen.add(image_id)
+        result = set()
+        for column, number in ((0, per_image), (1, per_class)):
+            for key in {entry[column] for entry in objects}:
+                of_key = [entry for entry in objects if entry[column] == key]
+                result |= set(sorted(of_key, key=lambda entry: -entry[2])[:number])
+        return result, len(objects)
+
+    expected, num_held = counted(whole)[0], counted(held)[1]
+    assert counted(held)[0] == expected
+    assert num_held <= len(set(ids)) * per_image + 3 * per_class

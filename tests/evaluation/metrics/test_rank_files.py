@@ -38,7 +38,9 @@ def ranks(make_lvis, tmp_path_factory, warm_python):
     boxes = evaluate_lvis(ann_file, ordered)
     masks = evaluate_lvis(ann_file, [{k: v for k, v in record.items() if k != 'bbox'}
                                      for record in ordered], 'segm')
+    fixed = evaluate_lvis(ann_file, ordered, max_dets=5, max_dets_per_class=20)
     expected = {'boxes': {f'lvis/bbox_{name}': value for name, value in boxes.items()},
+                'fixed': {f'lvis/bbox_{name}': value for name, value in fixed.items()},
                 'masks': {f'lvis/segm_{name}': value for name, value in masks.items()}}
     data_path, out_dir = folder / 'data.json', folder / 'out'
     data_path.write_text(json.dumps({
@@ -60,6 +62,13 @@ def test_both_ranks_get_the_metrics_of_one_process(ranks, case):
     reports, _, expected = ranks
     for report in reports:
         assert report[case]['metrics'] == expected['boxes']
+
+
+@pytest.mark.dist
+def test_what_ranks_drop_changes_no_number(ranks):
+    reports, _, expected = ranks
+    for report in reports:
+        assert report['fixed']['metrics'] == expected['fixed']
 
 
 @pytest.mark.dist

@@ -1,9 +1,13 @@
+import math
+
 import bacl  # noqa: F401
 import pytest
 import torch
+import torch.nn.functional as F
 from bacl.models.backbones.efficientnet_lite import (
     OUT_BLOCKS,
     EfficientNetLite0,
+    SameConv2d,
     convert_imagenet_keys,
 )
 
@@ -57,3 +61,16 @@ def test_out_indices_choose_maps():
 def test_arguments_out_of_range_are_named(kwargs, name):
     with pytest.raises(ValueError, match=name):
         EfficientNetLite0(**kwargs)
+
+
+@pytest.mark.parametrize('kernel, stride', [(3, 1), (3, 2), (5, 2), (3, 3), (1, 2)])
+@pytest.mark.parametrize('height, width', [(8, 8), (9, 8), (7, 11)])
+def test_odd_pixel_of_padding_goes_to_the_right_and_bottom(kernel, stride, height, width):
+    conv = SameConv2d(2, 4, kernel, stride)
+    x = torch.randn(1, 2, height, width)
+    pads = []
+    for size in (width, height):
+        pad = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+        pads += [pad // 2, pad - pad // 2]
+    expected = F.conv2d(F.pad(x, pads), conv.weight, conv.bias, stride)
+    torch.testing.assert_close(conv(x), expected)

@@ -107,3 +107,64 @@ def test_other_two_stage_detectors_through_the_same_mechanism():
     for stage in range(3):
         assert f'roi_head.bbox_head.{stage}.fc_cls.weight' in trained
         assert f'roi_head.bbox_head.{stage}.shared_fcs.0.weight' not in trained
+
+
+def resnet_cfg(**kwargs):
+    cfg = detector_cfg(**kwargs)
+    cfg.backbone = dict(type='ResNet', depth=18)
+    cfg.neck.update(in_channels=[64, 128, 256, 512], norm_cfg=dict(type='BN'))
+    return cfg
+
+
+def extract(detector):
+    return detector.extract_feat(torch.randn(1, 3, 64, 64))
+
+
+def test_a_frozen_extractor_runs_without_batch_norms_and_computes_the_same(num_norm_calls):
+    folded = MODELS.build(resnet_cfg()).train()
+    plain = MODELS.build(resnet_cfg(fold_batch_norm=False)).train()
+    plain.load_state_dict(folded.state_dict())  # the same keys
+    x = torch.randn(2, 3, 64, 64)
+    for ours, theirs in zip(folded.extract_feat(x), plain.extract_feat(x), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    with torch.no_grad():
+        for ours, theirs in zip(plain.extract_feat(x), plain.neck(plain.backbone(x)), strict=True):
+            assert torch.equal(ours, theirs)  # to the bit
+    assert num_norm_calls(lambda: extract(folded)) == 0
+    assert num_norm_calls(lambda: extract(folded.eval())) == 0
+    assert num_norm_calls(lambda: extract(copy.deepcopy(folded))) == 0
+    assert num_norm_calls(lambda: extract(plain)) == 20 + 8
+
+
+@pytest.mark.parametrize('learning, num_norms', [
+    ('neck', 8), ('backbone.layer4', 28), ('backbone.layer2.0.conv1', 28)])
+def test_a_part_that_learns_is_not_folded_nor_what_is_behind_it(
+        learning, num_norms, num_norm_calls):
+    detector = MODELS.build(resnet_cfg(trainable=['fc_cls', learning])).train()
+    assert extract(detector)[-1].requires_grad
+    assert num_norm_calls(lambda: extract(detector)) == num_norms
+
+
+@pytest.mark.parametrize('fold_batch_norm', [True, False])
+def test_half_precision_of_the_extractor_ends_with_it(fold_batch_norm):
+    detector = MODELS.build(detector_cfg(fold_batch_norm=fold_batch_norm)).train()
+    half = MODELS.build(detector_cfg(fold_batch_norm=fold_batch_norm,
+                                     extractor_dtype='bfloat16')).train()
+    half.load_state_dict(detector.state_dict())
+    x, dtypes = torch.randn(2, 3, 64, 64), set()
+    half.backbone.blocks[3].register_forward_hook(lambda *args: dtypes.add(args[-1].dtype))
+    for ours, theirs in zip(half.extract_feat(x), detector.extract_feat(x), strict=True):
+        assert ours.dtype == torch.float32 and not torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=float(0.05 * theirs.abs().max()))
+    assert dtypes == {torch.bfloat16}
+    assert all(p.dtype == torch.float32 for p in half.parameters())
+    half.rpn_head.rpn_conv.register_forward_hook(lambda *args: dtypes.add(args[-1].dtype))
+    assert all(torch.isfinite(torch.as_tensor(value)).all()
+               for values in losses_of(half).values()
+               for value in (values if isinstance(values, list) else [values]))
+    assert dtypes == {torch.bfloat16, torch.float32}
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(ValueError, match="extractor_dtype.*'int8'"):
+        MODELS.build(detector_cfg(extractor_dtype='int8'))

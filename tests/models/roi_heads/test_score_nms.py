@@ -3,7 +3,7 @@ import logging
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.calibrators import Calibrator
+from bacl.models.calibrators import Calibrator, LogitCalibrator
 from bacl.models.roi_heads import score_nms
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
@@ -15,13 +15,15 @@ MODEL_CONFIGS = ['cascade-rcnn_r50_fpn', 'mask-rcnn_r50_fpn', 'faster-rcnn_r50_f
 OWN_TYPE = {'StandardRoIHead': 'LongTailRoIHead', 'CascadeRoIHead': 'LongTailCascadeRoIHead'}
 
 
-def roi_heads(name, **test_cfg):
+def roi_heads(name, loss=None, **test_cfg):
     """mmdet's RoI head and the early-stopping one, with the same weights."""
     cfg = Config.fromfile(f'configs/_base_/models/{name}.py').model
     roi_head = cfg.roi_head
     heads = roi_head.bbox_head if isinstance(roi_head.bbox_head, list) else [roi_head.bbox_head]
     for head in heads:
         head.update(num_classes=NUM_CLASSES, fc_out_channels=16)
+        if loss is not None:
+            head['loss_cls'] = dict(type=loss)
     if 'mask_head' in roi_head:
         roi_head.mask_head.update(num_classes=NUM_CLASSES, num_convs=1, conv_out_channels=16)
     cfg.test_cfg.rcnn.update(test_cfg)
@@ -131,3 +133,61 @@ def test_what_is_no_calibrator_and_what_changes_the_shape_is_refused():
         roi_heads('faster-rcnn_r50_fpn', calibrator=dict(type='ObjectnessBCELoss'))
     with pytest.raises(ValueError, match=r'ShortCalibrator.*\(30, 21\).*\(30, 20\)'):
         predict(roi_heads('faster-rcnn_r50_fpn', calibrator=dict(type='ShortCalibrator'))[1])
+
+
+@MODELS.register_module()
+class OneClassLogits(LogitCalibrator):
+    """Leaves the logit of one class alone."""
+
+    def __init__(self, num_classes, chosen):
+        super().__init__(num_classes)
+        self.chosen = chosen
+
+    def calibrate_classes(self, logits):
+        return torch.full_like(logits, -50).index_copy(
+            1, torch.tensor([self.chosen]), logits[:, self.chosen, None])
+
+
+@pytest.mark.parametrize('name', ['cascade-rcnn_r50_fpn', 'faster-rcnn_r50_fpn'])
+@pytest.mark.parametrize('loss', [None, 'SigmoidBCELoss', 'ObjectnessBCELoss'])
+def test_calibrated_logits_are_activated_as_the_head_does_it(name, loss):
+    settings = dict(score_thr=0.0, max_per_img=-1, loss=loss)
+    plain = predict(roi_heads(name, **settings)[1], num_proposals=(30, 12))
+    assert_same(predict(roi_heads(name, calibrator=dict(type='LogitAdjustment', tau=0.0,
+                                                        counts=[1] * NUM_CLASSES), **settings)[1],
+                        num_proposals=(30, 12)), plain)
+    one = predict(roi_heads(name, calibrator=dict(type='OneClassLogits', chosen=7), **settings)[1],
+                  num_proposals=(30, 12))
+    scores = one[0].scores[one[0].labels == 7]
+    if loss is None:  # what the others leave goes to it and to the background
+        assert scores.max() > plain[0].scores[plain[0].labels == 7].max()
+    else:
+        torch.testing.assert_close(scores, plain[0].scores[plain[0].labels == 7])
+    assert one[0].scores[one[0].labels != 7].max() < 1e-9
+
+
+def test_a_batch_without_a_proposal_passes_any_calibrator():
+    for name in MODEL_CONFIGS:
+        _, own = roi_heads(name, calibrator=dict(type='OneClassLogits', chosen=7))
+        assert not len(predict(own, num_proposals=(0, 0))[0])
+
+
+@pytest.mark.parametrize(('calibrator', 'loss', 'named'), [
+    (dict(type='NorCal', gamma=1.0), 'ObjectnessBCELoss', 'NorCal is for softmax.*Objectness'),
+    (dict(type='NorCal', gamma=1.0), 'SigmoidBCELoss', 'NorCal is for softmax.*SigmoidBCELoss'),
+    (dict(type='SigmoidFRACAL', ann_file='a.json'), None, 'SigmoidFRACAL is for sigmoid.*Cross')])
+def test_a_calibrator_for_another_activation_is_refused(calibrator, loss, named):
+    with pytest.raises(ValueError, match=named):
+        roi_heads('faster-rcnn_r50_fpn', loss=loss, calibrator=calibrator)
+    with pytest.raises(ValueError, match='TauNorm.*Linear.*Linear'):
+        roi_heads('cascade-rcnn_r50_fpn', calibrator=dict(type='TauNorm', tau=1.0))
+
+
+def test_tau_norm_equals_a_classifier_with_normalised_weights():
+    settings = dict(score_thr=0.0, max_per_img=-1)
+    _, own = roi_heads('faster-rcnn_r50_fpn', calibrator=dict(type='TauNorm', tau=0.7), **settings)
+    plain, _ = roi_heads('faster-rcnn_r50_fpn', **settings)
+    weight = plain.bbox_head.fc_cls.weight.data[:-1]
+    weight /= weight.norm(dim=1, keepdim=True)**0.7
+    for one, other in zip(predict(own), predict(plain), strict=True):
+        torch.testing.assert_close(one.scores, other.scores)

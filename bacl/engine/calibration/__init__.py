@@ -1,0 +1,1 @@
+"""Choosing the strength of a calibrator on held-out training images."""
