@@ -30,6 +30,8 @@ from bacl.engine.running.steps import (
 # Row of the table -> family and suffix of its config.
 RUNS = {'stage 1': ('baselines', 'stage1'), 'baseline': ('baselines', 'stage2-bce'),
         'BACL': ('bacl', 'stage2-bacl')}
+# Column of the table -> metric. Last, AP by labels that tell of every category in every image.
+COLUMNS = {**{name: name for name in METRICS}, 'all labels': 'exhaustive_AP'}
 NUM_STEPS = 5
 # Iterations between two progress lines, a few seconds on a CPU.
 LOG_INTERVAL = {'mini': 10, 'smoke': 2}
@@ -50,7 +52,7 @@ def difference(
     """Return ``ours - theirs``, None where one of both is."""
     return {
         name: None if None in (ours[name], theirs[name]) else ours[name] - theirs[name]
-        for name in METRICS
+        for name in COLUMNS.values()
     }
 
 
@@ -58,15 +60,17 @@ def format_table(results: dict[str, dict[str, float | None]]) -> str:
     """Return a Markdown table in percent, with the gain of BACL over the baseline as last row."""
     def cells(values: dict[str, float | None], sign: str = '') -> list[str]:
         return ['n/a' if values[name] is None else f'{100 * values[name]:{sign}.1f}'
-                for name in METRICS]
+                for name in COLUMNS.values()]
 
     rows = [[name, *cells(values)] for name, values in results.items()]
     gain = difference(results['BACL'], results['baseline'])
     rows.append(['BACL - baseline', *cells(gain, sign='+')])
     width = max(len(row[0]) for row in rows)
-    lines = [[' ' * width, *METRICS], ['-' * width, *['----:'] * len(METRICS)], *rows]
+    widths = [max(5, len(name)) for name in COLUMNS]
+    lines = [[' ' * width, *COLUMNS], ['-' * width, *('-' * (w - 1) + ':' for w in widths)], *rows]
     return '\n'.join(
-        f'| {line[0]:<{width}} | ' + ' | '.join(f'{cell:>5}' for cell in line[1:]) + ' |'
+        f'| {line[0]:<{width}} | ' + ' | '.join(
+            f'{cell:>{w}}' for cell, w in zip(line[1:], widths, strict=True)) + ' |'
         for line in lines)
 
 
@@ -123,7 +127,8 @@ def main() -> None:
         run_once(test, state, log_dir, report)
         predictions[name] = test.output.with_name(PREDICTIONS)
     results = {
-        name: read_metrics(path.parent / 'metrics.json') for name, path in predictions.items()
+        name: read_metrics(path.parent / 'metrics.json', COLUMNS.values())
+        for name, path in predictions.items()
     }
     table = format_table(results)
     (args.work_dir / 'table.md').write_text(table + '\n')

@@ -221,6 +221,8 @@ def become(argv, cwd, env, path):
     is_unbuffered = bool(env.get('PYTHONUNBUFFERED'))
     sys.stdout.reconfigure(line_buffering=is_unbuffered, write_through=is_unbuffered)
     sys.orig_argv = [sys.executable, *argv]
+    # As from a terminal, also where a shell in the background lets its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         execute(argv, cwd, path)
         code = 0

@@ -14,17 +14,17 @@ def quickstart(load_tool):
 
 def test_table_shows_percent_and_the_gain_of_unrounded_values(quickstart):
     table = quickstart.format_table({
-        'stage 1': dict(AP=0.187, APr=None, APc=0.214, APf=0.434),
-        'baseline': dict(AP=0.22549, APr=0.08, APc=None, APf=0.444),
-        'BACL': dict(AP=0.23051, APr=0.103, APc=0.238, APf=0.44),
+        'stage 1': dict(AP=0.187, APr=None, APc=0.214, APf=0.434, exhaustive_AP=0.1),
+        'baseline': dict(AP=0.22549, APr=0.08, APc=None, APf=0.444, exhaustive_AP=0.2),
+        'BACL': dict(AP=0.23051, APr=0.103, APc=0.238, APf=0.44, exhaustive_AP=0.2104),
     })
     rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in table.splitlines()]
-    assert rows[0] == ['', 'AP', 'APr', 'APc', 'APf']
+    assert rows[0] == ['', 'AP', 'APr', 'APc', 'APf', 'all labels']
     assert rows[2:] == [
-        ['stage 1', '18.7', 'n/a', '21.4', '43.4'],
-        ['baseline', '22.5', '8.0', 'n/a', '44.4'],
-        ['BACL', '23.1', '10.3', '23.8', '44.0'],
-        ['BACL - baseline', '+0.5', '+2.3', 'n/a', '-0.4'],
+        ['stage 1', '18.7', 'n/a', '21.4', '43.4', '10.0'],
+        ['baseline', '22.5', '8.0', 'n/a', '44.4', '20.0'],
+        ['BACL', '23.1', '10.3', '23.8', '44.0', '21.0'],
+        ['BACL - baseline', '+0.5', '+2.3', 'n/a', '-0.4', '+1.0'],
     ]
     assert len({len(line) for line in table.splitlines()}) == 1
 

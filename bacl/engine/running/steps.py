@@ -251,10 +251,10 @@ def build_emoji_lt(preset: str, log_dir: Path, report: Report, label: str = 'dat
     return digest_of(*(path.read_bytes() for path in sorted(annotations.glob('*.json'))))
 
 
-def read_metrics(path: Path) -> dict[str, float | None]:
-    """METRICS in [0, 1] from the metrics.json of a test on LVIS; None for an empty group."""
+def read_metrics(path: Path, names: Iterable[str] = METRICS) -> dict[str, float | None]:
+    """Metrics in [0, 1] from the metrics.json of a test on LVIS; None for an empty group."""
     metrics = json.loads(path.read_text())
-    return {name: metrics[f'lvis/bbox_{name}'] for name in METRICS}
+    return {name: metrics[f'lvis/bbox_{name}'] for name in names}
 
 
 def shown_command(command: list[str]) -> str:
