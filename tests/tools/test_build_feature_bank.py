@@ -38,6 +38,7 @@ def stage2(tmp_path, smoke_data):
     cfg.train_dataloader.dataset.indices = 12
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         evaluator.ann_file = f'{smoke_data}/annotations/emoji_lt_val.json'
+        evaluator.exhaustive_ann_file = f'{smoke_data}/annotations/emoji_lt_val_exhaustive.json'
     cfg.custom_imports = dict(imports=['bacl'], allow_failed_imports=False)
     cfg.dump(tmp_path / 'stage2.py')
     torch.manual_seed(0)
