@@ -36,7 +36,7 @@ def fake_steps(ablation, monkeypatch, tmp_path):
         return make(name, work_dir / 'epoch_1.pth', '', f'{config} {seed} {inputs}', env)
 
     def make_test_step(name, config, trained, env):
-        metrics = {f'lvis/bbox_{m}': 0.5 for m in ('AP', 'APr', 'APc', 'APf')}
+        metrics = {f'lvis/bbox_exhaustive_{m}': 0.5 for m in ('AP', 'APr', 'APc', 'APf')}
         return make(name, trained.output.parent / 'test/metrics.json', json.dumps(metrics),
                     'test ' + trained.digest, env)
 
