@@ -1,4 +1,4 @@
-"""How evenly the objects of a class lie over the images: the dimension of their centres."""
+"""Box-counting dimension of object centres: how evenly a class lies over the images."""
 from math import isqrt
 from os import PathLike
 
@@ -51,7 +51,7 @@ def num_occupied(points: np.ndarray, grid: int) -> int:
 
 
 def read_location_statistics(ann_file: str | PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """What FRACAL has to know of the training annotations, in COCO or LVIS format.
+    """Numbers of the training annotations that FRACAL needs, in COCO or LVIS format.
 
     Args:
         ann_file: path or URL of the file; of LVIS it is the one of the training images, because

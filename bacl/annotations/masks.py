@@ -113,7 +113,7 @@ def _broken_counts(encoded: Sequence[bytes], pixels: np.ndarray) -> np.ndarray:
 
 
 def _are_polygons(masks: Sequence[Sequence]) -> bool:
-    """Whether all are; one look at all of a million is much faster than one at each."""
+    """True if all are; one look at all of a million is much faster than one at each."""
     polygons = list(chain.from_iterable(masks))
     if not (all(masks) and set(map(type, polygons)) <= {list}):
         return False

@@ -53,7 +53,7 @@ _IMAGES_FOR_ESTIMATE = 500
 
 @dataclass(frozen=True)
 class BankOptions:
-    """What is stored of each training image.
+    """Settings of what is stored of each training image.
 
     Args:
         views: of each image, > 0. The pipeline's flip is off in view 0 and on in view 1, and so on;
@@ -411,7 +411,7 @@ def thin_out(roi_head: nn.Module, sample: Any, proposals: Tensor, negatives: int
 
 
 def classifier_inputs(model: nn.Module, x: tuple[Tensor], rois: Tensor) -> Tensor:
-    """What the classifier gets of RoIs (N, 5): (N, D)."""
+    """Inputs (N, D) of the classifier for RoIs (N, 5)."""
     found = []
 
     def keep(module: nn.Module, args: tuple[Tensor]) -> None:

@@ -117,7 +117,7 @@ def _check_detector(cfg: Config, training: bool) -> None:
 
 
 def _wants_jittered_boxes(cfg: Config) -> bool:
-    """Whether an augmenter of the model has a box generator; builds the RoI head to ask."""
+    """True if an augmenter of the model has a box generator; builds the RoI head to ask."""
     head = cfg.model.roi_head
     if not (head.get('augmenter') or head.get('hallucinator')):
         return False

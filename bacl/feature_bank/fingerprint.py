@@ -1,4 +1,4 @@
-"""What a feature bank depends on, and what of it is not as it was.
+"""Fingerprint of all that a feature bank depends on, and its differences.
 
 The features of an image depend on the weights and the settings of all that runs before the
 classifier, on the annotations, on the pipelines and on the code. Losses, predictors, augmenters,
@@ -31,7 +31,7 @@ _SPLITS = ('train', 'val', 'test')
 
 
 def is_extractor(name: str) -> bool:
-    """Whether a tensor of a state dict acts before the classifier, the RPN included."""
+    """True if a tensor of a state dict acts before the classifier, the RPN included."""
     return CLASSIFIER_PARTS.isdisjoint(name.split('.'))
 
 
@@ -127,7 +127,7 @@ def code_versions() -> dict[str, str]:
 
 
 def differences(of_bank: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
-    """What differs, as ``name: in the bank, here``; names that one of them lacks are '-'."""
+    """Differences, as ``name: in the bank, here``; names that one of them lacks are '-'."""
     return [f'{name}: {of_bank.get(name, "-")} in the bank, {here.get(name, "-")} here'
             for name in sorted(of_bank.keys() | here.keys())
             if of_bank.get(name) != here.get(name)]

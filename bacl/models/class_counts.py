@@ -1,4 +1,4 @@
-"""How often the training data have each class, for the parts of a model that need it."""
+"""Counts of the classes of the training data, for the parts of a model that need them."""
 from collections.abc import Sequence
 from os import PathLike
 

@@ -1,4 +1,4 @@
-"""What a detector finds before calibrator and NMS, kept on the disk.
+"""Candidates of a detector, from before calibrator and NMS, kept on the disk.
 
 I images, K candidates of an image at most, C classes.
 """

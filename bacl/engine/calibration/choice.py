@@ -145,7 +145,7 @@ def hold_images_out(cfg: Config, folder: Path, share: float, seed: int, min_imag
 
 
 def made_of(cfg: Config, checkpoint: str, held_out: HeldOut, max_rois: int) -> dict[str, Any]:
-    """What candidates depend on; JSON."""
+    """Digests of all that candidates depend on; JSON."""
     file = Path(checkpoint).expanduser()
     about = [str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] \
         if file.is_file() else [checkpoint]

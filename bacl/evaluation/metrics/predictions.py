@@ -130,7 +130,7 @@ class Predictions:
         return boxes
 
     def _columns(self) -> dict[str, np.ndarray | EncodedMasks]:
-        """What there is of each object."""
+        """The columns, one entry for each object."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
         return {name: column for name, column in columns.items() if column is not None}
 

@@ -12,7 +12,7 @@ from .base import LogitCalibrator, ProbabilityCalibrator
 
 
 class _LocationStatistics:
-    """What both forms of FRACAL know of the classes.
+    """Knowledge of the classes that both forms of FRACAL have.
 
     Args:
         num_classes: C, > 0.

@@ -63,7 +63,7 @@ class ScoreNMSMixin:
 
     def predict_candidates(self, x: tuple[Tensor], batch_img_metas: list[dict],
                            rpn_results_list: InstanceList, rescale: bool = False) -> InstanceList:
-        """What calibrator and NMS begin with.
+        """Candidates, which calibrator and NMS begin with.
 
         Args:
             x: feature maps of all levels.
