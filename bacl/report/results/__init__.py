@@ -2,7 +2,7 @@
 from .average_precision import AveragePrecision, average_precision, group_averages
 from .bootstrap import paired_bootstrap
 from .calibration import calibration_error, reliability
-from .class_ap import class_ap_frame, group_ap_frame
+from .class_ap import class_ap_frame
 from .comparison import class_gains, comparison_table
 from .confusion import confused_pairs, confused_pairs_of_matrix
 from .detection_cap import ap_by_cap, fixed_ap
@@ -12,7 +12,7 @@ from .matches import Matches, Objects, check_same_data, match_coco_lt, match_lvi
 __all__ = [
     'ERROR_TYPES', 'AveragePrecision', 'Matches', 'Objects', 'ap_by_cap', 'average_precision',
     'calibration_error', 'check_same_data', 'class_ap_frame', 'class_gains', 'comparison_table',
-    'confused_pairs', 'confused_pairs_of_matrix', 'error_types', 'fixed_ap', 'group_ap_frame',
+    'confused_pairs', 'confused_pairs_of_matrix', 'error_types', 'fixed_ap',
     'group_averages', 'match_coco_lt', 'match_lvis', 'paired_bootstrap',
     'reliability'
 ]

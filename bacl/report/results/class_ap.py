@@ -2,7 +2,7 @@
 import numpy as np
 import pandas as pd
 
-from .average_precision import average_precision, group_averages, threshold_index
+from .average_precision import average_precision, threshold_index
 from .matches import Matches
 
 
@@ -39,24 +39,3 @@ def class_ap_frame(matches: Matches, image_count: np.ndarray,
         'group': matches.groups, 'image_count': image_count, 'instance_count': instance_count,
         'rank': rank, 'num_objects': matches.num_objects(), 'ap': ap.mean(axis=0),
         'ap50': ap[threshold_index(0.5)]})
-
-
-def group_ap_frame(matches: Matches) -> pd.DataFrame:
-    """Mean AP of all classes and of each group.
-
-    Args:
-        matches: of a run.
-
-    Returns:
-        ``group`` ('all' and the groups), ``num_classes`` (with objects here), ``ap``, ``ap50``; NaN
-        for a group without such classes.
-    """
-    ap = average_precision(matches)
-    mean, mean50 = (group_averages(values, matches)
-                    for values in (ap.mean(axis=0), ap[threshold_index(0.5)]))
-    has_objects = matches.num_objects() > 0
-    return pd.DataFrame([
-        {'group': group, 'ap': float(mean[group]), 'ap50': float(mean50[group]),
-         'num_classes': int(has_objects.sum() if group not in matches.group_names
-                            else has_objects[matches.groups == group].sum())}
-        for group in mean])[['group', 'num_classes', 'ap', 'ap50']]
