@@ -4,7 +4,7 @@ from os import PathLike
 
 import torch
 from bacl.annotations import ClassTable, read_class_table
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class ClassCountsMixin:
@@ -111,3 +111,28 @@ class ClassCountsMixin:
             state_dict = {**state_dict, f'{prefix}counts': self.counts}
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.has_counts = self.counts.isfinite().all().item()
+
+
+class _NumClasses(nn.Module):
+    """A module that knows C."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+
+class ClassCounts(ClassCountsMixin, _NumClasses):
+    """Counts as a part of a module that is not itself made of counts: a loss, an augmenter.
+
+    Args:
+        num_classes: C, > 0.
+        count_name: attribute of :class:`~bacl.annotations.ClassTable` that has the counts:
+            'image_count' or 'instance_count'.
+        counts: see :class:`ClassCountsMixin`.
+        ann_file: see there.
+    """
+
+    def __init__(self, num_classes: int, count_name: str, counts: Sequence[int] | None = None,
+                 ann_file: str | PathLike | None = None) -> None:
+        self.count_name = count_name
+        super().__init__(num_classes, counts, ann_file)

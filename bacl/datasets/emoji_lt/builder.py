@@ -81,7 +81,7 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
     one lists all, the other as few as LVIS does; see :mod:`.federation`.
 
     Args:
-        preset: 'smoke', 'mini' or 'full'.
+        preset: 'smoke', 'mini', 'lvis-like' or 'full'.
         out_dir: folder of the dataset. One that holds another or an incomplete build is replaced.
         seed: of everything random, >= 0.
         workers: number of processes, >= 1.

@@ -36,7 +36,10 @@ PRESETS = {
     # A benchmark of methods that a laptop trains on in minutes.
     'mini': Preset(num_rare=48, num_common=44, num_frequent=28, num_train=1500, num_val=400,
                    val_images_per_category=18, image_size=160),
-    # The groups of LVIS v1.
+    # The groups of LVIS v1 in images that two cores train on within an hour.
+    'lvis-like': Preset(num_rare=337, num_common=461, num_frequent=405, num_train=22000,
+                        num_val=1400, val_images_per_category=8, image_size=160),
+    # The same groups in larger images, for a GPU.
     'full': Preset(num_rare=337, num_common=461, num_frequent=405, num_train=20000, num_val=2500,
                    val_images_per_category=15, image_size=320),
 }
@@ -46,7 +49,7 @@ def get_preset(name: str) -> Preset:
     """Look up a preset.
 
     Args:
-        name: 'smoke', 'mini' or 'full'.
+        name: 'smoke', 'mini', 'lvis-like' or 'full'.
 
     Raises:
         ValueError: if there is no such preset.

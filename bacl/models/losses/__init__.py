@@ -1,5 +1,6 @@
 """Classification losses: a pure function of its inputs each, and a thin module around it."""
 from .base import LongTailLoss, ObjectnessLoss
+from .counted import CountedLoss
 from .equalization_v2 import EqualizationLossV2, eqlv2_weights
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .head_contract import check_heads
@@ -7,7 +8,7 @@ from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 
 __all__ = [
-    'EqualizationLossV2', 'FCBL', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
-    'SigmoidBCELoss', 'balance_margin', 'balance_weight', 'check_heads', 'eqlv2_weights',
-    'fcbl_loss', 'objectness_bce_loss', 'sigmoid_bce_loss'
+    'CountedLoss', 'EqualizationLossV2', 'FCBL', 'LongTailLoss', 'ObjectnessBCELoss',
+    'ObjectnessLoss', 'SigmoidBCELoss', 'balance_margin', 'balance_weight', 'check_heads',
+    'eqlv2_weights', 'fcbl_loss', 'objectness_bce_loss', 'sigmoid_bce_loss'
 ]

@@ -3,8 +3,9 @@ from bacl.datasets.emoji_lt.longtail import long_tailed_image_counts
 from bacl.datasets.emoji_lt.presets import PRESETS, get_preset
 
 
-def test_full_has_the_groups_of_lvis_v1():
-    assert get_preset('full')[:3] == (337, 461, 405)
+@pytest.mark.parametrize('name', ['lvis-like', 'full'])
+def test_the_large_ones_have_the_groups_of_lvis_v1(name):
+    assert get_preset(name)[:3] == (337, 461, 405)
 
 
 @pytest.mark.parametrize('preset', PRESETS.values(), ids=PRESETS.keys())
@@ -23,5 +24,5 @@ def test_train_and_val_images_are_about_equally_full(preset):
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"preset=.*'smoke', 'mini', 'full'.*'tiny'"):
+    with pytest.raises(ValueError, match=r"preset=.*'smoke', 'mini', 'lvis-like', 'full'.*'tiny'"):
         get_preset('tiny')

@@ -1,0 +1,16 @@
+# Emoji-LT lvis-like: 1,203 categories in the groups of LVIS v1, 22,000 training images of 160
+# pixels. Evaluated at 300 detections per image, as LVIS.
+_base_ = './emoji-lt.py'
+
+data_root = 'data/emoji_lt/lvis-like/'
+num_classes = 1203
+
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    ann_file=data_root + 'annotations/emoji_lt_val.json',
+    exhaustive_ann_file=data_root + 'annotations/emoji_lt_val_exhaustive.json',
+    max_dets=300)
+test_evaluator = val_evaluator
