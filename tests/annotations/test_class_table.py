@@ -24,8 +24,8 @@ def test_counts_are_in_the_order_of_the_files_categories(tmp_path):
 
 
 def test_images_without_annotations_are_told_apart():
-    table = ClassTable.from_categories(CATEGORIES, {7: [4], 3: [4, 4, 9]}, num_images=5)
-    assert table.num_images == 5 and table.num_annotated_images == 2
+    table = ClassTable.from_categories(CATEGORIES, {7: [4], 3: [4, 4, 9, 8]}, num_images=5)
+    assert table.num_images == 5 and table.num_annotated_images == 3
 
 
 def test_counts_that_an_lvis_file_has_win_over_counted_ones(tmp_path):

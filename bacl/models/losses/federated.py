@@ -28,8 +28,7 @@ def select_classes(is_present: Tensor, frequency_weight: Tensor, num_selected: i
     """
     key = F.pad(frequency_weight / exponential, (0, 1)).masked_fill(is_present, torch.inf)
     value, index = key.topk(min(num_selected, len(key)))
-    selected = is_present.index_put((index,), value > 0)
-    return (selected | is_present)[:-1]
+    return is_present.index_put((index,), value > 0)[:-1]
 
 
 @MODELS.register_module()
