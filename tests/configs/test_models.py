@@ -21,7 +21,7 @@ from torch import nn
 
 NUM_CLASSES = 20
 CLASSES_OF_DATA = {'lvis-v0.5': 1230, 'lvis-v1': 1203, 'coco-lt': 80, 'emoji-lt-mini': 120,
-                   'emoji-lt-smoke': 24}
+                   'emoji-lt-smoke': 24, 'emoji-lt-lvis-like': 1203}
 CLASSIFIER_PARTS = ('fc_cls', 'fc_reg', 'rpn_head', 'mask_head')  # what stage 2 trains
 FROZEN_BY_BACKBONE = {
     'ResNet': ('backbone.conv1.', 'backbone.bn1.', 'backbone.layer1.'),

@@ -224,10 +224,11 @@ def test_deeper_backbone_changes_nothing_else(changes, name):
 
 def test_stage_2_has_the_model_of_its_stage_1_but_for_the_method(stage2_name, stage1_of, changes):
     # No path of a frozen Swin is dropped.
-    method = re.compile(r'(type|backbone\.(init_cfg|drop_path_rate)|roi_head\.(type|hallucinator)'
+    method = re.compile(r'(type|trainable|fresh|backbone\.(init_cfg|drop_path_rate)'
+                        r'|roi_head\.(type|hallucinator)'
                         # What a frozen extractor allows; the numbers are the same but for rounding.
                         r'|rpn_head\.type|roi_head\.bbox_roi_extractor\.type'
-                        r'|roi_head\.bbox_head(\.\d)?\.loss_cls\..+)')
+                        r'|roi_head\.bbox_head(\.\d)?\.(loss_cls\..+|init_cfg\.0\.bias_prob))')
     paths = [path.removeprefix('model.') for path in changes(stage1_of(stage2_name), stage2_name)
              if path.startswith('model.')]
     assert 'type' in paths and all(method.fullmatch(path) for path in paths)
