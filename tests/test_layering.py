@@ -15,7 +15,7 @@ ALLOWED = {
     'visualization': {'annotations'},
     'models/indicators': {'models/class_counts', 'ops'},
     'models/losses': {'ops', 'models/indicators'},
-    'models/augmenters': {'ops', 'models/indicators'},
+    'models/augmenters': {'models/class_counts', 'ops', 'models/indicators'},
     'models/predictors': set(),
     'models/calibrators': {'annotations', 'models/class_counts'},
     'models/backbones': set(),
