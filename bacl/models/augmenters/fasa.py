@@ -142,7 +142,8 @@ class FASA(FeatureAugmenter):
         loss = self.loss_sum / self.num_rois.sum().clamp(min=1)
         change = torch.zeros(len(groups), dtype=loss.dtype, device=loss.device)
         change.index_add_(0, groups, (loss - self.reference_loss)[classes])
-        factor = torch.where(change > 0, self.down, torch.where(change < 0, self.up, 1.0))
+        factor = torch.ones_like(change)
+        factor.masked_fill_(change > 0, self.down).masked_fill_(change < 0, self.up)
         probability = self.current_probability()
         probability[classes] *= factor[groups]
         self.probability.copy_(probability.clamp(max=1))
