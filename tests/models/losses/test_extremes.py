@@ -2,7 +2,7 @@
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.losses import CountedLoss, LongTailLoss
+from bacl.models.losses import CountedLoss, ImageShareLoss, LongTailLoss
 from mmdet.registry import MODELS
 from torch.autograd import gradcheck
 
@@ -22,6 +22,8 @@ every_mix_of_labels = pytest.mark.parametrize('labels', LABELS.values(), ids=LAB
 def build_new(name, num_classes, **kwargs):
     if issubclass(MODELS.get(name), CountedLoss):
         kwargs['counts'] = range(1, num_classes + 1)
+    if issubclass(MODELS.get(name), ImageShareLoss):
+        kwargs['num_images'] = 2000  # the first classes are below the thresholds
     return MODELS.build(dict(type=name, num_classes=num_classes, **kwargs))
 
 
@@ -49,8 +51,10 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 
 
 def test_all_registered_losses_are_here():
-    assert {'EqualizationLossV2', 'FCBL', 'GRWCrossEntropyLoss', 'ObjectnessBCELoss',
-            'SigmoidBCELoss', 'SoftmaxCELoss'} <= set(NAMES)
+    assert {'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss', 'EffectiveClassMarginLoss',
+            'EqualizationLoss', 'EqualizationLossV2', 'FCBL', 'FederatedLoss',
+            'GRWCrossEntropyLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss',
+            'SoftmaxCELoss'} <= set(NAMES)
 
 
 @every_loss
