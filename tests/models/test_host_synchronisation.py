@@ -107,9 +107,14 @@ def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch
 
 
 @pytest.mark.usefixtures('fake_gpu')
-@pytest.mark.parametrize('loss_type', ['EqualizationLossV2', 'ObjectnessBCELoss', 'SigmoidBCELoss'])
+@pytest.mark.parametrize('loss_type', [
+    'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss', 'EffectiveClassMarginLoss',
+    'EqualizationLoss', 'EqualizationLossV2', 'FederatedLoss', 'GRWCrossEntropyLoss',
+    'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = MODELS.build(dict(type=loss_type, num_classes=C))
+    if hasattr(loss, 'class_counts'):
+        loss.class_counts.has_counts = True  # of a hook, before the first step
     logits = torch.rand(N, loss.get_cls_channels(C), requires_grad=True)
     assert loss(logits, fake_labels(), torch.ones(N), avg_factor=N).requires_grad
 

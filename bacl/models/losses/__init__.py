@@ -1,16 +1,33 @@
 """Classification losses: a pure function of its inputs each, and a thin module around it."""
+from .balanced_softmax import (
+    BalancedSigmoidLoss,
+    BalancedSoftmaxLoss,
+    balanced_softmax_loss,
+    foreground_shift,
+    log_odds,
+)
 from .base import LongTailLoss, ObjectnessLoss
-from .counted import CountedLoss
+from .counted import CountedLoss, ImageShareLoss
+from .drop import DropLoss, tail_ratio
+from .effective_class_margin import EffectiveClassMarginLoss, ecm_loss, ecm_margins
+from .equalization import EqualizationLoss, eql_weights
 from .equalization_v2 import EqualizationLossV2, eqlv2_weights
 from .equilibrium import EquilibriumLoss, equilibrium_loss
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
+from .federated import FederatedLoss, select_classes
+from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .head_contract import check_heads
 from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
+from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 __all__ = [
-    'CountedLoss', 'EqualizationLossV2', 'EquilibriumLoss', 'FCBL', 'LongTailLoss',
-    'ObjectnessBCELoss', 'ObjectnessLoss', 'SigmoidBCELoss', 'balance_margin', 'balance_weight',
-    'check_heads', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss', 'objectness_bce_loss',
-    'sigmoid_bce_loss'
+    'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss', 'DropLoss',
+    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EquilibriumLoss',
+    'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'ImageShareLoss', 'LongTailLoss',
+    'ObjectnessBCELoss', 'ObjectnessLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'balance_margin',
+    'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss', 'ecm_margins',
+    'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss', 'foreground_shift',
+    'grw_weights', 'log_odds', 'objectness_bce_loss', 'select_classes', 'sigmoid_bce_loss',
+    'softmax_ce_loss', 'tail_ratio'
 ]

@@ -5,7 +5,7 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from ..indicators import MeanClassificationScore
-from .base import LongTailLoss
+from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 # Floor of a mean score, of which 0 would make a margin infinite.
 MIN_MEAN_SCORE = 1e-7
@@ -34,11 +34,11 @@ def equilibrium_loss(logits: Tensor, labels: Tensor, mean_score: Tensor) -> Tens
         2021, the score-guided equilibrium loss.
     """
     margin = mean_score.clamp(min=MIN_MEAN_SCORE).log()
-    return F.cross_entropy(logits + margin.to(logits.dtype), labels, reduction='none')
+    return softmax_ce_loss(logits + margin.to(logits.dtype), labels)
 
 
 @MODELS.register_module()
-class EquilibriumLoss(LongTailLoss):
+class EquilibriumLoss(SoftmaxCELoss):
     """Equilibrium loss on C softmax channels and one of background; see :func:`equilibrium_loss`.
 
     The mean scores are those of :class:`~bacl.models.indicators.MeanClassificationScore`, of
@@ -63,8 +63,6 @@ class EquilibriumLoss(LongTailLoss):
         See :func:`equilibrium_loss`.
     """
 
-    extra_channels = 1
-
     def __init__(self, num_classes: int | None = None, gamma: float = 0.9,
                  background_score: float = 0.01, **kwargs) -> None:
         super().__init__(num_classes, **kwargs)
@@ -75,10 +73,6 @@ class EquilibriumLoss(LongTailLoss):
     def init_state(self) -> None:
         """Build the indicator."""
         self.indicator = MeanClassificationScore(self.num_classes, self.gamma, scores='softmax')
-
-    def get_activation(self, cls_score: Tensor) -> Tensor:
-        """(N, C + 1) logits to (N, C + 1) scores: softmax, background last."""
-        return cls_score.softmax(dim=1)
 
     def mean_score(self) -> Tensor:
         """(C + 1,), float64, mean scores of the classes and of background."""
