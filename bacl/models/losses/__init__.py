@@ -12,6 +12,7 @@ from .drop import DropLoss, tail_ratio
 from .effective_class_margin import EffectiveClassMarginLoss, ecm_loss, ecm_margins
 from .equalization import EqualizationLoss, eql_weights
 from .equalization_v2 import EqualizationLossV2, eqlv2_weights
+from .equilibrium import EquilibriumLoss, equilibrium_loss
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .federated import FederatedLoss, select_classes
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
@@ -22,10 +23,11 @@ from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 __all__ = [
     'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss', 'DropLoss',
-    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'FCBL', 'FederatedLoss',
-    'GRWCrossEntropyLoss', 'ImageShareLoss', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
-    'SigmoidBCELoss', 'SoftmaxCELoss', 'balance_margin', 'balance_weight', 'balanced_softmax_loss',
-    'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights', 'eqlv2_weights', 'fcbl_loss',
-    'foreground_shift', 'grw_weights', 'log_odds', 'objectness_bce_loss', 'select_classes',
-    'sigmoid_bce_loss', 'softmax_ce_loss', 'tail_ratio'
+    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EquilibriumLoss',
+    'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'ImageShareLoss', 'LongTailLoss',
+    'ObjectnessBCELoss', 'ObjectnessLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'balance_margin',
+    'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss', 'ecm_margins',
+    'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss', 'foreground_shift',
+    'grw_weights', 'log_odds', 'objectness_bce_loss', 'select_classes', 'sigmoid_bce_loss',
+    'softmax_ce_loss', 'tail_ratio'
 ]
