@@ -1,4 +1,4 @@
-"""Operators that mmdet has in a slower form, and sums per class."""
+"""Operators that mmdet has in a slower form, sums per class, and random draws."""
 from .class_groups import (
     foreground_rows,
     group_by_class,
@@ -8,8 +8,9 @@ from .class_groups import (
     sum_groups,
 )
 from .early_stop_nms import multiclass_nms
+from .random_draw import draw_samples
 from .rank_sums import gather_rows
 from .row_roi_align import row_roi_align
 
-__all__ = ['foreground_rows', 'gather_rows', 'group_by_class', 'is_on_cpu', 'multiclass_nms',
-           'once_per_class', 'row_roi_align', 'sum_by_class', 'sum_groups']
+__all__ = ['draw_samples', 'foreground_rows', 'gather_rows', 'group_by_class', 'is_on_cpu',
+           'multiclass_nms', 'once_per_class', 'row_roi_align', 'sum_by_class', 'sum_groups']
