@@ -1,5 +1,6 @@
 """RoI heads: mmdet's, opened to long-tailed methods."""
 from .frozen_roi_extractor import FrozenRoIExtractor
+from .iterative_bbox_head import IterativeBBoxHead
 from .long_tail_roi_head import (
     FHMCascadeRoIHead,
     FHMRoIHead,
@@ -10,6 +11,6 @@ from .long_tail_roi_head import (
 from .score_nms import ScoreNMSMixin
 
 __all__ = [
-    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'LongTailCascadeRoIHead',
-    'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin'
+    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'IterativeBBoxHead',
+    'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin'
 ]

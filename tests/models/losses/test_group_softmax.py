@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from bacl.models.losses import GroupSoftmaxLoss
 from bacl.models.losses.group_softmax import sample_others
+from bacl.models.roi_heads.score_nms import activation_kind
 from hypothesis import given
 from hypothesis import strategies as st
+from mmdet.registry import MODELS
 
 
 def numpy_twin(logits, labels, counts, thresholds, weights):
@@ -183,6 +185,16 @@ def test_a_checkpoint_brings_the_groups_and_a_loss_without_counts_says_so():
     restored.load_state_dict(saved.state_dict())
     assert torch.equal(restored.get_activation(logits), saved.get_activation(logits))
     assert list(saved.state_dict()) == ['class_counts.counts']
+
+
+def test_calibrators_know_the_kind_of_its_scores_before_there_are_counts():
+    head = MODELS.build(dict(
+        type='Shared2FCBBoxHead', num_classes=3, in_channels=2, fc_out_channels=4, roi_feat_size=1,
+        loss_cls=dict(type='GroupSoftmaxLoss')))
+    assert head.fc_cls.out_features == 9
+    assert activation_kind(head) == 'sigmoid'
+    head.loss_cls.class_counts.set_counts([5, 50, 500])
+    assert head.loss_cls.get_activation(torch.zeros(1, 9)).sum() != 1
 
 
 @pytest.mark.parametrize('kwargs, name', [(dict(thresholds=(10, 10)), 'thresholds='),
