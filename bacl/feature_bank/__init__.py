@@ -3,9 +3,10 @@
 Not loaded by ``import bacl``: :func:`to_feature_bank`, which turns a config over, has this package
 among its ``custom_imports``.
 """
-from .building import BankOptions, build_feature_bank
+from .building import build_feature_bank
 from .conversion import checkpoint_of_bank, to_feature_bank
 from .detector import FeatureBankDetector
+from .extraction import BankOptions
 from .loading import LoadFeatureBankSample
 from .storage import FeatureBankError, FeatureTable
 

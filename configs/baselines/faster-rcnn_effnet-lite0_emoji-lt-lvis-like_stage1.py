@@ -1,4 +1,4 @@
-# Stage 1 on Emoji-LT lvis-like: sigmoid classifier with objectness. Once; every stage 2 starts here.
+# Stage 1 on Emoji-LT lvis-like, of every stage 2: sigmoid classifier with objectness.
 _base_ = [
     '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
     '../_base_/datasets/emoji-lt-lvis-like.py',

@@ -5,13 +5,13 @@ collection (Gupta et al., arXiv:1908.03195, section 3), and marks categories in 
 annotators could not find every object. Beside its numbers, quoted for v1 val (19,809 images, 1,203
 categories), those of the presets:
 
-=======================================  ========  =====  =====  =====
-in val                                   LVIS v1   smoke  mini   full
-=======================================  ========  =====  =====  =====
-categories known to be absent, an image  some 11   9.8    9.9    10.1
-images a category is known to be not in  some 180  13     33     21
-not exhaustive categories, an image      0.2-0.4   0.2    0.3    0.4
-=======================================  ========  =====  =====  =====
+=======================================  ========  =====  =====  =========  =====
+in val                                   LVIS v1   smoke  mini   lvis-like  full
+=======================================  ========  =====  =====  =========  =====
+categories known to be absent, an image  some 11   9.8    9.9    10.3       10.1
+images a category is known to be not in  some 180  13     33     12         21
+not exhaustive categories, an image      0.2-0.4   0.2    0.3    0.4        0.4
+=======================================  ========  =====  =====  =========  =====
 """
 import numpy as np
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bacl.annotations import read_annotations
 from bacl.annotations.class_table import ClassTable
+from bacl.annotations.splitting import part_of
 from bacl.compat.atomic_files import write_atomically
 from bacl.models.calibrators import Calibrator
 from bacl.models.roi_heads.score_nms import ScoreNMSMixin, build_calibrator
@@ -24,7 +25,7 @@ from ..running.dataset_configs import evaluated_datasets, unwrapped_datasets
 from ..running.evaluators import box_evaluator
 from ..running.runner_state import unwrapped_model
 from .candidates import CandidateHook, Candidates, stored_differences
-from .held_out import hold_out, part_of
+from .held_out import hold_out
 from .sweep import Curve, check_parameter, parse_sweep, sweep
 
 # Heads of mmdet without a place for a calibrator, and those of this package that add only that.

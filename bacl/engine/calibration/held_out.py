@@ -1,11 +1,7 @@
 """A part of the training images, on which the strength of a calibrator is chosen."""
-import logging
 from collections import defaultdict
 
 import numpy as np
-from bacl.annotations.audit import FEDERATED_FIELDS
-from bacl.annotations.class_table import LVIS_GROUP
-from mmengine.logging import print_log
 
 
 def hold_out(data: dict, share: float, seed: int = 0, min_images: int = 5) -> list[int]:
@@ -51,48 +47,3 @@ def hold_out(data: dict, share: float, seed: int = 0, min_images: int = 5) -> li
 def draw(image_ids: set[int], number: int, random: np.random.Generator) -> set[int]:
     """Some of the ids, without replacement; the same ones whatever the order of the set."""
     return set(random.choice(sorted(image_ids), number, replace=False).tolist())
-
-
-def part_of(data: dict, image_ids: list[int]) -> dict:
-    """The content of an annotation file with some of its images, fit for evaluation.
-
-    Federated evaluation needs to know which categories were looked for in an image. Where a file in
-    LVIS format does not say it of its images, as if all categories had been, and the log says so.
-
-    Args:
-        data: content of the file, in COCO or LVIS format. Not changed.
-        image_ids: of the images that are kept.
-
-    Returns:
-        Content of a file. In COCO format its categories are without counts, which would be those of
-        the whole.
-    """
-    kept = set(image_ids)
-    annotations = [a for a in data['annotations'] if a['image_id'] in kept]
-    images = [image for image in data['images'] if image['id'] in kept]
-    categories = data['categories']
-    if all(LVIS_GROUP in category for category in categories):
-        images = with_federated_fields(images, annotations, categories)
-    else:
-        categories = [{key: value for key, value in category.items()
-                       if key not in ('image_count', 'instance_count')} for category in categories]
-    return dict(images=images, annotations=annotations, categories=categories)
-
-
-def with_federated_fields(images: list[dict], annotations: list[dict],
-                          categories: list[dict]) -> list[dict]:
-    """Images that say which categories are absent and which are not annotated exhaustively."""
-    lacking = [image for image in images if not all(field in image for field in FEDERATED_FIELDS)]
-    if not lacking:
-        return images
-    print_log(f'{len(lacking)} of {len(images)} held-out images do not say which categories were '
-              f'looked for ({" and ".join(FEDERATED_FIELDS)}). They are evaluated as if all had '
-              'been: a detection of a category that is not annotated in such an image is wrong.',
-              logger='current', level=logging.WARNING)
-    present = defaultdict(set)
-    for annotation in annotations:
-        present[annotation['image_id']].add(annotation['category_id'])
-    category_ids = [category['id'] for category in categories]
-    return [{'not_exhaustive_category_ids': [],
-             'neg_category_ids': [c for c in category_ids if c not in present[image['id']]],
-             **image} for image in images]

@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from bacl.engine.calibration.held_out import hold_out, part_of
+from bacl.engine.calibration.held_out import hold_out
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,19 +39,3 @@ def test_the_seed_chooses_and_a_share_of_nothing_is_refused():
     for share in (0, -1, 1.5, float('nan')):
         with pytest.raises(ValueError, match='share='):
             hold_out(content, share)
-
-
-def test_images_without_federated_fields_are_taken_as_fully_labelled():
-    part = part_of(data([{0}, {1, 2}, {2}]), [1, 2])
-    assert [image['neg_category_ids'] for image in part['images']] == [[0], [0, 1]]
-    assert all(image['not_exhaustive_category_ids'] == [] for image in part['images'])
-    assert [a['image_id'] for a in part['annotations']] == [1, 1, 2]
-    assert part['categories'][0]['image_count'] == 9  # of training, by the rules of LVIS
-    said = data([{0}, {1}], neg_category_ids=[2], not_exhaustive_category_ids=[1])
-    assert part_of(said, [1])['images'] == said['images'][1:]
-
-
-def test_counts_of_the_whole_are_no_counts_of_a_part_in_coco_format():
-    part = part_of(data([{0}, {1}], lvis=False), [0])
-    assert part['categories'] == [dict(id=c, name=str(c)) for c in range(3)]
-    assert part['images'] == [dict(id=0)]
