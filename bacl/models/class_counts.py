@@ -84,6 +84,10 @@ class ClassCountsMixin:
                              f'numbers >= 0, one per class in label order, got {got}.')
         self.counts.copy_(counts)
         self.has_counts = True
+        self.counts_changed()
+
+    def counts_changed(self) -> None:
+        """Called with new counts: the place to derive from them what the host has to know."""
 
     def read_counts(self) -> None:
         """Take the counts from ``ann_file``.
@@ -115,6 +119,8 @@ class ClassCountsMixin:
             state_dict = {**state_dict, f'{prefix}counts': self.counts}
         super()._load_from_state_dict(state_dict, prefix, *args)
         self.has_counts = self.counts.isfinite().all().item()
+        if self.has_counts:
+            self.counts_changed()
 
 
 class _NumClasses(nn.Module):

@@ -29,6 +29,7 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
     assert len({name.split('.')[0] for name in whole if '.' in name}) == len(worker.INDICATORS)
     assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
     assert whole['pos_grad'].sum() > 0
+    assert whole['cum_samples'].sum() > 0 and whole['confusion_matrix'].sum() > 0
     for name, expected in whole.items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], expected, rtol=1e-6, atol=1e-7)

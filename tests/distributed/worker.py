@@ -9,8 +9,9 @@ import bacl  # noqa: F401
 import bacl.ops.class_groups
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from bacl.models.augmenters import ClassFeatureDistribution
-from bacl.models.losses import EqualizationLossV2
+from bacl.models.losses import EqualizationLossV2, PairwiseBalancedSeesawLoss
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -43,13 +44,16 @@ def observe(split):
     indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
                                for indicator in INDICATORS)
     distribution, eqlv2 = ClassFeatureDistribution(C, D), EqualizationLossV2(C)
+    seesaw = PairwiseBalancedSeesawLoss(C)  # with counts and a confusion matrix
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:
             indicator.observe(logits, labels)
         eqlv2(logits, labels)
+        seesaw(F.pad(logits, (0, 1)), labels)
         distribution.observe(feats[labels < C], labels[labels < C])
-    return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict()}
+    return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict(),
+            **{name.replace('.', '_'): state for name, state in seesaw.state_dict().items()}}
 
 
 def detector_config(name):

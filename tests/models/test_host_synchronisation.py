@@ -106,13 +106,39 @@ def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch
     assert operators.count == 0
 
 
+def build_loss(loss_type):
+    """A loss that knows what hooks tell it, with all that it does."""
+    kwargs = dict(soft_start=0) if loss_type.startswith('PairwiseBalanced') else {}
+    return MODELS.build(dict(type=loss_type, num_classes=C, **kwargs))
+
+
+@pytest.mark.parametrize('loss_type', [
+    'AdaptiveClassSuppressionLoss', 'GroupSoftmaxLoss', 'PairwiseBalancedEqualizationLossV2',
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SynchronizedSeesawLoss'])
+def test_losses_wait_for_nothing_forward_and_backward(loss_type, monkeypatch):
+    monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
+    loss = build_loss(loss_type)
+    if hasattr(loss, 'class_counts'):
+        loss.class_counts.set_counts([1, 20, 300, 4000, 5, 6, 7])
+    loss.knows_groups = True
+    logits = torch.rand(N, loss.get_cls_channels(C), requires_grad=True)
+    labels = torch.arange(N) % (C + 1)
+    with WaitingOperators() as operators:
+        loss(logits, labels, torch.ones(N), avg_factor=N).backward()
+        loss.get_accuracy(logits.detach(), labels)
+    assert operators.count == 0
+
+
 @pytest.mark.usefixtures('fake_gpu')
 @pytest.mark.parametrize('loss_type', [
-    'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss', 'EffectiveClassMarginLoss',
-    'EqualizationLoss', 'EqualizationLossV2', 'FederatedLoss', 'GRWCrossEntropyLoss',
-    'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss'])
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss',
+    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'FederatedLoss',
+    'GRWCrossEntropyLoss', 'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2',
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+    'SynchronizedSeesawLoss'])
 def test_other_losses_wait_for_nothing(loss_type):
-    loss = MODELS.build(dict(type=loss_type, num_classes=C))
+    loss = build_loss(loss_type)
+    loss.knows_groups = True
     if hasattr(loss, 'class_counts'):
         loss.class_counts.has_counts = True  # of a hook, before the first step
     logits = torch.rand(N, loss.get_cls_channels(C), requires_grad=True)

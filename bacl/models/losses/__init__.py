@@ -1,4 +1,5 @@
 """Classification losses: a pure function of its inputs each, and a thin module around it."""
+from .adaptive_class_suppression import AdaptiveClassSuppressionLoss, suppression_mask
 from .balanced_softmax import (
     BalancedSigmoidLoss,
     BalancedSoftmaxLoss,
@@ -16,18 +17,27 @@ from .equilibrium import EquilibriumLoss, equilibrium_loss
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .federated import FederatedLoss, select_classes
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
+from .group_softmax import GroupSoftmaxLoss
 from .head_contract import check_heads
 from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
+from .pairwise_class_balance import (
+    PairwiseBalancedEqualizationLossV2,
+    PairwiseBalancedSeesawLoss,
+    PairwiseBalancedSoftmaxLoss,
+)
+from .seesaw import SynchronizedSeesawLoss, seesaw_logits
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 __all__ = [
-    'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss', 'DropLoss',
-    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EquilibriumLoss',
-    'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'ImageShareLoss', 'LongTailLoss',
-    'ObjectnessBCELoss', 'ObjectnessLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'balance_margin',
-    'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss', 'ecm_margins',
-    'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss', 'foreground_shift',
-    'grw_weights', 'log_odds', 'objectness_bce_loss', 'select_classes', 'sigmoid_bce_loss',
-    'softmax_ce_loss', 'tail_ratio'
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
+    'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
+    'EquilibriumLoss', 'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+    'ImageShareLoss', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
+    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
+    'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
+    'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
+    'foreground_shift', 'grw_weights', 'log_odds', 'objectness_bce_loss', 'seesaw_logits',
+    'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_mask', 'tail_ratio'
 ]

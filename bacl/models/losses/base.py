@@ -34,7 +34,8 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
     :meth:`init_state` and changes it in :meth:`observe`. Weights, reduction, precision and the
     order of the two are the template's: in a training step, that is in training mode with
     gradients, samples are observed *after* their loss, so a step is steered by what was known
-    before it. In ``eval()``, and while a sampler ranks samples without gradients, no state changes.
+    before it; a method that is defined the other way round has :meth:`prepare`. In ``eval()``, and
+    while a sampler ranks samples without gradients, no state changes.
 
     mmdet's heads ask a loss three questions through three flags, and read the flags crosswise
     (``custom_cls_channels`` also decides the activation at test time, ``custom_activation`` also
@@ -139,6 +140,28 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
             (N, channels), or (N,) where a sample has no loss of its channels one by one.
         """
 
+    def sample_losses(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+        """Loss of every sample times its weight.
+
+        A subclass replaces it in which it depends on the other samples, and on their weights, how
+        much a sample counts.
+
+        Args:
+            logits: (N, channels), float32 or float64.
+            labels: (N,), int64 in [0, C].
+            weight: (N,), of the type of the logits, weight of each sample; None is 1.
+
+        Returns:
+            (N,).
+        """
+        # No matrix product of loss and weight, which autocast would compute in half precision.
+        loss = self.elementwise(logits, labels)
+        loss = loss.sum(dim=1) if loss.dim() == 2 else loss
+        return loss if weight is None else loss * weight
+
+    def prepare(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
+        """Learn from the samples of a training step before their loss; see :meth:`observe`."""
+
     def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
         """Learn from the samples of a training step, after their loss.
 
@@ -175,16 +198,17 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
         self._check_channels(cls_score)
         logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
         weight = None if weight is None else weight.to(logits.dtype)
-        # No matrix product of loss and weight, which autocast would compute in half precision.
-        loss = self.elementwise(logits, labels)
-        loss = loss.sum(dim=1) if loss.dim() == 2 else loss
-        loss = loss if weight is None else loss * weight
+        learns = self.training and torch.is_grad_enabled()
+        if learns:
+            with torch.no_grad():
+                self.prepare(logits.detach(), labels, weight)
+        loss = self.sample_losses(logits, labels, weight)
         if reduction != 'none':
             loss = loss.sum()
         if reduction == 'mean':
             # Not mmdet's helper: it adds an epsilon to the divisor, visible in the 8th digit.
             loss = loss / (max(labels.numel(), 1) if avg_factor is None else avg_factor)
-        if self.training and torch.is_grad_enabled():
+        if learns:
             with torch.no_grad():
                 self.observe(logits.detach(), labels, weight)
         return self.loss_weight * loss

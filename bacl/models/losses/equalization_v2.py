@@ -6,25 +6,25 @@ from mmengine.dist import all_reduce
 from torch import Tensor
 
 from .base import ObjectnessLoss, one_hot_targets
-from .objectness_bce import objectness_bce_loss
 
 # Ratio of a class without gradient so far: balanced, all its weights are 1.
 INITIAL_RATIO = 100.0
 
 
-def eqlv2_weights(labels: Tensor, ratio: Tensor, gamma: float, mu: float, alpha: float) -> Tensor:
+def eqlv2_weights(targets: Tensor, ratio: Tensor, gamma: float, mu: float, alpha: float) -> Tensor:
     """Weight of every channel of every sample, from the gradient ratios of the classes.
 
-    With g_j the ratio of positive to negative gradient of class j::
+    With g_j the ratio of positive to negative gradient of class j and t_j its target::
 
-        neg_j = sigmoid(gamma * (g_j - mu))    where j is not the label
-        pos_j = 1 + alpha * (1 - neg_j)        where j is the label
+        neg_j = sigmoid(gamma * (g_j - mu))
+        pos_j = 1 + alpha * (1 - neg_j)
+        weight_j = t_j pos_j + (1 - t_j) neg_j
 
     A class whose positives are drowned by its negatives (g_j small) gets few negatives and strong
     positives. The background channel has weight 1.
 
     Args:
-        labels: (N,), int64 in [0, C]; C is background.
+        targets: (N, C + 1), in [0, 1], background last.
         ratio: (C,), >= 0.
         gamma: steepness, > 0.
         mu: ratio at which negatives count half.
@@ -36,7 +36,7 @@ def eqlv2_weights(labels: Tensor, ratio: Tensor, gamma: float, mu: float, alpha:
     neg_weight = torch.sigmoid(gamma * (ratio - mu))
     pos_weight = F.pad(1 + alpha * (1 - neg_weight), (0, 1), value=1)
     neg_weight = F.pad(neg_weight, (0, 1), value=1)
-    return neg_weight.repeat(len(labels), 1).scatter_(1, labels[:, None], pos_weight[labels, None])
+    return torch.lerp(neg_weight, pos_weight, targets)
 
 
 @MODELS.register_module()
@@ -91,19 +91,25 @@ class EqualizationLossV2(ObjectnessLoss):
         ratio = self.pos_grad / (self.neg_grad + 1e-10)
         return ratio.masked_fill(self.pos_grad + self.neg_grad == 0, INITIAL_RATIO)
 
-    def weights(self, labels: Tensor, dtype: torch.dtype) -> Tensor:
-        """(N, C + 1), of the given type; see :func:`eqlv2_weights`."""
-        ratio = self.gradient_ratio().to(dtype)
-        return eqlv2_weights(labels, ratio, self.gamma, self.mu, self.alpha)
+    def targets(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(N, C + 1), in [0, 1], what the channels are to say; of the type of the logits."""
+        return one_hot_targets(labels, logits)
+
+    def weights(self, targets: Tensor) -> Tensor:
+        """(N, C + 1), of the type of the targets; see :func:`eqlv2_weights`."""
+        ratio = self.gradient_ratio().to(targets)
+        return eqlv2_weights(targets, ratio, self.gamma, self.mu, self.alpha)
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
         """See :meth:`LongTailLoss.elementwise`."""
-        return objectness_bce_loss(logits, labels) * self.weights(labels, logits.dtype)
+        targets = self.targets(logits, labels)
+        return F.binary_cross_entropy_with_logits(
+            logits, targets, self.weights(targets), reduction='none')
 
     def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
         """Add the gradients of the samples to those collected, over all ranks."""
-        targets = one_hot_targets(labels, logits)
-        grad = (logits.sigmoid() - targets).abs() * self.weights(labels, logits.dtype)
+        targets = self.targets(logits, labels)
+        grad = (logits.sigmoid() - targets).abs() * self.weights(targets)
         grad = grad if weight is None else grad * weight[:, None]
         pos_grad = grad * targets
         sums = torch.stack([pos_grad, grad - pos_grad])[:, :, :-1].sum(1, dtype=torch.float64)

@@ -1,5 +1,6 @@
 """RoI heads: mmdet's, opened to long-tailed methods."""
 from .frozen_roi_extractor import FrozenRoIExtractor
+from .iterative_bbox_head import IterativeBBoxHead
 from .long_tail_roi_head import (
     FHMCascadeRoIHead,
     FHMRoIHead,
@@ -17,7 +18,7 @@ from .simcal_roi_head import (
 )
 
 __all__ = [
-    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'LongTailCascadeRoIHead',
-    'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin', 'SimCalCascadeRoIHead', 'SimCalMixin',
-    'SimCalRoIHead', 'balanced_selection', 'merge_scores'
+    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'IterativeBBoxHead',
+    'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin',
+    'SimCalCascadeRoIHead', 'SimCalMixin', 'SimCalRoIHead', 'balanced_selection', 'merge_scores'
 ]

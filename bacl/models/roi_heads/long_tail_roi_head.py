@@ -77,6 +77,9 @@ class LongTailMixin:
             raise TypeError(
                 f'{owner}(bbox_head=) expects a head whose last layers are fc_cls and fc_reg, such '
                 f'as Shared2FCBBoxHead, got {head_name}.')
+        if getattr(head, 'num_iterations', 1) > 1:
+            raise TypeError(f'{owner}(augmenter=) expects a head that runs its classifier once, '
+                            f'such as Shared2FCBBoxHead, got {head_name}.')
         augmenter = MODELS.build(cfg, default_args=dict(
             num_classes=head.num_classes, num_feats=head.fc_cls.in_features))
         name = type(augmenter).__name__

@@ -4,6 +4,7 @@ import bacl  # noqa: F401
 import pytest
 import torch
 from bacl.models.losses import EqualizationLossV2, ObjectnessBCELoss, eqlv2_weights, equalization_v2
+from bacl.models.losses.base import one_hot_targets
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,9 +39,9 @@ def test_equals_official_losses_gradients_and_state(golden, with_avg_factor):
 def test_equals_official_weights_and_scores(golden):
     loss = official_loss(golden)
     for call, labels in enumerate(golden['labels']):
-        weights = eqlv2_weights(labels, loss.gradient_ratio(), loss.gamma, loss.mu, loss.alpha)
-        is_label = torch.zeros_like(weights).scatter_(1, labels[:, None], 1).bool()
-        expected = torch.where(is_label, golden['pos_weight'][call], golden['neg_weight'][call])
+        targets = one_hot_targets(labels, golden['logits'][call])
+        weights = eqlv2_weights(targets, loss.gradient_ratio(), loss.gamma, loss.mu, loss.alpha)
+        expected = torch.where(targets.bool(), golden['pos_weight'][call], golden['neg_weight'][call])
         torch.testing.assert_close(weights, expected, rtol=1e-9, atol=1e-14)
         logits = golden['logits'][call]
         torch.testing.assert_close(loss.get_activation(logits), golden['scores'][call])
@@ -69,8 +70,8 @@ def test_the_first_step_is_the_plain_sigmoid_loss():
 
 @given(ratio=st.floats(0, 10), more=st.floats(0, 10))
 def test_the_fewer_positive_gradients_the_fewer_negatives_and_the_stronger_positives(ratio, more):
-    labels = torch.tensor([0, 1])
-    weak, strong = (eqlv2_weights(labels, torch.full((1,), r, dtype=torch.float64), 12, 0.8, 4)
+    targets = torch.eye(2, dtype=torch.float64)
+    weak, strong = (eqlv2_weights(targets, torch.full((1,), r, dtype=torch.float64), 12, 0.8, 4)
                     for r in (ratio, ratio + more))
     assert 0 <= weak[1, 0] <= strong[1, 0] <= 1  # as a negative
     assert 1 <= strong[0, 0] <= weak[0, 0] <= 5  # as a positive

@@ -1,8 +1,18 @@
 """What every classification loss survives: any logits, any mix of labels, any precision."""
+from functools import partial
+
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.losses import CountedLoss, ImageShareLoss, LongTailLoss
+from bacl.annotations import ClassTable
+from bacl.annotations.class_table import LVIS_GROUPS
+from bacl.models.losses import (
+    CountedLoss,
+    GroupSoftmaxLoss,
+    ImageShareLoss,
+    LongTailLoss,
+    SynchronizedSeesawLoss,
+)
 from mmdet.registry import MODELS
 from torch.autograd import gradcheck
 
@@ -14,6 +24,10 @@ LABELS = {
     'one RoI': [1], 'one background RoI': [C], 'zero RoIs': [],
 }
 LOGITS = ('random', 'all high', 'all low', 'as labelled', 'against the labels')
+# Settings in which there is more of a loss to see than with its own.
+SETTINGS = {'GroupSoftmaxLoss': dict(thresholds=(3,)),
+            **{f'PairwiseBalanced{base}': dict(soft_start=0)
+               for base in ('EqualizationLossV2', 'SeesawLoss', 'SoftmaxLoss')}}
 
 every_loss = pytest.mark.parametrize('name', NAMES)
 every_mix_of_labels = pytest.mark.parametrize('labels', LABELS.values(), ids=LABELS)
@@ -24,7 +38,13 @@ def build_new(name, num_classes, **kwargs):
         kwargs['counts'] = range(1, num_classes + 1)
     if issubclass(MODELS.get(name), ImageShareLoss):
         kwargs['num_images'] = 2000  # the first classes are below the thresholds
-    return MODELS.build(dict(type=name, num_classes=num_classes, **kwargs))
+    loss = MODELS.build({'type': name, 'num_classes': num_classes, **SETTINGS.get(name, {}),
+                         **kwargs})
+    if hasattr(loss, 'set_class_counts'):  # from the groups of training data
+        count, group = torch.arange(1, num_classes + 1).numpy(), torch.arange(num_classes).numpy()
+        loss.set_class_counts(ClassTable(tuple(map(str, group)), count, count, num_images=9,
+                                         groups=LVIS_GROUPS, group=group % 3))
+    return loss
 
 
 def build(name, **kwargs):
@@ -35,26 +55,38 @@ def build(name, **kwargs):
     return loss
 
 
+def right_channels(loss, labels):
+    """(N, channels), bool: what should be high, where everything else is low."""
+    is_right = labels[:, None] == torch.arange(loss.num_channels)
+    if isinstance(loss, GroupSoftmaxLoss):
+        return is_right.scatter(1, loss.class_counts.targets[labels], True)
+    if isinstance(loss, SynchronizedSeesawLoss):
+        is_right[:, -2:] = (labels[:, None] == C) == torch.tensor([False, True])
+    return is_right
+
+
 def batch(loss, labels, kind, scale, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     labels = torch.tensor(labels, dtype=torch.long)
     shape = len(labels), loss.get_cls_channels(C)
-    is_label = labels[:, None] == torch.arange(shape[1])
+    is_right = right_channels(loss, labels)
     sign = {
         # Without ties, at which weights that compare logits jump.
         'random': 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1,
         'all high': torch.ones(shape), 'all low': -torch.ones(shape),
-        'as labelled': torch.where(is_label, 1, -1),
-        'against the labels': torch.where(is_label, -1, 1),
+        'as labelled': torch.where(is_right, 1, -1),
+        'against the labels': torch.where(is_right, -1, 1),
     }[kind]
     return (scale * sign).to(dtype).requires_grad_(), labels
 
 
 def test_all_registered_losses_are_here():
-    assert {'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss', 'EffectiveClassMarginLoss',
-            'EqualizationLoss', 'EqualizationLossV2', 'FCBL', 'FederatedLoss',
-            'GRWCrossEntropyLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss',
-            'SoftmaxCELoss'} <= set(NAMES)
+    assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
+            'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
+            'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+            'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+            'SynchronizedSeesawLoss'} <= set(NAMES)
+    assert set(SETTINGS) <= set(NAMES)
 
 
 @every_loss
@@ -88,6 +120,7 @@ def test_half_precision_is_single_precision_of_the_same_logits(name, scale):
             loss = build(name).eval()
             logits, labels = batch(loss, LABELS['mixed'], 'random', scale, dtype)
             logits = logits.detach().to(compute).requires_grad_()
+            torch.manual_seed(0)  # of losses that draw samples
             value = loss(logits, labels)
             value.backward()
             results.append((value.detach(), logits.grad))
@@ -100,11 +133,18 @@ def test_half_precision_is_single_precision_of_the_same_logits(name, scale):
 @pytest.mark.parametrize('reduction', ['none', 'mean', 'sum'])
 def test_gradient_is_that_of_the_loss(name, labels, reduction):
     # In eval(): a loss whose state moves with every call has no difference quotient.
-    loss = build(name, reduction=reduction).eval()
+    # Without factors of the loss that depend on the logits and have no gradient.
+    constant = dict(q=0) if 'Seesaw' in name else {}
+    loss = build(name, reduction=reduction, **constant).eval()
     logits, labels = batch(loss, labels, 'random', 3.0, torch.float64)
     weight = torch.linspace(0, 2, len(labels), dtype=torch.float64)
+
+    def compute(logits, **kwargs):
+        torch.manual_seed(0)  # of losses that draw samples
+        return loss(logits, labels, **kwargs)
+
     for kwargs in (dict(), dict(weight=weight)):
-        assert gradcheck(lambda z, kwargs=kwargs: loss(z, labels, **kwargs), logits)
+        assert gradcheck(partial(compute, **kwargs), logits)
 
 
 @every_loss
@@ -112,10 +152,12 @@ def test_gradient_of_a_wrong_logit_saturates_and_of_a_right_one_vanishes(name):
     # A gradient of cross entropy is p - t: 0 where all is right, and else at least what the class
     # weighs.
     loss = build(name).eval()
+    if hasattr(loss, 'soft_share'):
+        loss.soft_share = 0  # a soft target is never all right
     for kind in ('as labelled', 'against the labels'):
         logits, labels = batch(loss, [0, 1, 2, 3], kind, 1e4)
         loss(logits, labels, reduction_override='sum').backward()
-        at_label = logits.grad.gather(1, labels[:, None])
+        at_label = (logits.grad * right_channels(loss, labels)).sum(1)
         if kind == 'as labelled':
             assert logits.grad.count_nonzero() == 0
         else:
