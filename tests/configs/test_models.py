@@ -177,7 +177,8 @@ def run_hooks(cfg, model, dataset):
     # As resumed: memories are not filled, for want of images.
     runner = SimpleNamespace(model=model, epoch=0, iter=1, hooks=[],
                              train_dataloader=SimpleNamespace(dataset=dataset))
-    hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])]
+    hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])
+             if hook.type != 'MetaReweightHook']  # it needs a data loader and an optimizer
     default_hooks = [HOOKS.build(cfg.default_hooks[name]) for name in ('class_check', 'method')]
     for event in ('before_train', 'before_train_epoch'):
         for hook in [*default_hooks, *hooks]:

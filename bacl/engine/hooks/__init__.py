@@ -8,6 +8,7 @@ from .imbalance_hook import ImbalanceHook
 from .load_report_hook import LoadReportHook
 from .long_term_indicator_hook import LongTermIndicatorHook
 from .memory_fill_hook import MemoryFillHook
+from .meta_reweight_hook import MetaReweightHook
 from .method_hook import MethodHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .seed_hook import SeedHook
@@ -16,5 +17,6 @@ from .short_term_indicator_hook import ShortTermIndicatorHook
 __all__ = [
     'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook',
     'HeldOutLossHook', 'ImbalanceHook', 'LoadReportHook', 'LongTermIndicatorHook', 'MemoryFillHook',
-    'MethodHook', 'NonFiniteLossError', 'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
+    'MetaReweightHook', 'MethodHook', 'NonFiniteLossError', 'PlainCheckpointHook', 'SeedHook',
+    'ShortTermIndicatorHook'
 ]

@@ -19,6 +19,7 @@ from .federated import FederatedLoss, select_classes
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .group_softmax import GroupSoftmaxLoss
 from .head_contract import check_heads
+from .meta_balanced_sigmoid import MetaBalancedSigmoidLoss, meta_gradient, meta_weights
 from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
 from .pairwise_class_balance import (
     PairwiseBalancedEqualizationLossV2,
@@ -33,11 +34,12 @@ __all__ = [
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
     'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
     'EquilibriumLoss', 'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-    'ImageShareLoss', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
-    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
+    'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
     'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
     'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
     'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
-    'foreground_shift', 'grw_weights', 'log_odds', 'objectness_bce_loss', 'seesaw_logits',
-    'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_mask', 'tail_ratio'
+    'foreground_shift', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
+    'objectness_bce_loss', 'seesaw_logits', 'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss',
+    'suppression_mask', 'tail_ratio'
 ]

@@ -84,7 +84,7 @@ def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
             'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
             'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-            'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+            'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
             'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)
 
