@@ -43,6 +43,7 @@ class ClassTable:
         groups: from the rarest to the most frequent, also those without classes; none if the data
             have none.
         group: (C,), int64, position of each class's group in ``groups``; None without groups.
+        num_annotated_images: how many of the ``num_images`` have annotations; None if unknown.
     """
 
     names: tuple[str, ...]
@@ -51,6 +52,7 @@ class ClassTable:
     num_images: int
     groups: tuple[FrequencyGroup, ...] = ()
     group: np.ndarray | None = None
+    num_annotated_images: int | None = None
 
     @classmethod
     def from_categories(cls, categories: Sequence[dict],
@@ -90,7 +92,8 @@ class ClassTable:
                 counts[name].append(stored)
         table = cls(tuple(str(category.get('name', category['id'])) for category in categories),
                     **{name: np.array(count, dtype=np.int64) for name, count in counts.items()},
-                    num_images=num_images)
+                    num_images=num_images, num_annotated_images=len(
+                        set().union(*images_of_category.values())))
         if field == LVIS_GROUP:
             check_frequencies(categories, ann_file)
             return table._with_stored_groups(LVIS_GROUPS, [c[field] for c in categories])

@@ -60,7 +60,11 @@ class ClassCountsMixin:
         if self.ann_file is not None:
             self.read_counts()
         elif not self.is_configured:
-            self.set_counts(getattr(table, self.count_name))
+            self.take(table)
+
+    def take(self, table: ClassTable) -> None:
+        """Replace the counts by those of a table."""
+        self.set_counts(getattr(table, self.count_name))
 
     def set_counts(self, counts: Sequence[int]) -> None:
         """Replace the counts.
@@ -92,7 +96,7 @@ class ClassCountsMixin:
             FileNotFoundError: if it does not exist.
             ValueError: if it is no annotation file, or has another number of categories.
         """
-        self.set_counts(getattr(read_class_table(self.ann_file), self.count_name))
+        self.take(read_class_table(self.ann_file))
 
     def known_counts(self) -> Tensor:
         """The counts, (C,), float64.
@@ -142,3 +146,59 @@ class ClassCounts(ClassCountsMixin, _NumClasses):
                  ann_file: str | PathLike | None = None) -> None:
         self.count_name = count_name
         super().__init__(num_classes, counts, ann_file)
+
+
+class ImageShares(ClassCounts):
+    """Image counts with the number of images, of which they are shares.
+
+    That number is of the images with annotations, as in the papers that use shares.
+
+    Args:
+        num_classes: C, > 0.
+        counts: see :class:`ClassCountsMixin`.
+        ann_file: see there; the one of the training data, since the LVIS file of others has the
+            counts of the training data, but other images.
+        num_images: > 0; given with ``counts``, and only then.
+
+    Raises:
+        ValueError: if only one of ``counts`` and ``num_images`` is given, or a class is in more
+            images than there are.
+    """
+
+    def __init__(self, num_classes: int, counts: Sequence[int] | None = None,
+                 ann_file: str | PathLike | None = None, num_images: int | None = None) -> None:
+        if (counts is None) != (num_images is None):
+            raise ValueError(f'{type(self).__name__}(counts=, num_images=) expects both or none of '
+                             'them, got one. Add the other.')
+        super().__init__(num_classes, 'image_count', counts, ann_file)
+        self.register_buffer('num_images', torch.tensor(
+            torch.nan if num_images is None else num_images, dtype=torch.float64))
+        if self.is_configured:
+            self._check_shares()
+
+    def take(self, table: ClassTable) -> None:
+        """Replace counts and number of images by those of a table.
+
+        Raises:
+            ValueError: if a class is in more images than there are.
+        """
+        super().take(table)
+        self.num_images.fill_(table.num_images if table.num_annotated_images is None
+                              else table.num_annotated_images)
+        self._check_shares()
+
+    def _check_shares(self) -> None:
+        if (self.counts > self.num_images).any():
+            raise ValueError(
+                f'{type(self).__name__}(num_images=) expects at least as many images as a class '
+                f'is in, {self.counts.max().item():.0f}, got {self.num_images.item():.0f}. Take '
+                'both from the annotation file of the training data.')
+
+    def known_shares(self) -> Tensor:
+        """Share of the images that has each class, (C,), float64; see :meth:`known_counts`."""
+        return self.known_counts() / self.num_images
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        if self.is_configured:
+            state_dict = {**state_dict, f'{prefix}num_images': self.num_images}
+        super()._load_from_state_dict(state_dict, prefix, *args)

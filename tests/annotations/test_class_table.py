@@ -23,6 +23,11 @@ def test_counts_are_in_the_order_of_the_files_categories(tmp_path):
     assert counts.names == ('yoke', 'acorn') and counts.num_images == 2
 
 
+def test_images_without_annotations_are_told_apart():
+    table = ClassTable.from_categories(CATEGORIES, {7: [4], 3: [4, 4, 9, 8]}, num_images=5)
+    assert table.num_images == 5 and table.num_annotated_images == 3
+
+
 def test_counts_that_an_lvis_file_has_win_over_counted_ones(tmp_path):
     categories = [dict(CATEGORIES[0], frequency='r', image_count=9),
                   dict(CATEGORIES[1], frequency='c', instance_count=8)]

@@ -131,9 +131,11 @@ def test_losses_wait_for_nothing_forward_and_backward(loss_type, monkeypatch):
 
 @pytest.mark.usefixtures('fake_gpu')
 @pytest.mark.parametrize('loss_type', [
-    'AdaptiveClassSuppressionLoss', 'EqualizationLossV2', 'GRWCrossEntropyLoss',
-    'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss'])
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss',
+    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'FederatedLoss',
+    'GRWCrossEntropyLoss', 'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2',
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss',
+    'SoftmaxCELoss', 'SynchronizedSeesawLoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = build_loss(loss_type)
     loss.knows_groups = True

@@ -1,9 +1,20 @@
 """Classification losses: a pure function of its inputs each, and a thin module around it."""
-from .adaptive_class_suppression import AdaptiveClassSuppressionLoss, suppression_mask
+from .adaptive_class_suppression import AdaptiveClassSuppressionLoss, suppression_weights
+from .balanced_softmax import (
+    BalancedSigmoidLoss,
+    BalancedSoftmaxLoss,
+    balanced_softmax_loss,
+    foreground_shift,
+    log_odds,
+)
 from .base import LongTailLoss, ObjectnessLoss
-from .counted import CountedLoss
+from .counted import CountedLoss, ImageShareLoss
+from .drop import DropLoss, tail_ratio
+from .effective_class_margin import EffectiveClassMarginLoss, ecm_loss, ecm_margins
+from .equalization import EqualizationLoss, eql_weights
 from .equalization_v2 import EqualizationLossV2, eqlv2_weights
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
+from .federated import FederatedLoss, select_classes
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .group_softmax import GroupSoftmaxLoss
 from .head_contract import check_heads
@@ -18,11 +29,13 @@ from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 __all__ = [
-    'AdaptiveClassSuppressionLoss', 'CountedLoss', 'EqualizationLossV2', 'FCBL',
-    'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'LongTailLoss', 'ObjectnessBCELoss',
-    'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
-    'balance_margin', 'balance_weight', 'check_heads', 'eqlv2_weights', 'fcbl_loss',
-    'grw_weights', 'objectness_bce_loss', 'seesaw_logits', 'sigmoid_bce_loss', 'softmax_ce_loss',
-    'suppression_mask'
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
+    'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'FCBL',
+    'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'ImageShareLoss', 'LongTailLoss',
+    'ObjectnessBCELoss', 'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2',
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+    'SynchronizedSeesawLoss', 'balance_margin', 'balance_weight', 'balanced_softmax_loss',
+    'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights', 'eqlv2_weights', 'fcbl_loss',
+    'foreground_shift', 'grw_weights', 'log_odds', 'objectness_bce_loss', 'seesaw_logits',
+    'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
 ]

@@ -4,7 +4,7 @@ from os import PathLike
 
 from torch import Tensor
 
-from ..class_counts import ClassCounts
+from ..class_counts import ClassCounts, ImageShares
 from .base import LongTailLoss
 
 
@@ -38,3 +38,24 @@ class CountedLoss(LongTailLoss):
     def known_counts(self) -> Tensor:
         """(C,), float64; see :meth:`~bacl.models.class_counts.ClassCountsMixin.known_counts`."""
         return self.class_counts.known_counts()
+
+
+class ImageShareLoss(CountedLoss):
+    """A loss with the share of the training images that has each class.
+
+    Args:
+        num_classes: see :class:`.LongTailLoss`.
+        num_images: see :class:`~bacl.models.class_counts.ImageShares`.
+        **kwargs: of :class:`CountedLoss`.
+    """
+
+    starts_empty = ('class_counts.counts', 'class_counts.num_images')
+
+    def __init__(self, num_classes: int | None = None, num_images: int | None = None,
+                 **kwargs) -> None:
+        super().__init__(num_classes, **kwargs)
+        self._count_source['num_images'] = num_images
+
+    def init_state(self) -> None:
+        """Make room for the counts and the number of images."""
+        self.class_counts = ImageShares(self.num_classes, **self._count_source)

@@ -63,6 +63,7 @@ class GRWCrossEntropyLoss(CountedLoss, SoftmaxCELoss):
                 avg_factor: float | Tensor | None = None,
                 reduction_override: str | None = None) -> Tensor:
         """See :meth:`LongTailLoss.forward`; a sample weighs ``weight`` times its class weight."""
+        self._check_channels(cls_score)
         dtype = torch.promote_types(cls_score.dtype, torch.float32)
         class_weight = grw_weights(self.known_counts(), self.rho).to(dtype)[labels]
         weight = torch.ones_like(class_weight) if weight is None else weight.to(dtype)

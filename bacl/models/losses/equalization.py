@@ -1,0 +1,64 @@
+"""Equalization loss: objects of other classes are no negatives of tail classes."""
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from torch import Tensor
+
+from .counted import ImageShareLoss
+from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
+
+
+def eql_weights(labels: Tensor, is_tail: Tensor, background: Tensor | float = True) -> Tensor:
+    """Weight of every channel: 0 where a foreground sample is a negative of a tail class, else 1.
+
+    Args:
+        labels: (N,), int64 in [0, C]; C is background.
+        is_tail: (C,), bool.
+        background: weight of the tail classes in background samples, in [0, 1], or False or True;
+            of a shape that broadcasts to (N, C).
+
+    Returns:
+        (N, C), of the type of ``background``.
+
+    Reference:
+        Tan et al., "Equalization Loss for Long-Tailed Object Recognition", CVPR 2020, Eq. (3).
+    """
+    is_background = labels[:, None] == len(is_tail)
+    weights = (is_background * background).expand(-1, len(is_tail)).masked_fill(~is_tail, 1)
+    # Positives always count. A column takes the background labels and is dropped.
+    return F.pad(weights, (0, 1)).scatter_(1, labels[:, None], 1)[:, :-1]
+
+
+@MODELS.register_module()
+class EqualizationLoss(ImageShareLoss, SigmoidBCELoss):
+    """Sigmoid loss in which objects of other classes do not suppress tail classes.
+
+    A class is of the tail if a smaller share of the training images has it than
+    ``frequency_thr``. The loss is that of :class:`SigmoidBCELoss` times :func:`eql_weights`. The
+    classifier's bias has to start at the prior probability 0.001; see there.
+
+    Args:
+        num_classes: C; see :class:`LongTailLoss`.
+        frequency_thr: share of the images that have annotations, in [0, 1]. The official ones are
+            0.00177 for LVIS v0.5, that is 100 images, and 0.0011 for LVIS v1, 109 images.
+        **kwargs: of :class:`.counted.ImageShareLoss`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Reference:
+        See :func:`eql_weights`.
+    """
+
+    def __init__(self, num_classes: int | None = None, frequency_thr: float = 0.00177,
+                 **kwargs) -> None:
+        super().__init__(num_classes, **kwargs)
+        self.frequency_thr = self.check(
+            'frequency_thr', frequency_thr, 'a number in [0, 1]', lambda v: 0 <= v <= 1)
+
+    def is_tail(self) -> Tensor:
+        """(C,), bool: the classes below the threshold."""
+        return self.class_counts.known_shares() < self.frequency_thr
+
+    def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """See :func:`sigmoid_bce_loss` and :func:`eql_weights`."""
+        return sigmoid_bce_loss(logits, labels) * eql_weights(labels, self.is_tail())

@@ -1,0 +1,5 @@
+# Balanced softmax on Emoji-LT mini in one stage, as long as both stages together.
+_base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_sce.py'
+
+model = dict(
+    roi_head=dict(bbox_head=dict(loss_cls=dict(_delete_=True, type='BalancedSoftmaxLoss'))))

@@ -1,0 +1,14 @@
+# Table XIII: BALMS (balanced softmax), LVIS v1, 24 epochs.
+# Officially decoupled, with sigmoids; see balms-sigmoid-stage2.
+_base_ = [
+    '../_base_/models/faster-rcnn_r50_fpn.py',
+    '../_base_/datasets/lvis_v1.py',
+    '../_base_/schedules/schedule_2x.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(
+            num_classes=_base_.num_classes,
+            loss_cls=dict(_delete_=True, type='BalancedSoftmaxLoss'))))
