@@ -1,8 +1,11 @@
 """Long-tailed datasets and their transforms."""
+from .class_image_pairs import ClassImagePairs
 from .coco_lt import CocoLTDataset
+from .episodic_sampler import EpisodicSampler, draw_pairs
 from .lvis import LongTailLVISV05Dataset, LongTailLVISV1Dataset
 from .transforms import ContiguousRandomFlip, CroppedCopyPaste, DropEmptyGT, LoadCroppedMasks
 
 __all__ = [
-    'CocoLTDataset', 'ContiguousRandomFlip', 'CroppedCopyPaste', 'DropEmptyGT', 'LoadCroppedMasks',
-    'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset']
+    'ClassImagePairs', 'CocoLTDataset', 'ContiguousRandomFlip', 'CroppedCopyPaste', 'DropEmptyGT',
+    'EpisodicSampler', 'LoadCroppedMasks', 'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset',
+    'draw_pairs']

@@ -1,4 +1,5 @@
-"""Operators that mmdet has in a slower form, sums per class, and random draws."""
+"""Operators that mmdet has in a slower form, sums per class, random draws and a clustering."""
+from .affinity_propagation import affinity_propagation
 from .class_groups import (
     foreground_rows,
     group_by_class,
@@ -12,5 +13,6 @@ from .random_draw import draw_samples
 from .rank_sums import gather_rows
 from .row_roi_align import row_roi_align
 
-__all__ = ['draw_samples', 'foreground_rows', 'gather_rows', 'group_by_class', 'is_on_cpu',
-           'multiclass_nms', 'once_per_class', 'row_roi_align', 'sum_by_class', 'sum_groups']
+__all__ = ['affinity_propagation', 'draw_samples', 'foreground_rows', 'gather_rows',
+           'group_by_class', 'is_on_cpu', 'multiclass_nms', 'once_per_class', 'row_roi_align',
+           'sum_by_class', 'sum_groups']

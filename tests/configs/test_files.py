@@ -15,7 +15,7 @@ def test_components_are_registered_and_pipelines_and_hooks_build(cfg, innermost)
         outermost = cfg[f'{split}_dataloader'].dataset
         for dataset in (outermost, innermost(outermost)):
             assert DATASETS.get(dataset.type) is not None
-            Compose(dataset.pipeline)
+            Compose(dataset.get('pipeline', []))
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         assert METRICS.get(evaluator.type) is not None
     for hook in cfg.default_hooks.values():
@@ -53,7 +53,7 @@ def test_images_have_masks_where_something_needs_them(cfg, innermost):
     outermost = cfg.train_dataloader.dataset
     load, = [TRANSFORMS.build(t) for t in innermost(outermost).pipeline
              if t.type in ('LoadAnnotations', 'LoadCroppedMasks')]
-    pastes = any(t.type == 'CroppedCopyPaste' for t in outermost.pipeline)
+    pastes = any(t.type == 'CroppedCopyPaste' for t in outermost.get('pipeline', []))
     has_mask_head = 'mask_head' in cfg.model.roi_head
     assert load.with_bbox and load.with_mask == (pastes or has_mask_head)
     assert cfg.model.data_preprocessor.get('pad_mask', False) == has_mask_head

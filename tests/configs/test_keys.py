@@ -53,6 +53,7 @@ PLAIN = {
     'optim_wrapper.paramwise_cfg.custom_keys': Anything(),  # parts of names of parameters
     'optim_wrapper.paramwise_cfg.custom_keys.*': {'lr_mult', 'decay_mult'},
     '*_dataloader': arguments(DataLoader) | {'num_batch_per_epoch'},
+    'custom_hooks.dataloader': arguments(DataLoader),
     '*.data_prefix': {'img'},
     '*.filter_cfg': {'filter_empty_gt', 'min_size'},
     'model.train_cfg': {'rpn', 'rpn_proposal', 'rcnn'},

@@ -174,8 +174,9 @@ def one_of_every_kind(names: list[str], load_config) -> Iterator[str]:
 
 def run_hooks(cfg, model, dataset):
     """Do what a runner's hooks do with model and dataset before the first epoch."""
-    runner = SimpleNamespace(
-        model=model, epoch=0, hooks=[], train_dataloader=SimpleNamespace(dataset=dataset))
+    # As resumed: memories are not filled, for want of images.
+    runner = SimpleNamespace(model=model, epoch=0, iter=1, hooks=[],
+                             train_dataloader=SimpleNamespace(dataset=dataset))
     hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])]
     default_hooks = [HOOKS.build(cfg.default_hooks[name]) for name in ('class_check', 'method')]
     for event in ('before_train', 'before_train_epoch'):

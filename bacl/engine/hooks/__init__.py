@@ -3,16 +3,18 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .class_check_hook import ClassCheckHook
 from .class_figure_hook import ClassFigureHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteLossError
+from .held_out_loss_hook import HeldOutLossHook
 from .imbalance_hook import ImbalanceHook
 from .load_report_hook import LoadReportHook
 from .long_term_indicator_hook import LongTermIndicatorHook
+from .memory_fill_hook import MemoryFillHook
 from .method_hook import MethodHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .seed_hook import SeedHook
 from .short_term_indicator_hook import ShortTermIndicatorHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook', 'ImbalanceHook',
-    'LoadReportHook', 'LongTermIndicatorHook', 'MethodHook', 'NonFiniteLossError',
-    'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
+    'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook',
+    'HeldOutLossHook', 'ImbalanceHook', 'LoadReportHook', 'LongTermIndicatorHook', 'MemoryFillHook',
+    'MethodHook', 'NonFiniteLossError', 'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
 ]

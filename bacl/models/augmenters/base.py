@@ -48,7 +48,8 @@ class FeatureAugmenter(nn.Module, ABC):
     """A source of extra samples for the classifier: hallucinated, remembered or mixed ones.
 
     A RoI head (:class:`~bacl.models.roi_heads.LongTailRoIHead`) has one for each of its box heads
-    and calls it in every training step, before the classifier runs.
+    and calls it in every training step, before the classifier runs, and :meth:`observe` after the
+    loss. In ``eval()`` a pass for losses only has no extra samples.
 
     Args:
         num_classes: C, > 0.
@@ -89,3 +90,16 @@ class FeatureAugmenter(nn.Module, ABC):
             boxes: the S boxes of the box generator, none of them background; None without one.
             strength: (C,), in [0, 1], of the indicator; None without one.
         """
+
+    def observe(self, logits: Tensor, labels: Tensor, num_rois: int) -> None:
+        """See what the classifier said, after the loss; here shown to the own indicator.
+
+        Called in ``eval()``, too, in a pass for losses. Every rank gets here.
+
+        Args:
+            logits: (N + P, channels), without gradient: of the RoIs, then of the extra samples.
+            labels: (N + P,), int64 in [0, C].
+            num_rois: N.
+        """
+        if self.indicator is not None and self.training:
+            self.indicator.observe(logits, labels)

@@ -1,6 +1,6 @@
 """Running mean and variance of the classifier's input features, per class (Eq. 11)."""
 import torch
-from bacl.ops import gather_rows, group_by_class, sum_groups
+from bacl.ops import foreground_rows, gather_rows, group_by_class, sum_groups
 from torch import Tensor, nn
 
 
@@ -12,7 +12,7 @@ def batch_moments(feats: Tensor, labels: Tensor, num_classes: int,
 
     Args:
         feats: (N, D), floating point.
-        labels: (N,), int64 in [0, C).
+        labels: (N,), int64 in [0, C]; samples of background (C) are left out.
         num_classes: C.
         sync: merge the moments of all ranks. Then it is a collective operation: every rank calls
             it, also without features. False takes those of this rank alone.
@@ -23,12 +23,14 @@ def batch_moments(feats: Tensor, labels: Tensor, num_classes: int,
         samples, of any class, with zeros throughout.
     """
     classes, group = group_by_class(labels, num_classes)
-    classes = classes.clamp(max=num_classes - 1)  # of void groups
-    count = sum_groups(feats.new_ones(len(feats), 1), group, len(classes))
+    is_void = (classes == num_classes)[:, None]  # background, or no sample at all
+    classes = classes.clamp(max=num_classes - 1)
+    count = sum_groups(feats.new_ones(len(feats), 1), group, len(classes)).masked_fill_(is_void, 0)
     mean = sum_groups(feats, group, len(classes)).div_(count.clamp(min=1))
     # index_select takes half the time of an index in brackets.
     deviation = mean.index_select(0, group).sub_(feats)
-    squares = sum_groups(deviation.square_(), group, len(classes))
+    squares = sum_groups(deviation.square_(), group, len(classes)).masked_fill_(is_void, 0)
+    mean.masked_fill_(is_void, 0)
     if sync:
         parts = gather_rows(classes, torch.cat([mean, squares, count], dim=1))
         if len(parts) > 1:
@@ -117,8 +119,11 @@ class ClassFeatureDistribution(nn.Module):
 
         Args:
             feats: (N, D), inputs of the classifier; N may be 0.
-            labels: (N,), int64 in [0, C).
+            labels: (N,), int64 in [0, C]; samples of background (C) are left out.
         """
+        rows = foreground_rows(labels, self.num_classes)
+        if len(rows) < len(labels):
+            feats, labels = feats.index_select(0, rows), labels.index_select(0, rows)
         # Buffers may be in half precision, in which neither sums nor class numbers are exact.
         feats = feats.to(torch.promote_types(self.mean.dtype, torch.float32))
         classes, count, mean, var = batch_moments(feats, labels, self.num_classes,

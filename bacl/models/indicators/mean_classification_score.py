@@ -15,8 +15,8 @@ INITIAL_SCORE = 0.01
 class MeanClassificationScore(PerClassScore):
     """Moving average of the score that samples give to their true class, object by object.
 
-    With p = sigmoid(z) (Eq. 4), the score of an object is the mean of p_i over the samples that
-    belong to it. Let a step have n_i objects of class i on all ranks, and let p_i^t be the mean of
+    With p = sigmoid(z) (Eq. 4), or the softmax of all channels, as in LOCE, the score of an object
+    is the mean of p_i over the samples that belong to it. Let a step have n_i objects of class i on all ranks, and let p_i^t be the mean of
     their scores; then::
 
         s_i <- gamma**n_i * s_i + (1 - gamma**n_i) * p_i^t
@@ -34,9 +34,10 @@ class MeanClassificationScore(PerClassScore):
     Args:
         num_classes: C, > 0.
         gamma: weight of the old score, in [0, 1) (0.9 in the paper).
+        scores: 'sigmoid' or 'softmax', of what p is made.
 
     Raises:
-        ValueError: if ``gamma`` is out of its range.
+        ValueError: if an argument is out of its range.
 
     Reference:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Table II, Eq. (7) and (12); the
@@ -44,12 +45,16 @@ class MeanClassificationScore(PerClassScore):
         Object Detection", ICCV 2021, whose score it is.
     """
 
-    def __init__(self, num_classes: int, gamma: float = 0.9) -> None:
+    def __init__(self, num_classes: int, gamma: float = 0.9, scores: str = 'sigmoid') -> None:
         super().__init__(num_classes)
         if not 0 <= gamma < 1:
             raise ValueError('MeanClassificationScore(gamma=) expects a number in [0, 1), '
                              f'got {gamma!r}.')
+        if scores not in ('sigmoid', 'softmax'):
+            raise ValueError("MeanClassificationScore(scores=) expects 'sigmoid' or 'softmax', "
+                             f'got {scores!r}.')
         self.gamma = gamma
+        self.scores = scores
         self._objects = None
         self.register_buffer('mean_score',
                              torch.full((num_classes,), INITIAL_SCORE, dtype=torch.float64))
@@ -66,9 +71,7 @@ class MeanClassificationScore(PerClassScore):
     @torch.no_grad()
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
-        dtype = self.mean_score.dtype
-        true_class = labels.clamp(max=self.num_classes - 1)[:, None]
-        score = logits.gather(1, true_class).to(dtype).sigmoid()
+        score = self._true_class_score(logits, labels.clamp(max=self.num_classes - 1)[:, None])
         objects, self._objects = self._objects, None
         if objects is not None:
             score, labels = self._mean_by_object(score, labels, *objects)
@@ -77,6 +80,14 @@ class MeanClassificationScore(PerClassScore):
         num_objects = count.clamp(max=1) if objects is None else count
         decay = self.gamma ** num_objects
         self.mean_score.mul_(decay).add_((1 - decay) * score_sum / count.clamp(min=1))
+
+    def _true_class_score(self, logits: Tensor, true_class: Tensor) -> Tensor:
+        """(N, 1), in the precision of the state."""
+        dtype = self.mean_score.dtype
+        if self.scores == 'sigmoid':
+            return logits.gather(1, true_class).to(dtype).sigmoid()
+        scores = logits.softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        return scores.gather(1, true_class).to(dtype)
 
     def _mean_by_object(self, score: Tensor, labels: Tensor, objects: Tensor,
                         num_objects: int) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from mmdet.utils import ConfigType
 from mmengine.registry import Registry
 from torch import nn
@@ -51,6 +52,7 @@ def head_faults(model: nn.Module) -> Iterator[str]:
                     None, loss.num_channels):
                 yield (f'{where}: the classifier of the head always has {size} outputs, the loss '
                        f'needs {loss.num_channels}')
+        yield from _predictor_faults(name, head)
         is_open = any(hasattr(parent, 'augmenters') for parent in _parents(model, name))
         if hasattr(getattr(head, 'fc_cls', None), 'observe') and not is_open and name:
             yield (f'{type(head.fc_cls).__name__} in {type(head).__name__} ({name}): nobody calls '
@@ -59,6 +61,27 @@ def head_faults(model: nn.Module) -> Iterator[str]:
                 hasattr(head, 'bbox_head') and not hasattr(head, 'calibrator'):
             yield (f'the calibrator in test_cfg of {type(head).__name__} ({name}): nobody calls '
                    'it; use a LongTailRoIHead or LongTailCascadeRoIHead')
+
+
+def _predictor_faults(name: str, head: nn.Module) -> Iterator[str]:
+    """What a predictor needs and the loss of its head does not have, in words."""
+    predictor = getattr(head, 'fc_cls', None)
+    where = f'{type(predictor).__name__} in {type(head).__name__}' + f' ({name})' * bool(name)
+    if getattr(predictor, 'needs_background', False) and \
+            predictor.out_features != head.num_classes + 1:
+        yield (f'{where}: it has {predictor.out_features} outputs for {head.num_classes} classes, '
+               'but it is for a loss over all classes and, last, the background')
+    elif getattr(predictor, 'activation', None) == 'softmax' and not predicts_by_softmax(head):
+        yield (f'{where}: its logits mean something under a softmax only, which is not that of '
+               f'{type(head.loss_cls).__name__}')
+
+
+def predicts_by_softmax(head: nn.Module) -> bool:
+    """True if the scores of a head of C + 1 channels are a softmax of its logits."""
+    if not head.custom_cls_channels:
+        return True
+    logits = torch.linspace(-1, 1, head.num_classes + 1, device='cpu')[None]
+    return torch.allclose(head.loss_cls.get_activation(logits), logits.softmax(dim=1), atol=1e-6)
 
 
 def check_heads(model: nn.Module) -> None:

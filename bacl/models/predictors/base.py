@@ -19,7 +19,16 @@ class ClassPredictor(nn.Module, ABC):
     Args:
         in_features: D.
         out_features: number of logits, as the loss says it.
+
+    Attributes:
+        needs_background: whether the logits have to be those of the C classes and, last, of the
+            background; with a loss of other channels the head is refused when it is built.
+        activation: 'softmax' if the logits mean something under a softmax only; a head with
+            another loss is refused.
     """
+
+    needs_background = False
+    activation: str | None = None
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()

@@ -9,8 +9,16 @@ from .long_tail_roi_head import (
     LongTailRoIHead,
 )
 from .score_nms import ScoreNMSMixin
+from .simcal_roi_head import (
+    SimCalCascadeRoIHead,
+    SimCalMixin,
+    SimCalRoIHead,
+    balanced_selection,
+    merge_scores,
+)
 
 __all__ = [
     'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'IterativeBBoxHead',
-    'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin'
+    'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin',
+    'SimCalCascadeRoIHead', 'SimCalMixin', 'SimCalRoIHead', 'balanced_selection', 'merge_scores'
 ]

@@ -117,7 +117,7 @@ class ClassifierTap:
         extra_preds = head.fc_reg.forward(extra.feats.to(head.fc_reg.weight.dtype))
         if not head.reg_class_agnostic:
             true_class = extra.labels.clamp(max=head.num_classes - 1)
-            extra_preds = extra_preds.view(len(true_class), head.num_classes, -1)[
+            extra_preds = extra_preds.unflatten(1, (head.num_classes, -1))[
                 torch.arange(len(true_class), device=true_class.device), true_class]
         extra_weights, avg_factor = self._weigh(kwargs['avg_factor'], weights.dtype)
         args = (torch.cat([preds, extra_preds]), torch.cat([targets, extra.box_targets]),

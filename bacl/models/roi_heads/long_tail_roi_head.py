@@ -138,8 +138,7 @@ class LongTailMixin:
         rois, boxes = self._boxes[index] if augmenter is not None else (None, None)
         exchange = partial(self._exchange, head, augmenter, object_users, sampling_results,
                            Samples(None, labels, targets), boxes)
-        own_indicator = getattr(augmenter, 'indicator', None)
-        after_loss = own_indicator.observe if own_indicator is not None else None
+        after_loss = None if augmenter is None else partial(augmenter.observe, num_rois=num_rois)
         self._tapped_boxes = rois
         try:
             with ClassifierTap(head, num_rois, exchange, after_loss):
@@ -166,7 +165,7 @@ class LongTailMixin:
         if hasattr(head.fc_cls, 'observe'):
             head.fc_cls.observe(roi_feats, rois.labels)
         extra = ExtraSamples(roi_feats[:0], rois.labels[:0])
-        if augmenter is not None:
+        if augmenter is not None and augmenter.training:
             indicator = _indicator(augmenter, head)
             extra = augmenter(rois._replace(feats=roi_feats),
                               None if boxes is None else boxes._replace(feats=box_feats),

@@ -57,3 +57,17 @@ def test_an_object_counts_once_however_many_samples_it_has():
     # The next step is not told: all samples of a class are one object.
     indicator.observe(logits, torch.tensor([0, 0, 0, 2, 2]))
     assert indicator.value()[0].item() == pytest.approx(0.9 * expected[0] + 0.1 * 0.5)
+
+
+def test_softmax_scores_see_all_channels_also_in_half_precision():
+    indicator = MeanClassificationScore(2, gamma=0.0, scores='softmax')
+    logits = torch.tensor([[1., 2., 3.]])
+    indicator.observe(logits, torch.tensor([1]))
+    assert indicator.value()[1].item() == pytest.approx(logits.softmax(1)[0, 1].item())
+    indicator.observe(torch.tensor([[6e4, 6e4, -6e4]], dtype=torch.half), torch.tensor([0]))
+    assert indicator.value()[0] == 0.5
+
+
+def test_scores_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match=r"MeanClassificationScore\(scores=.*'relu'"):
+        MeanClassificationScore(3, scores='relu')

@@ -200,3 +200,21 @@ def test_a_stage_whose_loss_has_no_indicator_is_refused():
     cfg.bbox_head[2].loss_cls = dict(type='ObjectnessBCELoss', num_classes=C)
     with pytest.raises(TypeError, match='indicator.*ObjectnessBCELoss'):
         MODELS.build(cfg)
+
+
+@pytest.mark.parametrize('augmenter', [
+    dict(type='MemorySampler'), dict(type='FeatureReplay', counts=[3, 2, 1]),
+    dict(type='FASA', counts=[3, 2, 1], start=0)], ids=lambda cfg: cfg['type'])
+def test_every_stage_has_an_augmenter_of_its_own_of_any_kind(augmenter):
+    cfg = cascade_cfg(type='LongTailCascadeRoIHead', augmenter=augmenter)
+    cfg.pop('hallucinator')
+    for box_head in cfg.bbox_head:
+        box_head.loss_cls = dict(type='EquilibriumLoss')
+    head = MODELS.build(cfg)
+    for _ in range(2):
+        losses = head.loss(*batch([[0, 1], [1]]))
+    assert all(value.isfinite() for value in losses.values())
+    states = [torch.cat([value.double().flatten().nan_to_num() for value in part.buffers()])
+              for part in head.augmenters]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert states[first].any() and not torch.equal(states[first], states[second])

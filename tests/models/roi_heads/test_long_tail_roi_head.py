@@ -335,3 +335,87 @@ def test_the_mean_score_counts_objects():
     expected = [0.9 * 0.01 + 0.1 * 0.5, 0.81 * 0.01 + 0.19 * 0.5, 0.9 * 0.01 + 0.1 * 0.5]
     score = head.bbox_head.loss_cls.indicator.value()
     torch.testing.assert_close(score, torch.tensor(expected, dtype=torch.float64))
+
+
+AUGMENTERS = [
+    dict(type='FeatureHallucinator', indicator=dict(type='ImageFrequency', counts=[3, 2, 1])),
+    dict(type='MemorySampler', indicator=dict(type='ImageFrequency', counts=[3, 2, 1])),
+    dict(type='FeatureReplay', counts=[3, 2, 1]), dict(type='FASA', counts=[3, 2, 1], start=0),
+]
+every_augmenter = pytest.mark.parametrize('augmenter', AUGMENTERS, ids=lambda cfg: cfg['type'])
+
+
+def state_of(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def changed(module, before):
+    return {name for name, value in module.state_dict().items()
+            if not torch.equal(value.nan_to_num(-1), before[name].nan_to_num(-1))}
+
+
+@every_augmenter
+@pytest.mark.parametrize('loss_cls', [
+    dict(type='CrossEntropyLoss'), dict(type='EquilibriumLoss'), dict(type='EqualizationLossV2'),
+    dict(type='FCBL'), dict(type='SigmoidBCELoss')], ids=lambda cfg: cfg['type'])
+def test_any_loss_learns_from_the_samples_of_any_augmenter(loss_cls, augmenter):
+    """mmdet's softmax, one of a class each, with and without background, and with a margin."""
+    cfg = roi_head_cfg(type='LongTailRoIHead', augmenter=augmenter)
+    cfg.pop('hallucinator')
+    cfg.bbox_head.loss_cls = loss_cls
+    head = MODELS.build(cfg)
+    shown, forward = [], head.augmenters[0].forward
+    head.augmenters[0].forward = lambda *args: shown.append(forward(*args)) or shown[-1]
+    if (loss_cls['type'], augmenter['type']) == ('SigmoidBCELoss', 'FASA'):
+        with pytest.raises(ValueError, match='FASA expects the logits of a softmax'):
+            head.loss(*batch([[0, 1], [1]]))
+        return
+    for _ in range(2):  # a replay begins with the second
+        losses = head.loss(*batch([[0, 1], [1]]))
+    assert (shown[-1].labels < C).any() and losses['acc'] >= 0
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    for layer in (head.bbox_head.fc_cls, head.bbox_head.fc_reg, head.bbox_head.shared_fcs[0]):
+        assert layer.weight.grad.isfinite().all() and layer.weight.grad.any()
+    # Images without objects, also.
+    assert all(value.isfinite() for value in head.loss(*batch([[], []])).values())
+
+
+@every_augmenter
+def test_a_pass_for_losses_in_eval_has_no_extra_samples_and_changes_no_state(augmenter):
+    cfg = roi_head_cfg(type='LongTailRoIHead', augmenter=dict(augmenter))
+    cfg.pop('hallucinator')
+    cfg.bbox_head.loss_cls = dict(type='CrossEntropyLoss')
+    head, plain = MODELS.build(cfg), MODELS.build(ConfigDict(cfg, augmenter=None))
+    head.loss(*batch([[0, 1], [1]]))
+    plain.load_state_dict(head.state_dict(), strict=False)
+    before = state_of(head)
+    with torch.no_grad():
+        losses, expected = (part.eval().loss(*batch([[0, 1], [1]])) for part in (head, plain))
+    torch.testing.assert_close(losses, expected)
+    assert not changed(head, before)
+
+
+@pytest.mark.parametrize('held_out', [False, True])
+def test_fasa_collects_losses_of_training_or_of_held_out_images(held_out):
+    cfg = roi_head_cfg(type='LongTailRoIHead', augmenter=dict(
+        type='FASA', counts=[3, 2, 1], held_out=held_out, start=0))
+    cfg.pop('hallucinator')
+    cfg.bbox_head.loss_cls = dict(type='CrossEntropyLoss')
+    head = MODELS.build(cfg)
+    collected = {f'augmenters.0.{name}' for name in ('loss_sum', 'num_rois')}
+    for mode in (True, False):
+        before = state_of(head)
+        with torch.set_grad_enabled(mode):
+            losses = head.train(mode).loss(*batch([[0, 1], [1]]))
+        assert (collected <= changed(head, before)) == (mode != held_out)
+    if held_out:  # of the RoIs of one batch: their mean is the loss
+        (fasa,) = head.augmenters
+        assert (fasa.loss_sum.sum() / fasa.num_rois.sum()).item() == pytest.approx(
+            losses['loss_cls'].item(), rel=1e-5)
+
+
+def test_no_extra_samples_with_box_targets_of_classes_are_fine():
+    """Boxes of each class: without a row, a layout by classes cannot be told from the numbers."""
+    head = MODELS.build(augmented(uses_box_targets=True, gives=lambda rois: ExtraSamples(
+        rois.feats[:0], rois.labels[:0], rois.box_targets[:0])))
+    assert head.loss(*batch([[0, 1], [1]]))['loss_bbox'].isfinite()

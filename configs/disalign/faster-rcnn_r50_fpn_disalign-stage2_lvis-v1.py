@@ -1,0 +1,13 @@
+# Table XIII: DisAlign, LVIS v1, 12 epochs after 12 of stage 1. Officially 9,000 iterations of 16
+# images after 90,000 or 180,000, with Mask R-CNN.
+_base_ = [
+    '../_base_/models/faster-rcnn_r50_fpn_disalign-stage2.py',
+    '../_base_/datasets/lvis_v1.py',
+    '../_base_/schedules/schedule_1x.py',
+    '../_base_/default_runtime.py',
+]
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = '../baselines/faster-rcnn_r50_fpn_sce-1x_lvis-v1.py'
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

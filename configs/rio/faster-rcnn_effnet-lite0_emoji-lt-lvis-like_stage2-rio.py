@@ -1,0 +1,13 @@
+# Stage 2 on Emoji-LT lvis-like: replay of RIO and its cosine classifier on the frozen extractor.
+_base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage2-sce.py'
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage1.py'
+
+model = dict(
+    roi_head=dict(
+        type='LongTailRoIHead',
+        augmenter=dict(type='FeatureReplay'),
+        bbox_head=dict(
+            cls_predictor_cfg=dict(
+                type='CosineLinear', scale=48.0, learns_scale=False, with_gain=True, eps=1e-5))))

@@ -1,0 +1,17 @@
+# RIO on Emoji-LT mini, with repeat factor sampling, in one stage, as long as both stages together.
+_base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_sce.py'
+
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ClassBalancedDataset',
+        oversample_thr=0.067,  # share of the training images: 100 of them, as 1e-3 is of LVIS
+        dataset=_base_.train_dataloader.dataset))
+
+model = dict(
+    roi_head=dict(
+        type='LongTailRoIHead',
+        augmenter=dict(type='FeatureReplay'),
+        bbox_head=dict(
+            cls_predictor_cfg=dict(
+                type='CosineLinear', scale=48.0, learns_scale=False, with_gain=True, eps=1e-5))))
