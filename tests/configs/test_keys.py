@@ -62,7 +62,7 @@ PLAIN = {
     'model.train_cfg.rcnn': {'assigner', 'sampler', 'pos_weight', 'mask_size', 'debug'},
     'model.test_cfg': {'rpn', 'rcnn'},
     'model.test_cfg.rpn': {'nms_pre', 'max_per_img', 'nms', 'min_bbox_size'},
-    'model.test_cfg.rcnn': {'score_thr', 'nms', 'max_per_img', 'mask_thr_binary'},
+    'model.test_cfg.rcnn': {'score_thr', 'nms', 'max_per_img', 'mask_thr_binary', 'calibrator'},
     '*.remapping': {'img', 'gt_masks'},
     '*.init_cfg.override': {'name'},  # the rest is that of init_cfg
 }

@@ -215,19 +215,23 @@ def test_longer_schedule_changes_nothing_else(changes, method):
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in CONFIGS.glob('*/*_r101_*.py')))
-def test_deeper_backbone_changes_nothing_else(changes, name):
-    found = changes(name.replace('_r101_', '_r50_'), name)
+def test_deeper_backbone_changes_nothing_else(changes, stage1_of, name):
+    shallow = name.replace('_r101_', '_r50_')
+    found = changes(shallow, name)
     assert found == {'model.backbone.depth': 101, **(
-        {'stage1': name.replace('stage2', 'stage1')} if 'stage2' in name
+        {'stage1': stage1_of(shallow).replace('_r50_', '_r101_')} if 'stage2' in name
         else {'model.backbone.init_cfg.checkpoint': 'torchvision://resnet101'})}
 
 
 def test_stage_2_has_the_model_of_its_stage_1_but_for_the_method(stage2_name, stage1_of, changes):
     # No path of a frozen Swin is dropped.
-    method = re.compile(r'(type|backbone\.(init_cfg|drop_path_rate)|roi_head\.(type|hallucinator)'
+    method = re.compile(r'(type|trainable|fresh|backbone\.(init_cfg|drop_path_rate)'
+                        r'|roi_head\.(type|hallucinator|calibration_loss|threshold)'
                         # What a frozen extractor allows; the numbers are the same but for rounding.
                         r'|rpn_head\.type|roi_head\.bbox_roi_extractor\.type'
-                        r'|roi_head\.bbox_head(\.\d)?\.loss_cls\..+)')
+                        r'|roi_head\.bbox_head(\.\d)?\.(loss_cls|cls_predictor_cfg|init_cfg)(\..+)?'
+                        # SimCal's.
+                        r'|train_cfg\.rpn_proposal\.max_per_img)')
     paths = [path.removeprefix('model.') for path in changes(stage1_of(stage2_name), stage2_name)
              if path.startswith('model.')]
     assert 'type' in paths and all(method.fullmatch(path) for path in paths)
