@@ -14,7 +14,7 @@ ALLOWED = {
     'evaluation': {'annotations'},
     'visualization': {'annotations'},
     'models/indicators': {'models/class_counts', 'ops'},
-    'models/losses': {'ops', 'models/class_counts', 'models/indicators'},
+    'models/losses': {'annotations', 'ops', 'models/class_counts', 'models/indicators'},
     'models/augmenters': {'models/class_counts', 'ops', 'models/indicators'},
     'models/predictors': set(),
     'models/calibrators': {'annotations', 'models/class_counts'},

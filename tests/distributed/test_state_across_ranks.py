@@ -26,22 +26,30 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
     worker = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(worker)
     whole = worker.observe(slice(None))
-    assert len({name.split('.')[0] for name in whole if '.' in name}) == len(worker.INDICATORS)
+    parts = {name.split('.')[0] for name in whole if '.' in name}
+    assert len(parts - {'others'}) == len(worker.INDICATORS)
+    assert all(whole[f'others.{name}'].any() for name in (
+        'first.feats', 'last.num_stored', 'fasa.loss_sum', 'fasa.distribution.is_known'))
     assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
     assert whole['pos_grad'].sum() > 0
-    assert whole['cum_samples'].sum() > 0 and whole['confusion_matrix'].sum() > 0
+    assert whole['others.seesaw.cum_samples'].sum() > 0
+    assert whole['others.seesaw.confusion.matrix'].sum() > 0
     for name, expected in whole.items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize(('detector', 'heads'), [
-    ('faster', ['bbox_head']), ('cascade', [f'bbox_head.{stage}' for stage in range(3)])])
+@pytest.mark.parametrize(('detector', 'heads', 'state'), [
+    ('faster', ['bbox_head'], 'distribution.is_known'),
+    ('cascade', [f'bbox_head.{stage}' for stage in range(3)], 'distribution.is_known'),
+    ('loce', ['bbox_head'], 'memory.num_stored')])
 def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
-        warm_python, detector, heads, tmp_path):
+        warm_python, detector, heads, state, tmp_path):
     first, second = run_two_ranks(warm_python, detector, tmp_path)
     for number, head in enumerate(heads):
-        assert first[f'roi_head.augmenters.{number}.distribution.is_known'].any()
-        assert first[f'roi_head.{head}.loss_cls.indicator.num_samples'].sum() > 0
+        assert first[f'roi_head.augmenters.{number}.{state}'].any()
+        indicator = first[f'roi_head.{head}.loss_cls.indicator.' + (
+            'mean_score' if detector == 'loce' else 'num_samples')]
+        assert len(set(indicator.tolist())) > 1
     for name, value in first.items():
         assert torch.equal(value, second[name]), name

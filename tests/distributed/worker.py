@@ -10,8 +10,8 @@ import bacl.ops.class_groups
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from bacl.models.augmenters import ClassFeatureDistribution
-from bacl.models.losses import EqualizationLossV2, PairwiseBalancedSeesawLoss
+from bacl.models.augmenters import FASA, ClassFeatureDistribution, FeatureMemory, Samples
+from bacl.models.losses import EqualizationLossV2, EquilibriumLoss, PairwiseBalancedSeesawLoss
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -21,7 +21,8 @@ from torch import nn
 
 CONFIGS = dict(
     faster='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
-    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py')
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py',
+    loce='configs/loce/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-loce.py')
 C, D, STEPS = 5, 4, 3
 NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
@@ -44,16 +45,24 @@ def observe(split):
     indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
                                for indicator in INDICATORS)
     distribution, eqlv2 = ClassFeatureDistribution(C, D), EqualizationLossV2(C)
-    seesaw = PairwiseBalancedSeesawLoss(C)  # with counts and a confusion matrix
+    others = nn.ModuleDict(dict(
+        equilibrium=EquilibriumLoss(C), fasa=FASA(C, D, counts=[1] * C),
+        seesaw=PairwiseBalancedSeesawLoss(C),  # with counts and a confusion matrix
+        **{keep: FeatureMemory(C, D, 2, keep) for keep in ('first', 'last')}))
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:
             indicator.observe(logits, labels)
         eqlv2(logits, labels)
-        seesaw(F.pad(logits, (0, 1)), labels)
         distribution.observe(feats[labels < C], labels[labels < C])
+        others.equilibrium(logits, labels)
+        others.seesaw(F.pad(logits, (0, 1)), labels)
+        others.fasa(Samples(feats, labels), None, None)
+        others.fasa.observe(logits, labels, len(labels))
+        for keep in ('first', 'last'):
+            others[keep].push(Samples(feats, labels, feats))
     return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict(),
-            **{name.replace('.', '_'): state for name, state in seesaw.state_dict().items()}}
+            **{f'others.{name}': value.nan_to_num() for name, value in others.state_dict().items()}}
 
 
 def detector_config(name):

@@ -6,8 +6,14 @@ backward pass without a GPU, so that operators which would wait are also counted
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.augmenters import FeatureHallucinator, Samples
-from bacl.models.losses import FCBL
+from bacl.models.augmenters import (
+    FASA,
+    FeatureHallucinator,
+    FeatureReplay,
+    MemorySampler,
+    Samples,
+)
+from bacl.models.losses import FCBL, EquilibriumLoss
 from bacl.models.roi_heads.classifier_tap import ClassifierTap
 from bacl.models.roi_heads.long_tail_roi_head import jittered_boxes
 from mmdet.registry import MODELS
@@ -126,6 +132,58 @@ def test_losses_wait_for_nothing_forward_and_backward(loss_type, monkeypatch):
     with WaitingOperators() as operators:
         loss(logits, labels, torch.ones(N), avg_factor=N).backward()
         loss.get_accuracy(logits.detach(), labels)
+    assert operators.count == 0
+
+
+def augmenter_step(augmenter):
+    """A step of an augmenter with the equilibrium loss, which observes before it computes."""
+    loss_cls = EquilibriumLoss(C)
+    head, labels = Head(loss_cls), fake_labels()
+
+    def exchange(roi_feats, box_feats):
+        return augmenter(Samples(roi_feats, labels, torch.rand(N, 4)),
+                         Samples(box_feats, fake_labels(S), torch.rand(S, 4)),
+                         loss_cls.indicator.strength())
+
+    def after_loss(logits, labels):
+        augmenter.observe(logits, labels, N)
+
+    with ClassifierTap(head, N, exchange, after_loss):
+        cls_score = head.fc_cls(torch.rand(N + S, D))
+        return loss_cls(cls_score, labels, torch.ones(N), avg_factor=N)
+
+
+def augmenter_of(build):
+    augmenter = build()
+    if hasattr(augmenter, 'class_counts'):
+        augmenter.class_counts.has_counts = True  # of a hook, before the first step
+        augmenter.class_counts.counts.fill_(1)
+    return augmenter
+
+
+every_other_augmenter = pytest.mark.parametrize('build', [
+    lambda: FASA(C, D, start=0), lambda: FeatureReplay(C, D), lambda: MemorySampler(C, D),
+], ids=['FASA', 'FeatureReplay', 'MemorySampler'])
+
+
+@pytest.mark.usefixtures('fake_gpu')
+@every_other_augmenter
+def test_a_step_of_other_augmenters_waits_for_nothing(build):
+    augmenter = augmenter_of(build)
+    for _ in range(2):
+        loss = augmenter_step(augmenter)
+    assert loss.device.type == 'cuda' and loss.requires_grad
+
+
+@every_other_augmenter
+def test_nor_does_the_backward_pass_of_other_augmenters(build, monkeypatch):
+    augmenter = augmenter_of(build)
+    with WaitingOperators() as operators:
+        augmenter_step(augmenter).backward()
+    assert operators.count > 0  # as on a CPU
+    monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
+    with WaitingOperators() as operators:
+        augmenter_step(augmenter).backward()
     assert operators.count == 0
 
 

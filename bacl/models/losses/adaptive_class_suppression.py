@@ -16,14 +16,15 @@ from .base import LongTailLoss
 from .objectness_bce import objectness_bce_loss
 
 
-def suppression_mask(logits: Tensor, labels: Tensor, group: Tensor, share: Tensor,
-                     score_thr: float, is_present: Tensor | None = None) -> Tensor:
-    """Channels that a sample trains.
+def suppression_weights(logits: Tensor, labels: Tensor, group: Tensor, share: Tensor,
+                        score_thr: float, is_present: Tensor | None = None,
+                        at_random: bool = True) -> Tensor:
+    """Which channels a sample trains.
 
     A foreground sample trains its own channel, and suppresses those, background among them, whose
     score is ``score_thr`` or more. A background sample trains the background channel, and
     suppresses the classes of the frequency groups that it is drawn for: each group draws its share
-    of the background samples, rounded down, at random.
+    of the background samples, rounded down.
 
     Args:
         logits: (N, C + 1).
@@ -32,31 +33,34 @@ def suppression_mask(logits: Tensor, labels: Tensor, group: Tensor, share: Tenso
         share: (G,), float64 in [0, 1], of the background samples, for each group.
         score_thr: in [0, 1].
         is_present: (N,), bool, the samples that exist; None are all.
+        at_random: False draws nothing, and gives the mean over all draws.
 
     Returns:
-        (N, C + 1), bool.
+        (N, C + 1), of the type of the logits: 1 for channels that are trained, else 0.
     """
     is_background = labels == logits.size(1) - 1
     candidates = is_background if is_present is None else is_background & is_present
-    drawn = draw_samples(candidates.expand(len(share), -1), (share * candidates.sum()).floor())
-    suppressed = torch.where(is_background[:, None], F.pad(drawn.t()[:, group], (0, 1)),
-                             logits.sigmoid() >= score_thr)
-    return suppressed.scatter(1, labels[:, None], True)
+    drawn = draw_samples(candidates.expand(len(share), -1), (share * candidates.sum()).floor(),
+                         at_random)
+    weights = torch.where(is_background[:, None], F.pad(drawn.to(logits).t()[:, group], (0, 1)),
+                          (logits.sigmoid() >= score_thr).to(logits))
+    return weights.scatter(1, labels[:, None], 1)
 
 
 @MODELS.register_module()
 class AdaptiveClassSuppressionLoss(LongTailLoss):
     """Sigmoid loss in which samples suppress only the classes that compete with their own.
 
-    It is the loss of :class:`ObjectnessBCELoss` on the channels of :func:`suppression_mask`, so
-    that rare classes are not buried under negatives, and frequent ones learn to tell themselves
-    from whom they are confused with. Scores are plain sigmoids: no objectness.
+    It is the loss of :class:`ObjectnessBCELoss` times :func:`suppression_weights`, so that
+    rare classes are not buried under negatives, and those that are confused with each other learn
+    to tell themselves apart. Scores are plain sigmoids: no objectness.
 
     The frequency groups come from the training data, through
     :class:`~bacl.engine.hooks.MethodHook`. They serve the background samples only.
 
     A share of less than one sample draws none: with fewer than 100 background samples in a batch,
-    backgrounds never suppress classes whose share is 0.01. A sample of weight 0 is never drawn.
+    backgrounds never suppress classes whose share is 0.01. A sample of weight 0 is never drawn. In
+    ``eval()`` nothing is drawn; the loss is the mean over all draws.
 
     Args:
         num_classes: C; see :class:`LongTailLoss`.
@@ -126,7 +130,8 @@ class AdaptiveClassSuppressionLoss(LongTailLoss):
             raise RuntimeError(
                 f"{type(self).__name__} does not know the frequency groups. Add dict(type="
                 "'MethodHook') to custom_hooks, which takes them from the training dataset.")
-        mask = suppression_mask(logits.detach(), labels, self.group, self.share, self.score_thr,
-                                None if weight is None else weight > 0)
-        loss = (self.elementwise(logits, labels) * mask).sum(dim=1)
+        suppression = suppression_weights(
+            logits.detach(), labels, self.group, self.share, self.score_thr,
+            None if weight is None else weight > 0, self.training)
+        loss = (self.elementwise(logits, labels) * suppression).sum(dim=1)
         return loss if weight is None else loss * weight

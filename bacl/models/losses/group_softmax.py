@@ -70,11 +70,11 @@ def group_log_normalizers(logits: Tensor, channels: Tensor, sizes: Sequence[int]
 
 
 def sample_others(group: Tensor, num_groups: int, ratio: float,
-                  is_present: Tensor | None = None) -> Tensor:
+                  is_present: Tensor | None = None, at_random: bool = True) -> Tensor:
     """Choose the samples that train each group.
 
     In a group of classes these are all samples of its classes, m in number, and at most
-    ``ratio * m`` of all other ones ("others"), drawn at random; none if m = 0. Objectness, the last
+    ``ratio * m``, rounded down, of all other ones ("others"), drawn at random. Objectness, the last
     group, is trained by all.
 
     Args:
@@ -82,16 +82,17 @@ def sample_others(group: Tensor, num_groups: int, ratio: float,
         num_groups: G.
         ratio: >= 0.
         is_present: (N,), bool, the samples that exist; None are all.
+        at_random: False draws nothing, and gives the mean over all draws.
 
     Returns:
-        (N, G + 1), bool.
+        (N, G + 1), float64: 1 for the samples that train a group, else 0.
     """
     is_member = group == torch.arange(num_groups, device=group.device)[:, None]  # (G, N)
     is_other = ~is_member
     if is_present is not None:
         is_member, is_other = is_member & is_present, is_other & is_present
     num_others = (ratio * is_member.sum(dim=1, dtype=torch.float64)).floor()
-    chosen = is_member | draw_samples(is_other, num_others)
+    chosen = is_member + draw_samples(is_other, num_others, at_random)
     return torch.cat([chosen, torch.ones_like(chosen[:1])]).t()
 
 
@@ -112,8 +113,8 @@ class GroupSoftmaxLoss(CountedLoss):
     of EQL v2) have them group after group, in two other orders; weights of theirs need their rows
     sorted.
 
-    A sample of weight 0 is never drawn; the mean over a group is the weighted one, with a divisor
-    of at least 1. ``avg_factor`` divides a sum over samples that is N times the loss above, which
+    A sample of weight 0 is never drawn, and in ``eval()`` none is: the loss is the mean over all
+    draws. The mean over a group is the weighted one, with a divisor of at least 1. ``avg_factor`` divides a sum over samples that is N times the loss above, which
     for the number of samples, as mmdet's heads give it, is the loss itself.
 
     Args:
@@ -175,7 +176,7 @@ class GroupSoftmaxLoss(CountedLoss):
         """See :meth:`LongTailLoss.sample_losses`: N times the share in the sum over the groups."""
         is_present = None if weight is None else weight > 0
         chosen = sample_others(self.known_groups().group[labels], self.num_groups,
-                               self.others_ratio, is_present).to(logits.dtype)
+                               self.others_ratio, is_present, self.training).to(logits)
         chosen = chosen if weight is None else chosen * weight[:, None]
         num_samples = len(labels) if weight is None else is_present.sum()
         share = num_samples * chosen / chosen.sum(dim=0).clamp(min=1)

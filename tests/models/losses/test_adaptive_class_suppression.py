@@ -6,7 +6,7 @@ import pytest
 import torch
 from bacl.annotations import ClassTable
 from bacl.annotations.class_table import LVIS_GROUPS
-from bacl.models.losses import AdaptiveClassSuppressionLoss, ObjectnessBCELoss, suppression_mask
+from bacl.models.losses import AdaptiveClassSuppressionLoss, ObjectnessBCELoss, suppression_weights
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,8 +44,8 @@ def test_equals_official_mask_loss_gradient_and_scores(golden, monkeypatch):
 
     loss = official_loss(golden)
     logits = background_last(golden['logits']).requires_grad_()
-    mask = suppression_mask(logits, labels, loss.group, loss.share, loss.score_thr)
-    assert torch.equal(mask, background_last(golden['weight_mask']).bool())
+    mask = suppression_weights(logits, labels, loss.group, loss.share, loss.score_thr)
+    assert torch.equal(mask, background_last(golden['weight_mask']).to(mask))
     value = loss(logits, labels)
     value.backward()
     for ours, theirs in ((value.detach(), golden['loss']),
@@ -58,7 +58,7 @@ def test_equals_official_mask_loss_gradient_and_scores(golden, monkeypatch):
 def test_draws_as_many_background_samples_as_the_official_code(golden):
     loss = official_loss(golden)
     labels = (golden['labels'] - 1) % (int(golden['num_classes']) + 1)
-    mask = suppression_mask(torch.zeros(len(labels), loss.num_channels), labels, loss.group,
+    mask = suppression_weights(torch.zeros(len(labels), loss.num_channels), labels, loss.group,
                             loss.share, loss.score_thr)
     for number, name in enumerate(('rare', 'common', 'frequent')):
         rows = mask[labels == loss.num_classes][:, :-1][:, loss.group == number]
@@ -101,6 +101,16 @@ def test_a_sample_of_weight_zero_is_as_if_it_were_not_there():
     labels, weight = torch.full((4,), 3), torch.tensor([1.0, 1.0, 1.0, 0.0])
     value = loss(torch.zeros(4, 4), labels, weight, avg_factor=3.0)
     assert value.item() == pytest.approx((1 + 3 + 3) / 3 * math.log(2))
+
+
+def test_in_evaluation_nothing_is_drawn_and_the_loss_is_the_mean_over_draws():
+    torch.manual_seed(0)
+    loss = loss_of([0, 1, 2], background_share=dict(r=0.5, c=0.25, f=1))
+    logits, labels = torch.randn(9, 4), torch.tensor([0, 3, 3, 3, 1, 3, 3, 3, 3])
+    drawn = torch.stack([loss(logits, labels) for _ in range(500)]).mean()
+    loss.eval()
+    assert loss(logits, labels) == loss(logits, labels)
+    assert loss(logits, labels).item() == pytest.approx(drawn.item(), rel=0.03)
 
 
 def test_groups_are_those_of_the_training_data():

@@ -93,7 +93,7 @@ def test_draws_as_many_others_as_the_official_codes(golden, request):
     loss = official.loss('sampled')
     group = loss.class_counts.group[official.labels]
     chosen = sample_others(group, loss.num_groups, loss.others_ratio)
-    assert torch.equal(chosen[:, :-1].sum(0), official.weights['sampled'].sum(1))
+    assert torch.equal(chosen[:, :-1].sum(0), official.weights['sampled'].sum(1).double())
     assert chosen[:, -1].all()
 
 
@@ -153,17 +153,26 @@ def test_draws_are_of_other_samples_and_a_ratio_of_those_of_the_group(seed):
     is_present = torch.ones(10, dtype=torch.bool)
     is_present[[1, 9]] = False
     chosen = sample_others(group, 2, 2.5, is_present).t()
-    assert chosen[0, 0] and not chosen[0, [1, 9]].any() and chosen[0].sum() == 1 + 2
-    assert chosen[1, 2] and chosen[1].sum() == 1 + 2
+    assert chosen[0, 0] == 1 and not chosen[0, [1, 9]].any() and chosen[0].sum() == 1 + 2
+    assert chosen[1, 2] == 1 and chosen[1].sum() == 1 + 2
     assert chosen[2].all()
 
 
 def test_every_other_sample_is_drawn_as_often():
     torch.manual_seed(0)
     group = torch.tensor([0] + [1] * 9)
-    times = sum(sample_others(group, 1, 3)[:, 0].int() for _ in range(600))
+    times = sum(sample_others(group, 1, 3)[:, 0] for _ in range(600))
+    mean = sample_others(group, 1, 3, at_random=False)[:, 0]
+    assert mean.tolist() == pytest.approx([1] + [1 / 3] * 9)
     assert times[0] == 600 and times[1:].sum() == 3 * 600
     assert ((times[1:] - 200).abs() < 60).all()  # five standard deviations
+
+
+def test_in_evaluation_nothing_is_drawn():
+    loss = GroupSoftmaxLoss(2, (10,), others_ratio=1, counts=[1, 10])
+    logits, labels = torch.randn(6, 6), torch.tensor([0, 2, 2, 2, 2, 2])
+    assert len({loss(logits, labels).item() for _ in range(20)}) > 1
+    assert len({loss.eval()(logits, labels).item() for _ in range(20)}) == 1
 
 
 def test_a_sample_of_weight_zero_is_as_if_it_were_not_there():

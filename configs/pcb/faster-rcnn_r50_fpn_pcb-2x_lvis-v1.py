@@ -1,0 +1,9 @@
+# Table XIII: pairwise class balance with softmax, LVIS v1, 24 epochs, 8 GPUs x 2 images.
+_base_ = [
+    '../_base_/models/faster-rcnn_r50_fpn_pcb.py',
+    '../_base_/datasets/lvis_v1.py',
+    '../_base_/schedules/schedule_2x.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

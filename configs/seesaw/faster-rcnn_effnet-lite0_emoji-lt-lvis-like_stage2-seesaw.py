@@ -1,0 +1,11 @@
+# Stage 2 on Emoji-LT lvis-like: Seesaw loss and a new cosine classifier on the frozen extractor.
+_base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage2-sce.py'
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage1.py'
+
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(
+            cls_predictor_cfg=dict(type='NormedLinear'),
+            loss_cls=dict(_delete_=True, type='SynchronizedSeesawLoss', p=0.8, q=2.0))))

@@ -1,0 +1,8 @@
+# Seesaw loss on Emoji-LT mini in one stage, as long as both stages together.
+_base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_sce.py'
+
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(
+            cls_predictor_cfg=dict(type='NormedLinear'),
+            loss_cls=dict(_delete_=True, type='SynchronizedSeesawLoss', p=0.8, q=2.0))))
