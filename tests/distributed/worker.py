@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from bacl.models.augmenters import ClassFeatureDistribution
 from bacl.models.losses import EqualizationLossV2
+from bacl.models.predictors import TDELinear
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -20,7 +21,8 @@ from torch import nn
 
 CONFIGS = dict(
     faster='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
-    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py')
+    cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py',
+    simcal='configs/simcal/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-simcal.py')
 C, D, STEPS = 5, 4, 3
 NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
@@ -43,13 +45,16 @@ def observe(split):
     indicators = nn.ModuleList(MODELS.build(indicator, default_args=dict(num_classes=C))
                                for indicator in INDICATORS)
     distribution, eqlv2 = ClassFeatureDistribution(C, D), EqualizationLossV2(C)
+    tde = TDELinear(D, C + 1)
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:
             indicator.observe(logits, labels)
         eqlv2(logits, labels)
         distribution.observe(feats[labels < C], labels[labels < C])
-    return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict()}
+        tde.observe(feats, labels)
+    return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict(),
+            'direction': tde.direction}
 
 
 def detector_config(name):
@@ -76,6 +81,9 @@ def train_with_an_empty_rank(name):
     for _step, has_objects in enumerate([(3, 3), (3, 0), (0, 3), (0, 0)]):
         data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[has_objects[rank]],
                               num_classes=NUM_CLASSES)
+        for sample in data['data_samples']:
+            labels = sample.gt_instances.labels
+            sample.set_metainfo(dict(sampled_class=int(labels[0]) if len(labels) else 0))
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v
                     for k, v in losses.items() if 'loss' in k)
