@@ -1,5 +1,5 @@
-# BALMS as its code for LVIS trains it, without the meta part: balanced sigmoids, only the classifier
-# learns, LVIS v0.5. Officially with repeat factor sampling in both stages, 22,000 iterations here.
+# BALMS as its code for LVIS, without the meta part: balanced sigmoids, only the classifier learns,
+# LVIS v0.5. Officially repeat factor sampling in both stages, and 22,000 iterations in this one.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_bce.py',
     '../_base_/datasets/lvis_v0.5.py',

@@ -21,7 +21,7 @@ from torch import nn
 
 NUM_CLASSES = 20
 CLASSES_OF_DATA = {'lvis-v0.5': 1230, 'lvis-v1': 1203, 'coco-lt': 80, 'emoji-lt-mini': 120,
-                   'emoji-lt-smoke': 24}
+                   'emoji-lt-smoke': 24, 'emoji-lt-lvis-like': 1203}
 CLASSIFIER_PARTS = ('fc_cls', 'fc_reg', 'rpn_head', 'mask_head')  # what stage 2 trains
 FROZEN_BY_BACKBONE = {
     'ResNet': ('backbone.conv1.', 'backbone.bn1.', 'backbone.layer1.'),
@@ -176,7 +176,8 @@ def run_hooks(cfg, model, dataset):
     """Do what a runner's hooks do with model and dataset before the first epoch."""
     runner = SimpleNamespace(
         model=model, epoch=0, hooks=[], train_dataloader=SimpleNamespace(dataset=dataset))
-    hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])]
+    hooks = [HOOKS.build(hook) for hook in cfg.get('custom_hooks', [])
+             if hook.type != 'MetaReweightHook']  # it needs a data loader and an optimizer
     default_hooks = [HOOKS.build(cfg.default_hooks[name]) for name in ('class_check', 'method')]
     for event in ('before_train', 'before_train_epoch'):
         for hook in [*default_hooks, *hooks]:

@@ -110,7 +110,7 @@ def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch
 @pytest.mark.parametrize('loss_type', [
     'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss', 'EffectiveClassMarginLoss',
     'EqualizationLoss', 'EqualizationLossV2', 'FederatedLoss', 'GRWCrossEntropyLoss',
-    'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss'])
+    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = MODELS.build(dict(type=loss_type, num_classes=C))
     if hasattr(loss, 'class_counts'):

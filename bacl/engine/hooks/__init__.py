@@ -6,6 +6,7 @@ from .finite_loss_hook import FiniteLossHook, NonFiniteLossError
 from .imbalance_hook import ImbalanceHook
 from .load_report_hook import LoadReportHook
 from .long_term_indicator_hook import LongTermIndicatorHook
+from .meta_reweight_hook import MetaReweightHook
 from .method_hook import MethodHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 from .seed_hook import SeedHook
@@ -13,6 +14,6 @@ from .short_term_indicator_hook import ShortTermIndicatorHook
 
 __all__ = [
     'AtomicCheckpointHook', 'ClassCheckHook', 'ClassFigureHook', 'FiniteLossHook', 'ImbalanceHook',
-    'LoadReportHook', 'LongTermIndicatorHook', 'MethodHook', 'NonFiniteLossError',
-    'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
+    'LoadReportHook', 'LongTermIndicatorHook', 'MetaReweightHook', 'MethodHook',
+    'NonFiniteLossError', 'PlainCheckpointHook', 'SeedHook', 'ShortTermIndicatorHook'
 ]

@@ -16,6 +16,7 @@ from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .federated import FederatedLoss, select_classes
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .head_contract import check_heads
+from .meta_balanced_sigmoid import MetaBalancedSigmoidLoss, meta_gradient, meta_weights
 from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
@@ -23,9 +24,10 @@ from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 __all__ = [
     'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss', 'DropLoss',
     'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'FCBL', 'FederatedLoss',
-    'GRWCrossEntropyLoss', 'ImageShareLoss', 'LongTailLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
-    'SigmoidBCELoss', 'SoftmaxCELoss', 'balance_margin', 'balance_weight', 'balanced_softmax_loss',
-    'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights', 'eqlv2_weights', 'fcbl_loss',
-    'foreground_shift', 'grw_weights', 'log_odds', 'objectness_bce_loss', 'select_classes',
-    'sigmoid_bce_loss', 'softmax_ce_loss', 'tail_ratio'
+    'GRWCrossEntropyLoss', 'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss',
+    'ObjectnessBCELoss', 'ObjectnessLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'balance_margin',
+    'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss', 'ecm_margins',
+    'eql_weights', 'eqlv2_weights', 'fcbl_loss', 'foreground_shift', 'grw_weights', 'log_odds',
+    'meta_gradient', 'meta_weights', 'objectness_bce_loss', 'select_classes', 'sigmoid_bce_loss',
+    'softmax_ce_loss', 'tail_ratio'
 ]

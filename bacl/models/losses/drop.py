@@ -1,4 +1,4 @@
-"""DropLoss: tail classes have background as negatives as often as objects of the batch are theirs."""
+"""DropLoss: tail classes have background for negatives as often as they have objects."""
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor

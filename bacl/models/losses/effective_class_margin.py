@@ -1,4 +1,4 @@
-"""Effective class margin loss (ECM): sigmoid margins that bound the average precision of classes."""
+"""Effective class margin loss (ECM): sigmoids with a fixed margin for every class."""
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor

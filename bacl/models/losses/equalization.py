@@ -1,5 +1,5 @@
 """Equalization loss: objects of other classes are no negatives of tail classes."""
-import torch.nn.functional as F
+import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -7,25 +7,26 @@ from .counted import ImageShareLoss
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 
 
-def eql_weights(labels: Tensor, is_tail: Tensor, background: Tensor | float = True) -> Tensor:
+def eql_weights(labels: Tensor, is_tail: Tensor, background: Tensor | float = 1.0) -> Tensor:
     """Weight of every channel: 0 where a foreground sample is a negative of a tail class, else 1.
 
     Args:
         labels: (N,), int64 in [0, C]; C is background.
         is_tail: (C,), bool.
-        background: weight of the tail classes in background samples, in [0, 1], or False or True;
-            of a shape that broadcasts to (N, C).
+        background: weight of the tail classes in background samples, in [0, 1], or bool; of a
+            shape that broadcasts to (N, C).
 
     Returns:
-        (N, C), of the type of ``background``.
+        (N, C), floating-point.
 
     Reference:
         Tan et al., "Equalization Loss for Long-Tailed Object Recognition", CVPR 2020, Eq. (3).
     """
     is_background = labels[:, None] == len(is_tail)
-    weights = (is_background * background).expand(-1, len(is_tail)).masked_fill(~is_tail, 1)
-    # Positives always count. A column takes the background labels and is dropped.
-    return F.pad(weights, (0, 1)).scatter_(1, labels[:, None], 1)[:, :-1]
+    weights = torch.where(is_tail, is_background * background, 1.0)
+    # Positives always count; background samples, which have none, keep the weight at some class.
+    index = labels[:, None].clamp(max=len(is_tail) - 1)
+    return weights.scatter_(1, index, torch.where(is_background, weights.gather(1, index), 1.0))
 
 
 @MODELS.register_module()

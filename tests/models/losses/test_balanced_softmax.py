@@ -97,10 +97,10 @@ def test_sigmoid_form_by_hand():
     assert value.tolist() == pytest.approx([5.298317, 2 * math.log(2)], abs=1e-5)
 
 
-@pytest.mark.parametrize('kind, balanced, plain', [
-    ('softmax', BalancedSoftmaxLoss, SoftmaxCELoss), ('sigmoid', BalancedSigmoidLoss, SigmoidBCELoss)])
-def test_background_samples_keep_the_plain_loss(kind, balanced, plain):
-    kwargs = dict(num_images=9) if kind == 'sigmoid' else {}
+@pytest.mark.parametrize('balanced, plain, kwargs', [
+    (BalancedSoftmaxLoss, SoftmaxCELoss, {}),
+    (BalancedSigmoidLoss, SigmoidBCELoss, dict(num_images=9))])
+def test_background_samples_keep_the_plain_loss(balanced, plain, kwargs):
     balanced, plain = balanced(3, counts=[5, 2, 1], **kwargs), plain(3)
     logits, labels = torch.randn(4, plain.num_channels), torch.tensor([3, 3, 3, 3])
     torch.testing.assert_close(balanced(logits, labels), plain(logits, labels))

@@ -53,8 +53,8 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 def test_all_registered_losses_are_here():
     assert {'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss', 'EffectiveClassMarginLoss',
             'EqualizationLoss', 'EqualizationLossV2', 'FCBL', 'FederatedLoss',
-            'GRWCrossEntropyLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss',
-            'SoftmaxCELoss'} <= set(NAMES)
+            'GRWCrossEntropyLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
+            'SigmoidBCELoss', 'SoftmaxCELoss'} <= set(NAMES)
 
 
 @every_loss
