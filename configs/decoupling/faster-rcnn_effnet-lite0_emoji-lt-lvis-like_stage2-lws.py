@@ -1,5 +1,5 @@
-# Stage 2 on Emoji-LT lvis-like: LWS, a factor for each weight vector of the classifier of stage 1, with
-# its loss, on classes sampled alike.
+# Stage 2 on Emoji-LT lvis-like: LWS, a factor for each weight vector of the classifier of stage 1,
+# with its loss, on classes sampled alike.
 _base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage2-bce.py'
 
 # The training tool starts from the last checkpoint of this config.

@@ -1,5 +1,5 @@
-# LWS, LVIS v1, 12 epochs after 12 of stage 1: a factor for each weight vector of the classifier, on
-# classes sampled alike. In the repository of EQL v2 75,000 iterations.
+# LWS, LVIS v1, 12 epochs after 12 of stage 1: a factor for each weight vector of the classifier,
+# on classes sampled alike. In the repository of EQL v2 75,000 iterations.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_stage2.py',
     '../_base_/datasets/lvis_v1.py',

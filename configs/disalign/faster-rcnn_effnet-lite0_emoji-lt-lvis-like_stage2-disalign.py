@@ -1,5 +1,5 @@
-# Stage 2 on Emoji-LT lvis-like: DisAlign on the frozen classifier of stage 1. That one is a sigmoid with
-# objectness; here its logits are aligned under a softmax.
+# Stage 2 on Emoji-LT lvis-like: DisAlign on the frozen classifier of stage 1. That one is a sigmoid
+# with objectness; here its logits are aligned under a softmax.
 _base_ = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage2-bce.py'
 
 # The training tool starts from the last checkpoint of this config.

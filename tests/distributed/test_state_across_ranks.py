@@ -31,7 +31,7 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
     assert all(whole[f'others.{name}'].any() for name in (
         'first.feats', 'last.num_stored', 'fasa.loss_sum', 'fasa.distribution.is_known'))
     assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
-    assert whole['pos_grad'].sum() > 0
+    assert whole['pos_grad'].sum() > 0 and whole['others.tde.direction'].any()
     assert whole['others.seesaw.cum_samples'].sum() > 0
     assert whole['others.seesaw.confusion.matrix'].sum() > 0
     for name, expected in whole.items():
@@ -42,7 +42,7 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
 @pytest.mark.parametrize(('detector', 'heads', 'state'), [
     ('faster', ['bbox_head'], 'distribution.is_known'),
     ('cascade', [f'bbox_head.{stage}' for stage in range(3)], 'distribution.is_known'),
-    ('loce', ['bbox_head'], 'memory.num_stored')])
+    ('loce', ['bbox_head'], 'memory.num_stored'), ('simcal', [], '')])
 def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
         warm_python, detector, heads, state, tmp_path):
     first, second = run_two_ranks(warm_python, detector, tmp_path)

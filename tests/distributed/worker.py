@@ -12,6 +12,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from bacl.models.augmenters import FASA, ClassFeatureDistribution, FeatureMemory, Samples
 from bacl.models.losses import EqualizationLossV2, EquilibriumLoss, PairwiseBalancedSeesawLoss
+from bacl.models.predictors import TDELinear
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -22,7 +23,8 @@ from torch import nn
 CONFIGS = dict(
     faster='configs/bacl/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py',
     cascade='configs/bacl/cascade-rcnn_r50_fpn_bacl-stage2_lvis-v1.py',
-    loce='configs/loce/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-loce.py')
+    loce='configs/loce/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-loce.py',
+    simcal='configs/simcal/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-simcal.py')
 C, D, STEPS = 5, 4, 3
 NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
@@ -46,9 +48,11 @@ def observe(split):
                                for indicator in INDICATORS)
     distribution, eqlv2 = ClassFeatureDistribution(C, D), EqualizationLossV2(C)
     others = nn.ModuleDict(dict(
-        equilibrium=EquilibriumLoss(C), fasa=FASA(C, D, counts=[1] * C),
+        equilibrium=EquilibriumLoss(C), fasa=FASA(C, D, counts=[1] * C), tde=TDELinear(D, C + 1),
         seesaw=PairwiseBalancedSeesawLoss(C),  # with counts and a confusion matrix
         **{keep: FeatureMemory(C, D, 2, keep) for keep in ('first', 'last')}))
+    for parameter in others.tde.parameters():
+        parameter.data.zero_()  # drawn by each rank
     for step in range(STEPS):
         logits, feats, labels = (tensor[split] for tensor in samples(step))
         for indicator in indicators:
@@ -59,6 +63,7 @@ def observe(split):
         others.seesaw(F.pad(logits, (0, 1)), labels)
         others.fasa(Samples(feats, labels), None, None)
         others.fasa.observe(logits, labels, len(labels))
+        others.tde.observe(feats, labels)
         for keep in ('first', 'last'):
             others[keep].push(Samples(feats, labels, feats))
     return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict(),
@@ -89,6 +94,9 @@ def train_with_an_empty_rank(name):
     for _step, has_objects in enumerate([(3, 3), (3, 0), (0, 3), (0, 0)]):
         data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[has_objects[rank]],
                               num_classes=NUM_CLASSES)
+        for sample in data['data_samples']:
+            labels = sample.gt_instances.labels
+            sample.set_metainfo(dict(sampled_class=int(labels[0]) if len(labels) else 0))
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v
                     for k, v in losses.items() if 'loss' in k)

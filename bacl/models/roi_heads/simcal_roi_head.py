@@ -3,6 +3,7 @@
 Shapes: N sampled RoIs of a batch, C classes; label C is background.
 """
 from collections.abc import Sequence
+from os import PathLike
 
 import torch
 from mmdet.models.task_modules import SamplingResult
@@ -91,7 +92,8 @@ class SimCalMixin:
 
     def __init__(self, bbox_head: ConfigType | list, calibration_loss: ConfigType,
                  threshold: float, copies_box_head: bool = True,
-                 counts: Sequence[int] | None = None, ann_file: str | None = None, **kwargs) -> None:
+                 counts: Sequence[int] | None = None, ann_file: str | PathLike | None = None,
+                 **kwargs) -> None:
         super().__init__(bbox_head=bbox_head, **kwargs)
         name, host = type(self).__name__, type(self.bbox_heads[0]).__name__
         for part, is_there in (('augmenter', len(self.augmenters)),
