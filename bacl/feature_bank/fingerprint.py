@@ -102,13 +102,19 @@ def dataset_settings(split: str, dataset: ConfigDict) -> dict[str, str]:
 def annotation_digest(dataset: ConfigDict) -> str:
     """A digest of the annotation file of a dataset without wrappers."""
     unloaded = DATASETS.build(dict(dataset, lazy_init=True))
-    path, digest = Path(unloaded.ann_file), hashlib.blake2b()
+    path = Path(unloaded.ann_file)
     if path.is_file():
-        with path.open('rb') as file:
-            while chunk := file.read(2**22):
-                digest.update(chunk)
-    else:  # in a storage service, or missing, which its reader names
-        digest.update(get(unloaded.ann_file, unloaded.backend_args))
+        return file_digest(path)
+    # In a storage service, or missing, which its reader names.
+    return hashlib.blake2b(get(unloaded.ann_file, unloaded.backend_args)).hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """A digest of the content of a file."""
+    digest = hashlib.blake2b()
+    with path.open('rb') as file:
+        while chunk := file.read(2**22):
+            digest.update(chunk)
     return digest.hexdigest()[:32]
 
 

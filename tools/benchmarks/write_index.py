@@ -11,17 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
+from bacl.engine.running.seed_table import Results, spread
+from bacl.engine.running.steps import METRICS
 from emoji_lt_ablation import (
     CONFIGS,
-    METRICS,
-    Results,
     all_tables,
     find_config,
     format_report,
     load_tables,
     name_of,
     read_csv,
-    spread,
 )
 
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'

@@ -10,10 +10,9 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from bacl.compat.atomic_files import write_atomically
@@ -42,7 +41,6 @@ class Step:
         output: file or folder that exists once the step has finished.
         label: what the lines begin with that it shows; the name by default.
         shorten: what to show of a line that the process prints; None hides it.
-        env: environment variables besides those of the current process.
     """
 
     name: str
@@ -51,7 +49,6 @@ class Step:
     output: Path
     label: str = ''
     shorten: Callable[[str], str | None] = lambda line: None
-    env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'label', self.label or self.name)
@@ -60,15 +57,12 @@ class Step:
 class State:
     """Digests of the steps that were started and finished, kept in a JSON file.
 
-    Threads of one process may share it, processes may not.
-
     Args:
         path: the file; its folder is made when needed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.Lock()
         saved = json.loads(path.read_text()) if path.is_file() else {}
         self.started: dict[str, str] = saved.get('started', {})
         self.finished: dict[str, str] = saved.get('finished', {})
@@ -79,16 +73,14 @@ class State:
 
     def start(self, step: Step) -> None:
         """Remember that the step began; what it did before no longer counts."""
-        with self._lock:
-            self.started[step.name] = step.digest
-            self.finished.pop(step.name, None)
-            self._save()
+        self.started[step.name] = step.digest
+        self.finished.pop(step.name, None)
+        self._save()
 
     def finish(self, step: Step) -> None:
         """Remember that the step succeeded."""
-        with self._lock:
-            self.finished[step.name] = step.digest
-            self._save()
+        self.finished[step.name] = step.digest
+        self._save()
 
     def _save(self) -> None:
         text = json.dumps(dict(started=self.started, finished=self.finished), indent=2)
@@ -169,7 +161,7 @@ def run_step(step: Step, log_dir: Path, report: Report) -> None:
     with log.open('w') as file, subprocess.Popen(
             step.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors='replace', bufsize=1,
-            env={**os.environ, 'PYTHONUNBUFFERED': '1', **step.env}) as process:
+            env={**os.environ, 'PYTHONUNBUFFERED': '1'}) as process:
         for line in process.stdout:
             file.write(line)
             file.flush()
