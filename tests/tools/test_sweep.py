@@ -6,8 +6,10 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from bacl.feature_bank import FeatureTable
 from small_stage2 import build_bank, make_stage2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,9 +21,28 @@ LR = 'optim_wrapper.optimizer.lr'
 def stage2(write_lvis, tmp_path_factory):
     """A folder with stage2.py and a bank; only read it."""
     toy = make_stage2(write_lvis(tmp_path_factory.mktemp('sweep'), 'v1'))
-    toy.cfg.dump(toy.folder / 'stage2.py')
     build_bank(toy, toy.folder / 'bank')
+    toy.cfg.test_evaluator.ann_file = str(toy.folder / 'proposed.json')
+    annotate_proposals(toy.folder, toy.cfg.test_evaluator.ann_file)
+    toy.cfg.dump(toy.folder / 'stage2.py')
     return toy.folder
+
+
+def annotate_proposals(folder, ann_file):
+    """Take every tenth proposal for an object, so that a detector with random weights has an AP."""
+    data = json.loads((folder / 'annotations/lvis_v1_train.json').read_text())
+    table, data['annotations'] = FeatureTable(folder / 'bank', 'val'), []
+    for record in table.records:
+        first = int(record['first_row'])
+        boxes = table.boxes(first, first + int(record['proposals']))[::10]
+        for box in boxes / np.tile(record['scale_factor'], 2):
+            (x, y), (w, h) = box[:2].tolist(), (box[2:] - box[:2]).tolist()
+            number = len(data['annotations'])
+            data['annotations'].append(dict(
+                id=number + 1, image_id=int(record['img_id']), bbox=[x, y, w, h], area=w * h,
+                category_id=data['categories'][number % 3]['id'],
+                segmentation=[[x, y, x + w, y, x + w, y + h]]))
+    Path(ann_file).write_text(json.dumps(data))
 
 
 @pytest.fixture
@@ -57,7 +78,7 @@ def test_runs_are_those_of_train_and_test_and_a_failed_one_does_not_end_the_swee
     output = finish(start('sweep.py', config, '--list', f'{LR}=0.01', fails, '--seeds', 0,
                           '--jobs', 2), code=1)
     assert 'batch_size=0, seed 0 FAILED: ValueError: batch_size' in output
-    assert 'lr=0.01, seed 0: AP 0.0' in output and 'Traceback' not in output
+    assert 'lr=0.01, seed 0: AP ' in output and 'Traceback' not in output
     log = Path(output.partition('(log: ')[2].partition(')')[0])
     assert 'Traceback' in (tmp_path / log).read_text()
     assert output.splitlines()[-1] == 'Failed: batch_size=0 (seed 0). The same command tries again.'
@@ -68,8 +89,9 @@ def test_runs_are_those_of_train_and_test_and_a_failed_one_does_not_end_the_swee
                  f'{LR}=0.01'))
     finish(start('test.py', config, 'plain/epoch_2.pth', '--work-dir', 'tested'))
     (folder,) = (path.parent for path in tmp_path.glob('work_dirs/sweep/runs/*/result.json'))
-    result = json.loads((folder / 'result.json').read_text())
-    assert result['metrics'] == json.loads((tmp_path / 'tested/metrics.json').read_text())
+    metrics = json.loads((folder / 'result.json').read_text())['metrics']
+    assert metrics['lvis/bbox_AP'] > 0.01
+    assert metrics == json.loads((tmp_path / 'tested/metrics.json').read_text())
     assert [path.name for path in folder.glob('*.pth')] == ['epoch_2.pth']
     swept, trained = (torch.load(path / 'epoch_2.pth', weights_only=False)['state_dict']
                       for path in (folder, tmp_path / 'plain'))

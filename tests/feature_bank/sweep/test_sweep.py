@@ -25,6 +25,19 @@ def make_sweep(rows, bank, tmp_path):
     return make
 
 
+@pytest.fixture
+def make_bank(bank, tmp_path):
+    """What says of a bank what it is, with changes; without the arrays."""
+
+    def make(**changes):
+        meta = json.loads((bank / 'meta.json').read_text())
+        (tmp_path / 'other').mkdir()
+        (tmp_path / 'other/meta.json').write_text(json.dumps(meta | changes))
+        return tmp_path / 'other'
+
+    return make
+
+
 def pretend(run, folder):
     """What takes the place of training and testing; fails at a learning rate of 0.2 and seed 1."""
     with (folder.parents[1] / 'journal').open('a') as journal:
@@ -94,7 +107,7 @@ def test_runs_differ_by_all_that_decides_their_results(make_sweep, rows, bank, m
     same = [folder(), folder(stage1=str(checkpoint)), folder(stage1=str(checkpoint.parent)),
             folder(Row('x', rows[0].config, rows[0].settings))]
     assert len(set(same)) == 1
-    others = [folder(rows[1]), folder(seed=1), folder(bank=make_bank())]
+    others = [folder(rows[1]), folder(seed=1), folder(bank=make_bank(fingerprint={}))]
     checkpoint.write_bytes(b'other')
     others.append(folder(stage1=str(checkpoint)))
     text = Path(rows[0].config).read_text()
@@ -127,11 +140,8 @@ def test_missing_files_are_named(make_sweep, rows, make_bank, tmp_path):
         make_sweep(stage1='no.pth')
     with pytest.raises(FileNotFoundError, match='expects a folder with a checkpoint'):
         make_sweep(stage1=str(tmp_path))
-    bank = make_bank()
-    meta = json.loads((bank / 'meta.json').read_text())
-    (bank / 'meta.json').write_text(json.dumps(dict(meta, checkpoint='gone.pth')))
     with pytest.raises(FeatureBankError, match='gone.pth .* not there any more'):
-        Sweep(rows, [0], str(bank), tmp_path)
+        Sweep(rows, [0], str(make_bank(checkpoint='gone.pth')), tmp_path)
 
 
 def test_tables_are_written_of_what_there_is(make_sweep, journal, tmp_path):

@@ -55,6 +55,30 @@ def test_unknown_reduction_override_is_refused():
         loss(torch.zeros(1, 3), torch.tensor([0]), reduction_override='avg')
 
 
+def test_a_training_step_prepares_then_computes_and_then_observes():
+    calls = []
+
+    class Recorder(ObjectnessBCELoss):
+        def prepare(self, logits, labels, weight):
+            calls.append(('prepare', logits.requires_grad, weight))
+
+        def sample_losses(self, logits, labels, weight):
+            calls.append(('loss', logits.requires_grad, weight))
+            return super().sample_losses(logits, labels, weight)
+
+        def observe(self, logits, labels, weight):
+            calls.append(('observe', logits.requires_grad, weight))
+
+    loss, args = Recorder(2), (torch.zeros(1, 3, requires_grad=True), torch.tensor([0]))
+    loss(*args)
+    assert calls == [('prepare', False, None), ('loss', True, None), ('observe', False, None)]
+    calls.clear()
+    with torch.no_grad():  # as samplers rank
+        loss(*args)
+    loss.eval()(*args)
+    assert [call[0] for call in calls] == ['loss', 'loss']
+
+
 def test_accuracy_uses_the_scores_with_objectness():
     # Logit 3 of class 0 beats the background logit 1, but the objectness 1 - sigmoid(1) = 0.27
     # brings class 0 to 0.26 against a background score of 0.73.
