@@ -1,9 +1,5 @@
 """Classification losses: a pure function of its inputs each, and a thin module around it."""
-from .adaptive_class_suppression import (
-    AdaptiveClassSuppressionLoss,
-    suppression_mask,
-    suppression_weights,
-)
+from .adaptive_class_suppression import AdaptiveClassSuppressionLoss, suppression_weights
 from .balanced_softmax import (
     BalancedSigmoidLoss,
     BalancedSoftmaxLoss,
@@ -45,5 +41,5 @@ __all__ = [
     'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
     'foreground_shift', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
     'objectness_bce_loss', 'seesaw_logits', 'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss',
-    'suppression_mask', 'suppression_weights', 'tail_ratio'
+    'suppression_weights', 'tail_ratio'
 ]
