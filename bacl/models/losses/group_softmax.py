@@ -1,4 +1,4 @@
-"""Balanced group softmax (BAGS): a softmax for each group of classes that occur about equally often.
+"""Balanced group softmax (BAGS): a softmax for each group of classes that occur about as often.
 
 Shapes: N samples, C foreground classes, label C is background; G groups of classes.
 """
@@ -98,7 +98,7 @@ def sample_others(group: Tensor, num_groups: int, ratio: float,
 
 @MODELS.register_module()
 class GroupSoftmaxLoss(CountedLoss):
-    """Balanced group softmax: a softmax for each group of classes, and one of object and background.
+    """Balanced group softmax: a softmax for each group of classes, and one for objectness.
 
     The classes are in G groups by their number of training instances. Each group has a channel
     "others" besides its classes, which is right for all samples of other groups and of the
@@ -114,8 +114,9 @@ class GroupSoftmaxLoss(CountedLoss):
     sorted.
 
     A sample of weight 0 is never drawn, and in ``eval()`` none is: the loss is the mean over all
-    draws. The mean over a group is the weighted one, with a divisor of at least 1. ``avg_factor`` divides a sum over samples that is N times the loss above, which
-    for the number of samples, as mmdet's heads give it, is the loss itself.
+    draws. The mean over a group is the weighted one, with a divisor of at least 1. For the template
+    each sample costs its share times N, so that with the number of samples as ``avg_factor``, as
+    mmdet's heads give it, the loss is the sum above.
 
     Args:
         num_classes: C; see :class:`LongTailLoss`.

@@ -41,7 +41,8 @@ def test_equals_official_weights_and_scores(golden):
     for call, labels in enumerate(golden['labels']):
         targets = one_hot_targets(labels, golden['logits'][call])
         weights = eqlv2_weights(targets, loss.gradient_ratio(), loss.gamma, loss.mu, loss.alpha)
-        expected = torch.where(targets.bool(), golden['pos_weight'][call], golden['neg_weight'][call])
+        expected = torch.where(targets.bool(), golden['pos_weight'][call],
+                               golden['neg_weight'][call])
         torch.testing.assert_close(weights, expected, rtol=1e-9, atol=1e-14)
         logits = golden['logits'][call]
         torch.testing.assert_close(loss.get_activation(logits), golden['scores'][call])

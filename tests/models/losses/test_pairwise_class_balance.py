@@ -1,5 +1,3 @@
-import math
-
 import bacl  # noqa: F401
 import numpy as np
 import pytest

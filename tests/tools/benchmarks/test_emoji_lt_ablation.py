@@ -1,11 +1,9 @@
-import csv
-import json
-import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from bacl.engine.running.steps import Step, StepFailedError
+from bacl.engine.running.seed_table import write_results
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -18,31 +16,6 @@ def ablation(load_tool, monkeypatch):
 
 def result(value, **groups):
     return {**dict(AP=value, APr=value / 2, APc=value, APf=value), **groups}
-
-
-@pytest.fixture
-def fake_steps(ablation, monkeypatch, tmp_path):
-    """Steps that take the place of training and testing; returns the lines that they wrote."""
-    journal = tmp_path / 'journal'
-    journal.touch()
-
-    def make(name, output, text, digest, env):
-        code = (f'import pathlib; p = pathlib.Path({str(output)!r}); '
-                'p.parent.mkdir(parents=True, exist_ok=True); '
-                f'p.write_text({text!r}); open({str(journal)!r}, "a").write({name!r} + "\\n")')
-        return Step(name, [sys.executable, '-c', code], digest, Path(output), env=env)
-
-    def make_train_step(name, config, work_dir, seed, inputs, env):
-        return make(name, work_dir / 'epoch_1.pth', '', f'{config} {seed} {inputs}', env)
-
-    def make_test_step(name, config, trained, env):
-        metrics = {f'lvis/bbox_exhaustive_{m}': 0.5 for m in ('AP', 'APr', 'APc', 'APf')}
-        return make(name, trained.output.parent / 'test/metrics.json', json.dumps(metrics),
-                    'test ' + trained.digest, env)
-
-    monkeypatch.setattr(ablation, 'make_train_step', make_train_step)
-    monkeypatch.setattr(ablation, 'make_test_step', make_test_step)
-    return lambda: journal.read_text().splitlines()
 
 
 def test_tables_have_the_rows_of_the_paper(ablation):
@@ -60,59 +33,14 @@ def test_config_that_no_family_has_is_named(ablation):
         ablation.find_config('faster-rcnn_x')
 
 
-def test_every_config_is_run_once_and_the_baseline_always(ablation):
-    names = ablation.configs_of(ablation.load_tables())
-    assert names[0] == ablation.BASELINE
-    assert len(names) == len(set(names)) == 18
-    assert [ablation.find_config(name).stem for name in names] == names
-    assert ablation.BASELINE in ablation.configs_of(ablation.load_tables(['X']))
-
-
-def test_seeds_share_no_stage_1_and_configs_do(ablation, fake_steps, tmp_path):
-    names = ablation.configs_of(ablation.load_tables(['X', 'VIII']))
-    advanced, lines = [], []
-    benchmark = ablation.Benchmark(tmp_path / 'runs', 2, 'data', lines.append)
-    results = benchmark.run(names, [0, 1], lambda: advanced.append(1))
-    trained = [line for line in fake_steps() if line.startswith('train')]
-    assert [line.rsplit('_', 1)[1] for line in sorted(trained[:2])] == [
-        'stage1 seed 0', 'stage1 seed 1']
-    assert len(trained) == len(set(trained)) == len(advanced) == 2 * (1 + len(names))
-    assert {name for name, _ in results} == set(names) | {
-        'faster-rcnn_effnet-lite0_emoji-lt-mini_stage1'}
-    assert all(value == dict(AP=0.5, APr=0.5, APc=0.5, APf=0.5) for value in results.values())
-
-
-def test_second_run_does_only_what_is_missing(ablation, fake_steps, tmp_path):
-    names = ablation.configs_of(ablation.load_tables(['VIII']))
-
-    def run(inputs='data'):
-        before = len(fake_steps())
-        ablation.Benchmark(tmp_path / 'runs', 1, inputs, print).run(names, [0], lambda: None)
-        return fake_steps()[before:]
-
-    assert len(run()) == 2 * (1 + len(names))
-    assert run() == []
-    metrics = tmp_path / 'runs/seed-0' / names[-1] / 'test/metrics.json'
-    metrics.unlink()
-    assert run() == [f'test {names[-1]} seed 0']
-    assert len(run('other data')) == 2 * (1 + len(names))
-
-
-def test_failing_run_ends_the_benchmark_and_keeps_what_is_finished(
-        ablation, fake_steps, tmp_path, monkeypatch):
-    names = ablation.configs_of(ablation.load_tables(['VIII']))
-    make_train_step = ablation.make_train_step
-
-    def failing(name, *args, **kwargs):
-        step = make_train_step(name, *args, **kwargs)
-        return step if names[1] not in name else Step(
-            name, [sys.executable, '-c', 'raise SystemExit("broken")'], 'd', step.output)
-
-    monkeypatch.setattr(ablation, 'make_train_step', failing)
-    benchmark = ablation.Benchmark(tmp_path / 'runs', 1, 'data', print)
-    with pytest.raises(StepFailedError, match='broken'):
-        benchmark.run(names, [0], lambda: None)
-    assert (tmp_path / 'runs/seed-0' / names[0] / 'test/metrics.json').is_file()
+def test_every_stage_2_is_run_once_and_the_baseline_first(ablation):
+    rows = ablation.rows_of(ablation.load_tables())
+    assert rows[0].name == ablation.BASELINE
+    # 18 configs, without those of a single stage: SCE and end-to-end training.
+    assert len({row.name for row in rows}) == len(rows) == 16
+    assert all(Path(row.config).stem == row.name and 'stage2' in row.name for row in rows)
+    assert [row.name.rpartition('_')[2] for row in ablation.rows_of(ablation.load_tables(
+        ['X']))] == ['stage2-bce', 'stage2-bacl']
 
 
 def test_table_shows_mean_spread_and_the_gain_of_paired_seeds(ablation):
@@ -140,20 +68,23 @@ def test_report_begins_with_the_baseline_and_its_numbers_of_the_paper(ablation):
     assert '| 10.0 | 5.0 | 10.0 | 10.0 | +0.0 | +0.0 | 23.9 / 6.7 / 23.8 / 31.0 |' in text
 
 
-def test_csv_has_one_line_per_run(ablation, tmp_path):
+def test_results_of_a_sweep_are_read(ablation, tmp_path):
     path = tmp_path / 'results.csv'
-    ablation.write_csv(path, {('b', 1): result(0.5), ('a', 0): result(0.12345678, APr=None)})
-    rows = list(csv.DictReader(path.open()))
-    assert rows[0] == dict(config='a', seed='0', AP='12.3457', APr='', APc='12.3457',
-                           APf='12.3457')
-    assert [(row['config'], row['seed']) for row in rows] == [('a', '0'), ('b', '1')]
-    assert ablation.read_csv(path)['b', 1] == result(0.5)
-    assert ablation.read_csv(path)['a', 0]['APr'] is None
-    assert ablation.read_csv(tmp_path / 'none.csv') == {}
+    results = {('b', 1): result(0.5), ('a', 0): result(0.12345678, APr=None)}
+    write_results(path, {name: dict(config=name) for name in 'ab'}, results)
+    assert ablation.read_csv(path) == {
+        ('b', 1): result(0.5), ('a', 0): pytest.approx(result(0.1234, APr=None), abs=1e-4)}
 
 
-def test_number_of_jobs_is_checked(ablation, capsys):
-    with pytest.raises(SystemExit):
-        ablation.parse_args(['--jobs', '0'])
-    assert '--jobs expects a number from 1 on, got 0' in capsys.readouterr().err
-    assert ablation.parse_args([]).jobs == os.cpu_count()
+def test_tables_are_written_also_if_runs_are_lacking(ablation, monkeypatch, tmp_path, capsys):
+    def run_rows(rows, args):
+        assert args.feature_bank == 'bank' and args.seeds == [3]
+        return SimpleNamespace(results={(ablation.BASELINE, 3): result(0.1)}), 'Interrupted.'
+
+    monkeypatch.setattr(ablation, 'run_rows', run_rows)
+    monkeypatch.setattr(sys, 'argv', ['x', '--feature-bank', 'bank', '--tables', 'III', '--seeds',
+                                      '3', '--work-dir', str(tmp_path)])
+    with pytest.raises(SystemExit, match='Interrupted.'):
+        ablation.main()
+    text = (tmp_path / 'tables.md').read_text()
+    assert '**Table III**' in text and '| 10.0 | 5.0 |' in text and text in capsys.readouterr().out
