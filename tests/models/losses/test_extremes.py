@@ -23,7 +23,8 @@ LABELS = {
 }
 LOGITS = ('random', 'all high', 'all low', 'as labelled', 'against the labels')
 # Settings in which there is more of a loss to see than with its own.
-SETTINGS = {'GroupSoftmaxLoss': dict(thresholds=(3,)),
+SETTINGS = {'EqualizedFocalLoss': dict(alpha=0.5),
+            'GroupSoftmaxLoss': dict(thresholds=(3,)),
             **{f'PairwiseBalanced{base}': dict(soft_start=0)
                for base in ('EqualizationLossV2', 'SeesawLoss', 'SoftmaxLoss')}}
 
@@ -81,7 +82,8 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
             'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-            'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedLoss',
+            'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
             'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
             'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)
