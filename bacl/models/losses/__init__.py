@@ -22,6 +22,7 @@ from .equalized_focal import (
 from .equilibrium import EquilibriumLoss, equilibrium_loss
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .federated import FederatedLoss, select_classes
+from .forest import ForestLoss, forest_scores
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .group_softmax import GroupSoftmaxLoss
 from .head_contract import check_heads
@@ -40,13 +41,13 @@ __all__ = [
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
     'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
     'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL', 'FederatedLoss',
-    'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'ImageShareLoss', 'LongTailLoss',
+    'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'ImageShareLoss', 'LongTailLoss',
     'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
     'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
     'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
     'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
     'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
-    'foreground_shift', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
+    'foreground_shift', 'forest_scores', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
     'objectness_bce_loss', 'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits',
     'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
 ]

@@ -81,6 +81,12 @@ def _predictor_faults(name: str, head: nn.Module) -> Iterator[str]:
     elif getattr(predictor, 'activation', None) == 'softmax' and not predicts_by_softmax(head):
         yield (f'{where}: its logits mean something under a softmax only, which is not that of '
                f'{type(head.loss_cls).__name__}')
+    parents = [getattr(part, 'num_parents', ())
+               for part in (predictor, getattr(head, 'loss_cls', None))]
+    if parents[0] != parents[1]:
+        yield (f'{where}: the trees of the classifier have {parents[0]} parents, those of '
+               f'{type(head.loss_cls).__name__} {parents[1]}; ForestLinear and ForestLoss go '
+               'together, with the same num_parents')
 
 
 def predicts_by_softmax(head: nn.Module) -> bool:

@@ -190,6 +190,8 @@ def test_dense_heads_of_mmdet_train_and_predict(head_type, loss_type):
     head.init_weights()
     feats = [torch.randn(2, 8, size, size) for size in (16, 8, 4)]
     samples = demo_mm_inputs(2, [(3, 128, 128)] * 2, num_classes=C)['data_samples']
+    for sample in samples:
+        sample.set_metainfo(dict(pad_shape=(128, 128), batch_input_shape=(128, 128)))
     ratios = []
     for _ in range(2):
         losses = head.loss(feats, samples)
