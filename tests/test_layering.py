@@ -19,7 +19,7 @@ ALLOWED = {
     'models/predictors': set(),
     'models/calibrators': {'annotations', 'models/class_counts'},
     'models/backbones': set(),
-    'models/dense_heads': set(),
+    'models/dense_heads': {'annotations'},
     'models/detectors': set(),
     'models/roi_heads': {'ops', 'models/augmenters', 'models/calibrators', 'models/class_counts',
                          'models/indicators', 'models/losses'},

@@ -3,9 +3,10 @@ from .class_image_pairs import ClassImagePairs
 from .coco_lt import CocoLTDataset
 from .episodic_sampler import EpisodicSampler, draw_pairs
 from .lvis import LongTailLVISV05Dataset, LongTailLVISV1Dataset
+from .repeat_factor import RepeatFactorSampler, repeat_factors, round_at_random
 from .transforms import ContiguousRandomFlip, CroppedCopyPaste, DropEmptyGT, LoadCroppedMasks
 
 __all__ = [
     'ClassImagePairs', 'CocoLTDataset', 'ContiguousRandomFlip', 'CroppedCopyPaste', 'DropEmptyGT',
     'EpisodicSampler', 'LoadCroppedMasks', 'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset',
-    'draw_pairs']
+    'RepeatFactorSampler', 'draw_pairs', 'repeat_factors', 'round_at_random']

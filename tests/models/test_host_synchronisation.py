@@ -119,8 +119,9 @@ def build_loss(loss_type):
 
 
 @pytest.mark.parametrize('loss_type', [
-    'AdaptiveClassSuppressionLoss', 'GroupSoftmaxLoss', 'PairwiseBalancedEqualizationLossV2',
-    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SynchronizedSeesawLoss'])
+    'AdaptiveClassSuppressionLoss', 'EqualizedFocalLoss', 'GroupSoftmaxLoss',
+    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'PairwiseBalancedSoftmaxLoss', 'SynchronizedSeesawLoss'])
 def test_losses_wait_for_nothing_forward_and_backward(loss_type, monkeypatch):
     monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     loss = build_loss(loss_type)
@@ -190,10 +191,11 @@ def test_nor_does_the_backward_pass_of_other_augmenters(build, monkeypatch):
 @pytest.mark.usefixtures('fake_gpu')
 @pytest.mark.parametrize('loss_type', [
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss',
-    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'FederatedLoss',
-    'GRWCrossEntropyLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
-    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss'])
+    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EqualizedFocalLoss',
+    'EqualizedQualityFocalLoss', 'FederatedLoss', 'GRWCrossEntropyLoss',
+    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2',
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+    'SynchronizedSeesawLoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = build_loss(loss_type)
     loss.knows_groups = True

@@ -13,9 +13,16 @@ from .drop import DropLoss, tail_ratio
 from .effective_class_margin import EffectiveClassMarginLoss, ecm_loss, ecm_margins
 from .equalization import EqualizationLoss, eql_weights
 from .equalization_v2 import EqualizationLossV2, eqlv2_weights
+from .equalized_focal import (
+    EqualizedFocalLoss,
+    EqualizedQualityFocalLoss,
+    quality_focal_gradient,
+    quality_focal_loss,
+)
 from .equilibrium import EquilibriumLoss, equilibrium_loss
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .federated import FederatedLoss, select_classes
+from .forest import ForestLoss, forest_scores
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .group_softmax import GroupSoftmaxLoss
 from .head_contract import check_heads
@@ -33,13 +40,14 @@ from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 __all__ = [
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
     'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-    'EquilibriumLoss', 'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-    'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
-    'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL', 'FederatedLoss',
+    'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'ImageShareLoss', 'LongTailLoss',
+    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
+    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
     'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
     'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
     'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
-    'foreground_shift', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
-    'objectness_bce_loss', 'seesaw_logits', 'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss',
-    'suppression_weights', 'tail_ratio'
+    'foreground_shift', 'forest_scores', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
+    'objectness_bce_loss', 'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits',
+    'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
 ]

@@ -35,6 +35,13 @@ def asks_for_scores(head: nn.Module) -> bool:
     return False
 
 
+def is_dense_head_of(loss: LongTailLoss, head: nn.Module) -> bool:
+    """True if a head has sigmoid channels of its own, as many as a loss made for such heads."""
+    # Other losses of this package raise a TypeError if they are asked for use_sigmoid.
+    return getattr(head, 'use_sigmoid_cls', False) and loss.use_sigmoid and \
+        getattr(head, 'cls_out_channels', None) == loss.num_channels
+
+
 def head_faults(model: nn.Module) -> Iterator[str]:
     """Heads of a model that do not do what a part in them relies on, in words.
 
@@ -43,7 +50,7 @@ def head_faults(model: nn.Module) -> Iterator[str]:
     """
     for name, head in model.named_modules():
         loss = getattr(head, 'loss_cls', None)
-        if isinstance(loss, LongTailLoss):
+        if isinstance(loss, LongTailLoss) and not is_dense_head_of(loss, head):
             where = f'{type(loss).__name__} in {type(head).__name__}' + f' ({name})' * bool(name)
             if not (loss.knows_its_head and asks_for_scores(head)):
                 yield (f'{where}: the head does not ask its loss for the number of channels and '
@@ -74,6 +81,12 @@ def _predictor_faults(name: str, head: nn.Module) -> Iterator[str]:
     elif getattr(predictor, 'activation', None) == 'softmax' and not predicts_by_softmax(head):
         yield (f'{where}: its logits mean something under a softmax only, which is not that of '
                f'{type(head.loss_cls).__name__}')
+    parents = [getattr(part, 'num_parents', ())
+               for part in (predictor, getattr(head, 'loss_cls', None))]
+    if parents[0] != parents[1]:
+        yield (f'{where}: the trees of the classifier have {parents[0]} parents, those of '
+               f'{type(head.loss_cls).__name__} {parents[1]}; ForestLinear and ForestLoss go '
+               'together, with the same num_parents')
 
 
 def predicts_by_softmax(head: nn.Module) -> bool:

@@ -2,12 +2,13 @@
 from .base import ClassPredictor
 from .cosine_linear import CosineLinear, cosines
 from .disalign_linear import DisAlignCosineLinear, DisAlignLinear, align_logits
+from .forest_linear import ForestLinear
 from .linear import LinearPredictor
 from .scaled_linear import ScaledLinear
 from .tde_linear import TDELinear, exchange_classes, without_direction
 
 __all__ = [
-    'ClassPredictor', 'CosineLinear', 'DisAlignCosineLinear', 'DisAlignLinear', 'LinearPredictor',
-    'ScaledLinear', 'TDELinear', 'align_logits', 'cosines', 'exchange_classes',
+    'ClassPredictor', 'CosineLinear', 'DisAlignCosineLinear', 'DisAlignLinear', 'ForestLinear',
+    'LinearPredictor', 'ScaledLinear', 'TDELinear', 'align_logits', 'cosines', 'exchange_classes',
     'without_direction'
 ]

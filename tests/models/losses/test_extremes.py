@@ -6,6 +6,7 @@ from bacl.annotations import ClassTable
 from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.models.losses import (
     CountedLoss,
+    ForestLoss,
     GroupSoftmaxLoss,
     ImageShareLoss,
     LongTailLoss,
@@ -23,7 +24,9 @@ LABELS = {
 }
 LOGITS = ('random', 'all high', 'all low', 'as labelled', 'against the labels')
 # Settings in which there is more of a loss to see than with its own.
-SETTINGS = {'GroupSoftmaxLoss': dict(thresholds=(3,)),
+SETTINGS = {'EqualizedFocalLoss': dict(alpha=0.5),
+            'ForestLoss': dict(num_parents=(2, 3)),
+            'GroupSoftmaxLoss': dict(thresholds=(3,)),
             **{f'PairwiseBalanced{base}': dict(soft_start=0)
                for base in ('EqualizationLossV2', 'SeesawLoss', 'SoftmaxLoss')}}
 
@@ -36,6 +39,8 @@ def build_new(name, num_classes, **kwargs):
         kwargs['counts'] = range(1, num_classes + 1)
     if issubclass(MODELS.get(name), ImageShareLoss):
         kwargs['num_images'] = 2000  # the first classes are below the thresholds
+    if name == 'ForestLoss':
+        kwargs['trees'] = [[label % parents for label in range(num_classes)] for parents in (2, 3)]
     loss = MODELS.build({'type': name, 'num_classes': num_classes, **SETTINGS.get(name, {}),
                          **kwargs})
     if hasattr(loss, 'set_class_counts'):  # from the groups of training data
@@ -58,6 +63,11 @@ def right_channels(loss, labels):
     is_right = labels[:, None] == torch.arange(loss.num_channels)
     if isinstance(loss, GroupSoftmaxLoss):
         return is_right.scatter(1, loss.class_counts.targets[labels], True)
+    if isinstance(loss, ForestLoss):
+        first = C + 1
+        for tree, parents in zip(loss.parents, loss.num_parents, strict=True):
+            is_right.scatter_(1, first + tree[labels][:, None], True)
+            first += parents + 1
     if isinstance(loss, SynchronizedSeesawLoss):
         is_right[:, -2:] = (labels[:, None] == C) == torch.tensor([False, True])
     return is_right
@@ -81,7 +91,8 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
             'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-            'FCBL', 'FederatedLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedLoss',
+            'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
             'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
             'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)

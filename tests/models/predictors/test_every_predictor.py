@@ -11,12 +11,15 @@ from torch.autograd import gradcheck
 C, D = 4, 6
 NAMES = sorted(name for name, component in MODELS.module_dict.items()
                if isinstance(component, type) and issubclass(component, ClassPredictor))
+# Trees would be further logits; tests/models/losses/test_forest.py has some.
+SETTINGS = {'ForestLinear': dict(num_parents=())}
 every_predictor = pytest.mark.parametrize('name', NAMES)
 
 
 def build(name, **kwargs):
     torch.manual_seed(0)
-    predictor = MODELS.build(dict(type=name, in_features=D, out_features=C + 1, **kwargs))
+    predictor = MODELS.build(dict(type=name, in_features=D, out_features=C + 1,
+                                  **SETTINGS.get(name, {}), **kwargs))
     predictor.init_weights()
     for parameter in predictor.parameters():  # alignments and scales that do something
         parameter.data += 0.1 * torch.randn_like(parameter)
@@ -24,8 +27,8 @@ def build(name, **kwargs):
 
 
 def test_all_registered_predictors_are_here():
-    assert {'CosineLinear', 'DisAlignCosineLinear', 'DisAlignLinear', 'ScaledLinear',
-            'TDELinear'} <= set(NAMES)
+    assert {'CosineLinear', 'DisAlignCosineLinear', 'DisAlignLinear', 'ForestLinear',
+            'ScaledLinear', 'TDELinear'} <= set(NAMES)
 
 
 @every_predictor
@@ -75,7 +78,8 @@ def test_only_observing_changes_state(name):
 @every_predictor
 def test_a_step_asks_a_gpu_for_no_value(name):
     with FakeTensorMode(allow_non_fake_inputs=False), torch.device('cuda'):
-        predictor = MODELS.build(dict(type=name, in_features=D, out_features=C + 1))
+        predictor = MODELS.build(dict(type=name, in_features=D, out_features=C + 1,
+                                      **SETTINGS.get(name, {})))
         feats = torch.rand(5, D)
         assert predictor(feats).device.type == 'cuda'
         if hasattr(predictor, 'observe'):
@@ -86,7 +90,7 @@ def test_a_step_asks_a_gpu_for_no_value(name):
 def head_cfg(name, loss_cls):
     return ConfigDict(
         type='Shared2FCBBoxHead', in_channels=2, fc_out_channels=D, roi_feat_size=1, num_classes=C,
-        loss_cls=loss_cls, cls_predictor_cfg=dict(type=name))
+        loss_cls=loss_cls, cls_predictor_cfg=dict(type=name, **SETTINGS.get(name, {})))
 
 
 @every_predictor
@@ -99,7 +103,8 @@ def test_a_head_starts_it_trains_it_and_scores_by_it(name):
     feats, labels = torch.rand(8, 2, 1, 1), torch.arange(8) % (C + 1)
     logits, _ = head(feats)
     head.loss_cls(logits, labels).backward()
-    assert head.fc_cls.weight.grad.any()
+    assert any(parameter.grad.any() for parameter in head.fc_cls.parameters()
+               if parameter.grad is not None)
     scores = head.loss_cls.get_activation(head.eval()(feats)[0])
     assert scores.shape == (8, C + 1)
     torch.testing.assert_close(scores.sum(1), torch.ones(8))
