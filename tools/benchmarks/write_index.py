@@ -28,7 +28,8 @@ RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
 TWINS = 'bacl/README.md#emoji-lt-mini'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
-            'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke'}
+            'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke',
+            'emoji-lt-lvis-like': 'Emoji-LT lvis-like'}
 
 
 def mean_result(config: str | None, results: Results) -> list[str] | None:
