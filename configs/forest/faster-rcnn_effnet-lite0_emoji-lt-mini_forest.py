@@ -16,4 +16,5 @@ model = dict(
                 _delete_=True,
                 type='ForestLoss',
                 num_parents=num_parents,
-                trees=_base_.data_root + 'annotations/class_trees.json'))))
+                trees=_base_.data_root + 'annotations/class_trees.json'),
+            init_cfg=None)))  # mmdet's own

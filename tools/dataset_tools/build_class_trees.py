@@ -67,7 +67,7 @@ def build(args: argparse.Namespace) -> None:
     trees['geometric'] = geometric_tree(data, args.geometric, args.seed)
     trees['lexical'] = lexical_tree(data['categories'], args.lexical, args.lexical_field, args.seed)
     path = args.out or args.ann_file.parent / 'class_trees.json'
-    write_json(path, {name: tree.tolist() for name, tree in trees.items()})
+    write_json(path, [dict(name=name, parents=tree.tolist()) for name, tree in trees.items()])
     print(f'{path}: {", ".join(trees)}; num_parents='
           f'{tuple(int(tree.max()) + 1 for tree in trees.values())}')
 
