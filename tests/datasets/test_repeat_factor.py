@@ -92,10 +92,10 @@ def test_an_epoch_has_each_image_as_often_as_its_factor_says(monkeypatch):
 def test_ranks_share_the_epoch(monkeypatch):
     kwargs = dict(oversample_thr=0.3, instance_aware=True)
     whole = drawn(monkeypatch, **kwargs)
-    assert len(whole) % 4
-    ranks = [drawn(monkeypatch, rank, 4, **kwargs) for rank in range(4)]
+    assert len(whole) % 5
+    ranks = [drawn(monkeypatch, rank, 5, **kwargs) for rank in range(5)]
     together = [index for step in zip(*ranks, strict=True) for index in step]
-    assert together == whole + whole[:-len(whole) % 4]
+    assert together == whole + whole[:-len(whole) % 5]
 
 
 def test_repetitions_of_an_image_are_augmented_apart(monkeypatch):
