@@ -158,7 +158,7 @@ def read_class_trees(path: str | PathLike, num_classes: int,
     """Read the file that ``tools/dataset_tools/build_class_trees.py`` writes.
 
     Args:
-        path: of a JSON file: a dictionary of trees, each a list of C numbers.
+        path: of a JSON file: a list of trees, dictionaries of their name and their C parents.
         num_classes: C.
         num_parents: P of each tree.
 
@@ -170,7 +170,10 @@ def read_class_trees(path: str | PathLike, num_classes: int,
         ValueError: if it holds other trees.
     """
     data = read_annotations(path)
-    trees = list(data.values()) if isinstance(data, dict) else []
+    try:
+        trees = [tree['parents'] for tree in data]
+    except (TypeError, KeyError):
+        raise ValueError(f'{path} has no class trees. Build them again.') from None
     check_class_trees(trees, num_classes, num_parents, f'Class trees {path}')
     return np.array(trees, dtype=np.int64).reshape(len(trees), num_classes)
 

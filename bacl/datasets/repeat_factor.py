@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.registry import DATA_SAMPLERS
-from mmengine.dataset import DefaultSampler
+from mmengine.dist import get_dist_info, sync_random_seed
 from torch import Tensor
+from torch.utils.data import Sampler
 
 
 def repeat_factors(classes: Sequence[Sequence[int]], oversample_thr: float,
@@ -74,8 +75,9 @@ def epoch_length(factors: Tensor) -> int:
     return math.ceil(math.fsum(factors.tolist()) - 1e-6)
 
 
+# No subclass of mmengine's DefaultSampler, of which SeedHook knows that it repeats nothing.
 @DATA_SAMPLERS.register_module()
-class RepeatFactorSampler(DefaultSampler):
+class RepeatFactorSampler(Sampler):
     """Draws images with rare classes more often: RFS or IRFS, see :func:`repeat_factors`.
 
     Factors are rounded anew in each epoch, by :func:`round_at_random`. So an epoch is as long as
@@ -83,40 +85,44 @@ class RepeatFactorSampler(DefaultSampler):
     ``ClassBalancedDataset``, which needs no other sampler, rounds all factors up, once and for all.
 
     Classes are counted in the samples of the dataset, without what it filters out. All ranks draw
-    the same epoch, each takes its part of it.
+    the same epoch, each takes its part of it; the last ones may get images from its beginning, so
+    that all have equally many.
 
     Args:
         dataset: has ``get_cat_ids(index)``, the label of each instance of an image.
         oversample_thr: frequency below which a class is repeated, >= 0 (0.001 for LVIS).
         instance_aware: whether the frequency is that of IRFS.
-        **kwargs: of mmengine's ``DefaultSampler``; without ``shuffle``, repeated images follow each
-            other.
+        seed: the same on all ranks; None draws one.
 
     Raises:
         ValueError: if the threshold is negative.
     """
 
     def __init__(self, dataset: Any, oversample_thr: float, instance_aware: bool = False,
-                 **kwargs) -> None:
+                 seed: int | None = None) -> None:
         if oversample_thr < 0:
             raise ValueError('RepeatFactorSampler(oversample_thr=) expects a number >= 0, got '
                              f'{oversample_thr!r}.')
-        super().__init__(dataset, **kwargs)
+        self.dataset = dataset
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
         self.factors = repeat_factors([dataset.get_cat_ids(index) for index in range(len(dataset))],
                                       oversample_thr, instance_aware)
-        self.epoch_length = epoch_length(self.factors)
-        share = self.epoch_length / self.world_size
-        self.num_samples = math.ceil(
-            share if self.round_up else share - self.rank / self.world_size)
-        self.total_size = (self.num_samples * self.world_size if self.round_up
-                           else self.epoch_length)
+        self.num_samples = math.ceil(epoch_length(self.factors) / self.world_size)
 
     def __iter__(self) -> Iterator[int]:
         """Indices of this rank's images in this epoch."""
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        counts = round_at_random(self.factors, generator)
-        indices = torch.repeat_interleave(counts)[:self.epoch_length]
-        if self.shuffle:
-            indices = indices[torch.randperm(len(indices), generator=generator)]
-        indices = indices.repeat(-(-self.total_size // max(len(indices), 1)))[:self.total_size]
-        return iter(indices[self.rank::self.world_size].tolist())
+        indices = torch.repeat_interleave(round_at_random(self.factors, generator))
+        indices = indices[torch.randperm(len(indices), generator=generator)]
+        position = torch.arange(self.num_samples) * self.world_size + self.rank
+        return iter(indices[position % max(len(indices), 1)].tolist())
+
+    def __len__(self) -> int:
+        """Number of samples of this rank in an epoch."""
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch, which the order depends on."""
+        self.epoch = epoch

@@ -84,7 +84,7 @@ def box_heads() -> Callable[[Config | nn.Module], list]:
     """A function from a model, or the config of one, to its box heads: a list in a cascade."""
 
     def find(model: Config | nn.Module) -> list:
-        heads = model.roi_head.bbox_head
+        heads = getattr(model, 'roi_head', model).bbox_head
         return list(heads) if isinstance(heads, (list, nn.ModuleList)) else [heads]
 
     return find

@@ -38,14 +38,15 @@ def test_evaluator_and_dataset_read_one_file(cfg, innermost):
 
 def test_evaluator_counts_what_the_model_returns(cfg):
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        max_per_img = cfg.model.test_cfg.rcnn.max_per_img
+        test_cfg = cfg.model.test_cfg
+        max_per_img = test_cfg.get('rcnn', test_cfg).max_per_img
         if evaluator.type == 'CocoLTMetric':  # its cap holds for an image and category
             assert evaluator.max_dets <= max_per_img
             continue
         # Of Emoji-LT's, reports show what lies beyond the cap.
         is_emoji = 'emoji_lt' in evaluator.ann_file
         assert (evaluator.max_dets, max_per_img) == ((30, 300) if is_emoji else (300, 300))
-        has_masks = 'mask_head' in cfg.model.roi_head
+        has_masks = 'mask_head' in cfg.model.get('roi_head', {})
         assert evaluator.metric == (['bbox', 'segm'] if has_masks else 'bbox')
 
 
@@ -54,6 +55,6 @@ def test_images_have_masks_where_something_needs_them(cfg, innermost):
     load, = [TRANSFORMS.build(t) for t in innermost(outermost).pipeline
              if t.type in ('LoadAnnotations', 'LoadCroppedMasks')]
     pastes = any(t.type == 'CroppedCopyPaste' for t in outermost.get('pipeline', []))
-    has_mask_head = 'mask_head' in cfg.model.roi_head
+    has_mask_head = 'mask_head' in cfg.model.get('roi_head', {})
     assert load.with_bbox and load.with_mask == (pastes or has_mask_head)
     assert cfg.model.data_preprocessor.get('pad_mask', False) == has_mask_head

@@ -25,8 +25,8 @@ REGISTRIES = [registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS, registr
 # Names that a config gives to its own parts, and that only other configs read.
 VARIABLES = {
     'canvas', 'cascade', 'cascade_box_heads', 'copy_paste_pipeline', 'data_root', 'dataset_type',
-    'mask_branch', 'num_classes', 'single_image_pipeline', 'swin_t', 'swin_t_channels',
-    'test_pipeline', 'train_pipeline', 'vis_backends'}
+    'mask_branch', 'num_classes', 'num_parents', 'single_image_pipeline', 'swin_t',
+    'swin_t_channels', 'test_pipeline', 'train_pipeline', 'vis_backends'}
 
 
 class Anything:
@@ -56,11 +56,14 @@ PLAIN = {
     'custom_hooks.dataloader': arguments(DataLoader),
     '*.data_prefix': {'img'},
     '*.filter_cfg': {'filter_empty_gt', 'min_size'},
-    'model.train_cfg': {'rpn', 'rpn_proposal', 'rcnn'},
+    # Of detectors of two stages, then of one stage.
+    'model.train_cfg': {'rpn', 'rpn_proposal', 'rcnn',
+                        'assigner', 'allowed_border', 'pos_weight', 'debug'},
     'model.train_cfg.rpn': {'assigner', 'sampler', 'allowed_border', 'pos_weight', 'debug'},
     'model.train_cfg.rpn_proposal': {'nms_pre', 'max_per_img', 'nms', 'min_bbox_size'},
     'model.train_cfg.rcnn': {'assigner', 'sampler', 'pos_weight', 'mask_size', 'debug'},
-    'model.test_cfg': {'rpn', 'rcnn'},
+    'model.test_cfg': {'rpn', 'rcnn',
+                       'nms_pre', 'min_bbox_size', 'score_thr', 'nms', 'max_per_img'},
     'model.test_cfg.rpn': {'nms_pre', 'max_per_img', 'nms', 'min_bbox_size'},
     'model.test_cfg.rcnn': {'score_thr', 'nms', 'max_per_img', 'mask_thr_binary', 'calibrator'},
     '*.remapping': {'img', 'gt_masks'},

@@ -8,7 +8,7 @@ from bacl.datasets import RepeatFactorSampler, repeat_factor, repeat_factors, ro
 from hypothesis import given
 from hypothesis import strategies as st
 from mmdet.registry import DATA_SAMPLERS
-from mmengine.dataset import ClassBalancedDataset
+from mmengine.dataset import ClassBalancedDataset, DefaultSampler
 
 IMAGES = [[0, 0, 0], [0], [0, 1, 1], [0, 2], [], [0], [0], [0], [0], [0]]
 labels_of_images = st.lists(st.lists(st.integers(0, 3), max_size=4), max_size=8)
@@ -72,7 +72,7 @@ def test_numbers_have_the_factors_as_means():
 
 
 def drawn(monkeypatch, rank=0, world_size=1, epoch=0, **kwargs):
-    monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda: (rank, world_size))
+    monkeypatch.setattr(repeat_factor, 'get_dist_info', lambda: (rank, world_size))
     sampler = DATA_SAMPLERS.build(dict(
         type='RepeatFactorSampler', dataset=Images(IMAGES), seed=3, **kwargs))
     sampler.set_epoch(epoch)
@@ -87,19 +87,21 @@ def test_an_epoch_has_each_image_as_often_as_its_factor_says(monkeypatch):
         assert Counter(indices) == {index: 1 + (index in (2, 3)) for index in range(10)}
     assert epochs[0] != epochs[1]
     assert epochs[0] == drawn(monkeypatch, oversample_thr=0.4)  # resumed
-    assert drawn(monkeypatch, oversample_thr=0.4, shuffle=False) == sorted(epochs[0])
 
 
-@pytest.mark.parametrize('round_up', [True, False])
-def test_ranks_share_the_epoch(monkeypatch, round_up):
-    kwargs = dict(oversample_thr=0.3, instance_aware=True, round_up=round_up)
+def test_ranks_share_the_epoch(monkeypatch):
+    kwargs = dict(oversample_thr=0.3, instance_aware=True)
     whole = drawn(monkeypatch, **kwargs)
-    ranks = [drawn(monkeypatch, rank, 4, **kwargs) for rank in range(4)]
-    together = [index for step in zip(*ranks, strict=False) for index in step]
-    assert together[:len(whole)] == whole[:len(together)]
-    missing = Counter(whole) - sum(map(Counter, ranks), Counter())
-    assert not missing
-    assert sum(map(len, ranks)) == (-(-len(whole) // 4) * 4 if round_up else len(whole))
+    assert len(whole) % 5
+    ranks = [drawn(monkeypatch, rank, 5, **kwargs) for rank in range(5)]
+    together = [index for step in zip(*ranks, strict=True) for index in step]
+    assert together == whole + whole[:-len(whole) % 5]
+
+
+def test_repetitions_of_an_image_are_augmented_apart(monkeypatch):
+    # SeedHook takes other samplers of mmengine's for such as give each image once.
+    monkeypatch.setattr(repeat_factor, 'get_dist_info', lambda: (0, 1))
+    assert not isinstance(RepeatFactorSampler(Images(IMAGES), 0.4, seed=0), DefaultSampler)
 
 
 def test_without_a_threshold_it_is_a_plain_sampler(monkeypatch):

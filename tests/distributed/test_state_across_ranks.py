@@ -32,7 +32,7 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
         'first.feats', 'last.num_stored', 'fasa.loss_sum', 'fasa.distribution.is_known'))
     assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
     assert whole['pos_grad'].sum() > 0 and whole['others.tde.direction'].any()
-    assert whole['others.seesaw.cum_samples'].sum() > 0
+    assert whole['others.seesaw.cum_samples'].sum() > 0 and whole['others.efl.pos_grad'].all()
     assert whole['others.seesaw.confusion.matrix'].sum() > 0
     for name, expected in whole.items():
         assert torch.equal(first[name], second[name])

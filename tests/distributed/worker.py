@@ -11,7 +11,12 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from bacl.models.augmenters import FASA, ClassFeatureDistribution, FeatureMemory, Samples
-from bacl.models.losses import EqualizationLossV2, EquilibriumLoss, PairwiseBalancedSeesawLoss
+from bacl.models.losses import (
+    EqualizationLossV2,
+    EqualizedFocalLoss,
+    EquilibriumLoss,
+    PairwiseBalancedSeesawLoss,
+)
 from bacl.models.predictors import TDELinear
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
@@ -50,6 +55,7 @@ def observe(split):
     others = nn.ModuleDict(dict(
         equilibrium=EquilibriumLoss(C), fasa=FASA(C, D, counts=[1] * C), tde=TDELinear(D, C + 1),
         seesaw=PairwiseBalancedSeesawLoss(C),  # with counts and a confusion matrix
+        efl=EqualizedFocalLoss(C, reduction='sum'),
         **{keep: FeatureMemory(C, D, 2, keep) for keep in ('first', 'last')}))
     for parameter in others.tde.parameters():
         parameter.data.zero_()  # drawn by each rank
@@ -61,6 +67,7 @@ def observe(split):
         distribution.observe(feats[labels < C], labels[labels < C])
         others.equilibrium(logits, labels)
         others.seesaw(F.pad(logits, (0, 1)), labels)
+        others.efl(logits[:, :C].clone().requires_grad_(), labels).backward()
         others.fasa(Samples(feats, labels), None, None)
         others.fasa.observe(logits, labels, len(labels))
         others.tde.observe(feats, labels)

@@ -1,8 +1,9 @@
 """Build the trees of Forest R-CNN: coarser classes, the parents, of the classes of a dataset.
 
-The visual tree clusters the weights of a trained classifier, the geometric one the sizes and shapes of
-the boxes, the lexical one the names of the classes, or it groups them by a field of the categories. Set
-num_parents of ForestLoss and ForestLinear to the numbers that are printed, and trees to the file.
+The visual tree clusters the weights of a trained classifier, the geometric one the sizes and shapes
+of the boxes, the lexical one the names of the classes, or it groups them by a field of the
+categories. Set num_parents of ForestLoss and ForestLinear to the numbers that are printed, and
+trees of ForestLoss to the file.
 """
 import argparse
 import re
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--lexical', type=int, default=108, metavar='P',
                         help='parents of the lexical tree, without a field (default: 108)')
     parser.add_argument('--lexical-field', metavar='FIELD',
-                        help='of the categories, whose values are the parents, such as supercategory')
+                        help='of the categories, whose values are the parents: supercategory')
     parser.add_argument('--seed', type=int, default=0, help='of k-means (default: 0)')
     parser.add_argument('--out', type=Path, metavar='FILE',
                         help='default: class_trees.json beside the annotations')
@@ -51,8 +52,8 @@ def class_weights(path: Path, num_classes: int) -> np.ndarray:
     weights = checkpoint.get('state_dict', checkpoint)
     found = [value for name, value in weights.items() if CLASSIFIER.search(name)]
     if not found or len(found[-1]) < num_classes:
-        raise ValueError(f'{path} has no layer fc_cls with a row for each of {num_classes} classes. '
-                         'Take a detector that was trained on them.')
+        raise ValueError(f'{path} has no layer fc_cls with a row for each of {num_classes} '
+                         'classes. Take a detector that was trained on them.')
     return found[-1][:num_classes].double().numpy()
 
 
@@ -66,7 +67,7 @@ def build(args: argparse.Namespace) -> None:
     trees['geometric'] = geometric_tree(data, args.geometric, args.seed)
     trees['lexical'] = lexical_tree(data['categories'], args.lexical, args.lexical_field, args.seed)
     path = args.out or args.ann_file.parent / 'class_trees.json'
-    write_json(path, {name: tree.tolist() for name, tree in trees.items()})
+    write_json(path, [dict(name=name, parents=tree.tolist()) for name, tree in trees.items()])
     print(f'{path}: {", ".join(trees)}; num_parents='
           f'{tuple(int(tree.max()) + 1 for tree in trees.values())}')
 

@@ -96,8 +96,8 @@ class ForestLoss(LongTailLoss):
     def _take(self, trees: Sequence[Sequence[int]]) -> None:
         trees = torch.as_tensor(trees, dtype=torch.int64, device='cpu')
         background = torch.tensor(self.num_parents, dtype=torch.int64, device='cpu')
-        trees = torch.cat([trees.view(len(self.num_parents), -1), background[:, None]], dim=1)
-        self.parents.copy_(trees)
+        trees = trees.reshape(len(self.num_parents), self.num_classes)
+        self.parents.copy_(torch.cat([trees, background[:, None]], dim=1))
         self.has_trees = True
 
     def set_class_counts(self, table: ClassTable) -> None:

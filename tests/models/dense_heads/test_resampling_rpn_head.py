@@ -68,7 +68,8 @@ def rpn(name='ResamplingRPNHead', **kwargs):
         bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
         loss_cls=dict(type='CrossEntropyLoss', use_sigmoid=True),
         train_cfg=dict(assigner=dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4),
-                       sampler=dict(type='RandomSampler', num=8, pos_fraction=0.5),
+                       sampler=dict(type='RandomSampler', num=8, pos_fraction=0.5,
+                                    add_gt_as_proposals=False),
                        allowed_border=-1, pos_weight=-1),
         test_cfg=PROPOSALS, **kwargs))
     head.init_weights()

@@ -172,9 +172,10 @@ def dense_head(head_type, loss_type='EqualizedFocalLoss', **kwargs):
                      scales_per_octave=1, strides=[8, 16, 32])
     assigner = dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0) \
         if head_type == 'RetinaHead' else dict(type='ATSSAssigner', topk=9)
+    loss_bbox = 'SmoothL1Loss' if head_type == 'RetinaHead' else 'GIoULoss'
     return MODELS.build(ConfigDict(
         type=head_type, num_classes=C, in_channels=8, feat_channels=32, stacked_convs=1,
-        anchor_generator=generator,
+        anchor_generator=generator, loss_bbox=dict(type=loss_bbox),
         loss_cls=dict(type=loss_type, num_classes=C, use_sigmoid=True) | kwargs,
         train_cfg=dict(assigner=assigner, sampler=dict(type='PseudoSampler'), allowed_border=-1,
                        pos_weight=-1),

@@ -140,7 +140,7 @@ def test_parents_do_not_reach_the_features():
     predictor = ForestLinear(6, build().num_channels, PARENTS)
     feats = torch.randn(5, 6, requires_grad=True)
     predictor(feats)[:, C + 1:].sum().backward()
-    assert feats.grad is None
+    assert not feats.grad.any()
     assert predictor.trees[0][0].weight.grad.any()
 
 
@@ -158,7 +158,7 @@ def test_hidden_layers_start_by_xavier_and_linear_ones_near_zero():
 def tree_file(tmp_path):
     def write(trees=TREES):
         path = tmp_path / 'trees.json'
-        path.write_text(json.dumps(dict(zip(('visual', 'lexical'), trees, strict=True))))
+        path.write_text(json.dumps([dict(name='', parents=tree) for tree in trees]))
         return path
 
     return write
@@ -192,15 +192,21 @@ def test_other_trees_are_refused(tree_file, trees):
     if len(trees) == 2:
         with pytest.raises(ValueError, match='trees.json expects'):
             build(trees=tree_file(trees)).known_parents()
-    with pytest.raises(FileNotFoundError, match='none.json'):
-        build(trees='none.json').known_parents()
-    with pytest.raises(ValueError, match='num_parents='):
-        build(num_parents=(0,))
 
 
 def head_cfg(predictor, loss):
     return ConfigDict(type='Shared2FCBBoxHead', in_channels=2, fc_out_channels=6, roi_feat_size=1,
                       num_classes=C, loss_cls=loss, cls_predictor_cfg=predictor)
+
+
+def test_files_without_trees_and_trees_without_parents_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.json'):
+        build(trees='none.json').known_parents()
+    (tmp_path / 'annotations.json').write_text('{"images": []}')
+    with pytest.raises(ValueError, match='annotations.json has no class trees'):
+        build(trees=tmp_path / 'annotations.json').known_parents()
+    with pytest.raises(ValueError, match='num_parents='):
+        build(num_parents=(0,))
 
 
 FOREST = dict(type='ForestLoss', num_parents=PARENTS, trees=TREES)
