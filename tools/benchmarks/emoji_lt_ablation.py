@@ -1,7 +1,7 @@
 """Run the rows of the paper's tables on Emoji-LT mini over a feature bank, with several seeds.
 
-The rows and their configs are those of configs/tables.yml; those of a single stage are left out. All
-runs start from the stage 1 of the bank; only the seed of stage 2 differs. Finished runs are
+The rows and their configs are those of configs/tables.yml; those of a single stage are left out.
+All runs start from the stage 1 of the bank; the seeds are those of stage 2. Finished runs are
 reused: run the same command again to go on. Besides the tables of a sweep (tools/sweep.py) it
 writes tables.md, with the paper's numbers.
 """

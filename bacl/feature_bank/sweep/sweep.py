@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bacl.engine.running.processes import run_each
-from bacl.engine.running.seed_table import Results, format_table, write_results, write_summary
+from bacl.engine.running.seed_table import Result, format_table, write_results, write_summary
 from bacl.engine.running.work_dir import find_checkpoint, require_file
 from tqdm import tqdm
 
@@ -59,7 +59,7 @@ class Sweep:
                 folder = work_dir / 'runs' / f'{Path(row.config).stem}_seed-{seed}_{digest}'
                 self.folders[row.name, seed] = folder
                 self._runs[folder] = Run(row.config, row.settings, seed, str(bank), checkpoint)
-        self.results: Results = {}
+        self.results: dict[tuple[str, int], Result] = {}
         self.errors: dict[tuple[str, int], str] = {}
         for folder in self._runs:
             self._read(folder)

@@ -77,7 +77,8 @@ def test_arguments_are_those_of_the_component_that_it_will_be(cfg):
 
 @pytest.mark.parametrize('key, nearest', [
     (f'{LOSS}.alpah', f'{LOSS}.alpha'), (f'{LOSS}.prob_tr', f'{LOSS}.prob_thr'),
-    ('alpha', f'{LOSS}.alpha'), ('lr', f'{OPTIMIZER}.lr'), ('train_cfg.epochs', 'train_cfg.max_epochs'),
+    ('alpha', f'{LOSS}.alpha'), ('lr', f'{OPTIMIZER}.lr'),
+    ('train_cfg.epochs', 'train_cfg.max_epochs'),
     ('model.test_cfg.rcnn.score_th', 'model.test_cfg.rcnn.score_thr'),
     (f'{OPTIMIZER}.momentum', f'{OPTIMIZER}.betas'),
     ('param_scheduler.1.end', 'param_scheduler.0.end'),
