@@ -153,5 +153,5 @@ class TDELinear(ClassPredictor):
         sums = (feats * is_object[:, None]).sum(0, dtype=dtype)
         sums = torch.cat([sums, is_object.sum(dtype=dtype)[None]])
         all_reduce(sums)
-        moved = self.decay * self.direction + sums[:-1] / sums[-1].clamp(min=1)
+        moved = self.decay * self.direction + sums[:-1] / sums[-1]  # not taken: 0 / 0
         self.direction.copy_(torch.where(sums[-1] > 0, moved, self.direction))

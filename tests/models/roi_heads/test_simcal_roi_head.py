@@ -10,6 +10,7 @@ from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import InstanceData
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 C = 3
 BOX_HEAD = dict(
@@ -156,6 +157,14 @@ def test_scores_by_hand():
     merged = merge_scores(torch.tensor([[0.1, 0.2, 0.7]]), torch.tensor([[0.4, 0.5, 0.6]]),
                           torch.tensor([True, False]))
     assert merged.tolist() == [[pytest.approx(0.4), pytest.approx(0.2), pytest.approx(0.7)]]
+
+
+def test_neither_asks_a_gpu_for_a_value():
+    with FakeTensorMode(allow_non_fake_inputs=False), torch.device('cuda'):
+        labels = torch.zeros(5, dtype=torch.long)
+        assert balanced_selection(labels, labels, torch.rand(5), C).shape == (5,)
+        merged = merge_scores(torch.rand(5, C + 1), torch.rand(5, C + 1), torch.rand(C) < 0.5)
+        assert merged.device.type == 'cuda'
 
 
 # The RoI head.
