@@ -2,7 +2,7 @@ import bacl  # noqa: F401
 import pytest
 import torch
 import torch.nn.functional as F
-from bacl.models.augmenters import ClassFeatureDistribution, batch_moments
+from bacl.models.augmenters import ClassFeatureDistribution, FeatureHallucinator, batch_moments
 from bacl.models.augmenters.class_feature_distribution import merge_moments
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +151,31 @@ def test_drawn_features_have_the_moments_of_the_distribution():
 def test_momentum_is_checked(momentum):
     with pytest.raises(ValueError, match='momentum='):
         ClassFeatureDistribution(2, 2, momentum)
+
+
+@pytest.mark.parametrize('on_gpu', [False, True], ids=['', 'as on a GPU'])
+def test_background_is_left_out(monkeypatch, on_gpu):
+    if on_gpu:
+        monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
+    feats, labels = torch.randn(6, 2), torch.tensor([2, 0, 2, 1, 0, 2])  # 2 is background
+    with_background, without = ClassFeatureDistribution(2, 2), ClassFeatureDistribution(2, 2)
+    with_background.observe(feats, labels)
+    without.observe(feats[labels < 2], labels[labels < 2])
+    for name, value in with_background.state_dict().items():
+        torch.testing.assert_close(value, without.state_dict()[name])
+    nothing = ClassFeatureDistribution(2, 2)
+    nothing.observe(float('inf') * torch.ones(2, 2), torch.tensor([2, 2]))
+    assert not any(value.any() for value in nothing.state_dict().values())
+
+
+@pytest.mark.parametrize('sync', [True, False])
+def test_statistics_are_of_all_ranks_or_of_one(monkeypatch, sync):
+    asked = []
+    monkeypatch.setattr(
+        'bacl.models.augmenters.class_feature_distribution.gather_rows',
+        lambda classes, rows: asked.append(classes) or [(classes, rows), (classes, rows)])
+    hallucinator = FeatureHallucinator(2, 2, sync=sync)
+    hallucinator.distribution.observe(torch.tensor([[1., 3.]]), torch.tensor([0]))
+    hallucinator.distribution.observe(torch.tensor([[2., 3.]]), torch.tensor([0]))
+    assert len(asked) == 2 * sync
+    assert hallucinator.distribution.mean[0].tolist() == pytest.approx([1.1, 3])

@@ -2,6 +2,7 @@ import bacl  # noqa: F401
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from bacl.models.augmenters import FeatureMemory, Samples, feature_memory
 from bacl.models.augmenters.feature_memory import ranks_in_class
 from hypothesis import given
@@ -79,12 +80,17 @@ def test_ranks_count_earlier_samples_of_the_class(labels):
 @pytest.mark.parametrize('on_gpu', [False, True], ids=['', 'as on a GPU'])
 @pytest.mark.parametrize('labels', [[[0, 2, 1, 2], [1, 2]], [[], [0, 0]], [[2, 2], []]])
 def test_ranks_store_the_samples_of_all_in_their_order(monkeypatch, labels, on_gpu):
-    """Rows of other ranks come without and with void ones, as on a CPU and a GPU."""
+    """Ranks that send less than others send void rows behind theirs."""
     if on_gpu:
         monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     tags = [list(range(len(labels[0]))), list(range(10, 10 + len(labels[1])))]
     sent = []
-    monkeypatch.setattr(feature_memory, 'gather_rows', lambda *rows: sent.append(rows) or [rows])
+
+    def send(classes, rows):
+        sent.append((F.pad(classes, (0, 2)), F.pad(rows, (0, 0, 0, 2))))
+        return [(classes, rows)]
+
+    monkeypatch.setattr(feature_memory, 'gather_rows', send)
     for parts in zip(tags, labels, strict=True):
         FeatureMemory(2, 1, 3).push(tagged(*parts))
     monkeypatch.setattr(feature_memory, 'gather_rows', lambda *rows: sent)

@@ -144,6 +144,16 @@ def test_a_step_stores_then_draws_of_what_is_there(monkeypatch, on_gpu):
     assert (labels == 1).sum() > 10 * (labels == 0).sum()
 
 
+def test_all_that_is_stored_of_a_class_is_drawn_evenly():
+    torch.manual_seed(0)
+    sampler = MemorySampler(1, 1, num_sampled_classes=1, num_features_per_class=3000)
+    boxes = Samples(torch.tensor([[1.], [2.], [3.]]), torch.zeros(3).long(), torch.zeros(3, 4))
+    extra = sampler(boxes, boxes, torch.zeros(1, dtype=torch.float64))
+    counts = torch.bincount(extra.feats[:, 0].long())
+    # Of a binomial distribution: four standard deviations, 26 each, leave a chance of 1e-4.
+    assert counts[0] == 0 and ((counts[1:] - 1000).abs() < 104).all() and len(counts) == 4
+
+
 @pytest.mark.parametrize('labels', [[], [0]])
 def test_an_empty_memory_gives_nothing(labels):
     sampler = MemorySampler(1, 2)
