@@ -166,6 +166,7 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
         tested[run.name], detections = _read_detections(run, metric)
         runs.append(Run(run.name, _match(metric, detections),
                         metric.evaluate_detections(detections, 'bbox')[''],
+                        metric.evaluate_fixed(detections, 'bbox'),
                         _read_states(run, cfg, metric.class_table.num_classes), run.record))
     check_same_data({run.name: run.matches for run in runs})
     _check_same_images(tested, len(validation.annotations['images']))

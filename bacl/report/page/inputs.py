@@ -61,6 +61,7 @@ class Run:
         name: unique in a report.
         matches: its detections in the validation images, matched with the annotated objects.
         result: their evaluation, by the rules of the benchmark.
+        fixed: their evaluation by fixed AP.
         checkpoints: per epoch or iteration, what it tells; classes are in the order of labels.
         record: file that the ImbalanceHook has written, if there is one.
     """
@@ -68,5 +69,6 @@ class Run:
     name: str
     matches: Matches
     result: GroupedResult
+    fixed: GroupedResult
     checkpoints: Mapping[int, ClassifierState] = field(default_factory=dict)
     record: Path | None = None

@@ -134,7 +134,8 @@ def results_section(validation: Validation, runs: Sequence[Run]) -> Section:
     counts = classes.image_count, classes.instance_count
     return Section('results', 'Results', 'Which classes fail, and why.', [
         *plot_class_ap(each(lambda matches: class_ap_frame(matches, *counts)), groups),
-        plot_ap_by_cap(each(ap_by_cap), groups), plot_fixed_ap(each(fixed_ap), groups),
+        plot_ap_by_cap(each(ap_by_cap), groups), plot_fixed_ap({run.name: fixed_ap(
+            run.result, run.fixed, run.matches.max_dets_in_file) for run in runs}, groups),
         *plot_error_types(each(error_types), groups),
         *plot_confused_pairs(each(confused_pairs), groups),
         plot_reliability(each(reliability), groups)])
