@@ -5,6 +5,7 @@ a record of what was imbalanced; ``tools/test.py`` leaves the predictions, in ``
 """
 import logging
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from .classifier import ClassifierState, feature_statistics
+from .diagnosis import Paths
 from .measures.box_geometry import Pyramid
 from .page import Images, Run, Validation
 from .results import Matches, check_same_data, match_coco_lt, match_lvis
@@ -167,10 +169,17 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
         runs.append(Run(run.name, _match(metric, detections),
                         metric.evaluate_detections(detections, 'bbox')[''],
                         metric.evaluate_fixed(detections, 'bbox'),
-                        _read_states(run, cfg, metric.class_table.num_classes), run.record))
+                        _read_states(run, cfg, metric.class_table.num_classes), run.record,
+                        _paths(run)))
     check_same_data({run.name: run.matches for run in runs})
     _check_same_images(tested, len(validation.annotations['images']))
     return validation, runs
+
+
+def _paths(run: RunFiles) -> Paths:
+    checkpoint = find_checkpoint(run.work_dir)
+    return Paths(*(shlex.quote(str(path)) for path in (
+        run.config, checkpoint or Paths.checkpoint, run.work_dir)))
 
 
 def _check_same_images(tested: dict[str, set[int]], num_images: int) -> None:

@@ -9,6 +9,7 @@ from bacl.annotations import ClassTable
 from bacl.evaluation import GroupedResult
 
 from ..classifier import ClassifierState
+from ..diagnosis import Paths
 from ..results import Matches
 
 
@@ -64,6 +65,7 @@ class Run:
         fixed: their evaluation by fixed AP.
         checkpoints: per epoch or iteration, what it tells; classes are in the order of labels.
         record: file that the ImbalanceHook has written, if there is one.
+        paths: its files, for commands.
     """
 
     name: str
@@ -72,3 +74,4 @@ class Run:
     fixed: GroupedResult
     checkpoints: Mapping[int, ClassifierState] = field(default_factory=dict)
     record: Path | None = None
+    paths: Paths = Paths()

@@ -11,7 +11,7 @@ from bacl.report.page import Images, Run, Validation, write_dataset_report, writ
 from bacl.report.page.sections import gallery_section, summary_section, training_section
 from bacl.report.results import match_coco_lt
 
-SECTIONS = ['summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
+SECTIONS = ['meaning', 'summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
 
 
 def state_of(*confusions):
