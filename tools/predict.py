@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from bacl.engine.prediction import find_images, predict
-from bacl.engine.prediction.predict import DETECTIONS, PICTURES
+from bacl.engine.prediction.predicting import DETECTIONS, PICTURES
 from mmengine.config import DictAction
 from rich.progress import Progress
 

@@ -167,8 +167,8 @@ def rank_or_recognition(fixed: pd.DataFrame, caps: pd.DataFrame, ends: Ends, is_
                'detections, so this is an estimate')
     share = rank / (rank + recognition) if rank + recognition else 0.
     verdict = 'both' if BOTH < share < 1 - BOTH else 'rank' if share >= 0.5 else 'recognition'
-    text = {'rank': f'Rank: {tail} is known, but crowded out', 'recognition':
-            f'Recognition: {tail} is not known well enough, whatever its places', 'both':
+    text = {'rank': f'Rank, not recognition: {tail} is known, but crowded out', 'recognition':
+            f'Recognition, not rank: {tail} is not known well enough', 'both':
             f'Rank and recognition: {tail} is crowded out and not known well enough'}[verdict]
     if not is_deep:
         advice, command = 'Test with more detections of an image, and report again', TEST_DEEPER

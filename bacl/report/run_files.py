@@ -6,7 +6,7 @@ a record of what was imbalanced; ``tools/test.py`` leaves the predictions, in ``
 import logging
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -157,13 +157,7 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
     """
     validation, runs = None, []
     tested: dict[str, set[int]] = {}
-    metrics: dict[str, GroupedAPMetric] = {}  # runs that are compared share the annotations
-    for run in files:
-        cfg = _load_config(run.config)
-        evaluator = box_evaluator(cfg)
-        if repr(evaluator) not in metrics:
-            metrics[repr(evaluator)] = METRICS.build(evaluator)
-        metric = metrics[repr(evaluator)]
+    for run, cfg, metric in _tested(files):
         validation = validation or _read_validation(cfg, metric, run.config)
         tested[run.name], detections = _read_detections(run, metric)
         runs.append(Run(run.name, _match(metric, detections),
@@ -174,6 +168,41 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
     check_same_data({run.name: run.matches for run in runs})
     _check_same_images(tested, len(validation.annotations['images']))
     return validation, runs
+
+
+def read_detections(files: Sequence[RunFiles]) -> tuple[
+        Validation, dict[str, tuple[Detections, Matches]]]:
+    """Read the data set that the runs were tested on, and all that they detected.
+
+    Args:
+        files: of at least one run.
+
+    Returns:
+        The data set of all, and per name of a run its detections, and those that are matched.
+
+    Raises:
+        FileNotFoundError: see :func:`read_runs`, as of the others.
+        RuntimeError: if predictions cannot be read.
+        ValueError: if the runs were tested on different data, or not with a metric of this package.
+    """
+    validation, found = None, {}
+    for run, cfg, metric in _tested(files):
+        validation = validation or _read_validation(cfg, metric, run.config)
+        _, detections = _read_detections(run, metric)
+        found[run.name] = detections, _match(metric, detections)
+    check_same_data({name: matches for name, (_, matches) in found.items()})
+    return validation, found
+
+
+def _tested(files: Sequence[RunFiles]) -> Iterator[tuple[RunFiles, Config, GroupedAPMetric]]:
+    """Runs with the configs and metrics that they were tested with."""
+    metrics: dict[str, GroupedAPMetric] = {}  # runs that are compared share the annotations
+    for run in files:
+        cfg = _load_config(run.config)
+        evaluator = box_evaluator(cfg)
+        if repr(evaluator) not in metrics:
+            metrics[repr(evaluator)] = METRICS.build(evaluator)
+        yield run, cfg, metrics[repr(evaluator)]
 
 
 def _paths(run: RunFiles) -> Paths:
