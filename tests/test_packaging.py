@@ -2,6 +2,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,16 @@ def test_wheel_has_configs_and_tools_and_no_mm_requirement(source, tmp_path):
                 if line.startswith('Requires-Dist:') and 'extra ==' not in line]
     assert any('torch' in line for line in required)
     assert not any(name in line for line in required for name in ('mmcv', 'mmdet', 'mmengine'))
+
+
+def test_mim_finds_every_config_by_its_name(source):
+    # `mim train bacl NAME.py` looks for the name in the whole package, and refuses a second.
+    names = Counter(Path(name).name for name in files_below(source)
+                    if name.startswith(('bacl/', 'configs/', 'tools/')))
+    configs = [name for name in files_below(source / 'configs')
+               if name.endswith('.py') and not name.startswith('_base_/')]
+    assert len(configs) > 50
+    assert [name for name in configs if names[Path(name).name] > 1] == []
 
 
 def test_sdist_builds_the_same_wheel(source, tmp_path):

@@ -1,11 +1,14 @@
 """What the README shows works."""
+import inspect
 import json
 import re
 from pathlib import Path
 
 import bacl  # noqa: F401
+import numpy as np
 import pytest
 import torch
+from bacl.engine import prediction
 from mmdet.registry import HOOKS, MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -33,8 +36,8 @@ def config(tmp_path):
     return cfg
 
 
-def test_there_are_two_python_blocks():
-    assert len(blocks('python')) == 2  # both are tested below
+def test_there_are_three_python_blocks():
+    assert len(blocks('python')) == 3  # all are tested below
 
 
 def test_config_trains_a_step_in_which_the_indicator_learns(config):
@@ -86,6 +89,21 @@ def test_lvis_evaluation_prints_average_precision(tmp_path, monkeypatch, capsys)
     exec(next(block for block in blocks('python') if 'evaluate_lvis' in block), {})
     average_precision, of_rare = capsys.readouterr().out.split()[-2:]
     assert float(average_precision) == pytest.approx(1) and of_rare == 'nan'
+
+
+def test_predictions_are_gone_through(monkeypatch, capsys):
+    signature = inspect.signature(prediction.predict)
+    found = prediction.Prediction('photos/a.jpg', 'a.jpg', (9, 9), np.ones((1, 4)), np.ones(1),
+                                  np.zeros(1, int), ['cat'], ['r'])
+
+    def fake(*args, **kwargs):
+        arguments = signature.bind(*args, **kwargs).arguments
+        assert (arguments['images'], arguments['score_thr']) == ('photos', 0.1)
+        return iter([found])
+
+    monkeypatch.setattr(prediction, 'predict', fake)
+    exec(next(block for block in blocks('python') if 'predict' in block), {})
+    assert capsys.readouterr().out == "a.jpg ['cat'] [1.] [[1. 1. 1. 1.]]\n"
 
 
 def test_files_that_the_commands_and_links_name_exist():

@@ -5,7 +5,8 @@ a record of what was imbalanced; ``tools/test.py`` leaves the predictions, in ``
 """
 import logging
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from .classifier import ClassifierState, feature_statistics
+from .diagnosis import Paths
 from .measures.box_geometry import Pyramid
 from .page import Images, Run, Validation
 from .results import Matches, check_same_data, match_coco_lt, match_lvis
@@ -155,21 +157,58 @@ def read_runs(files: Sequence[RunFiles]) -> tuple[Validation, list[Run]]:
     """
     validation, runs = None, []
     tested: dict[str, set[int]] = {}
+    for run, cfg, metric in _tested(files):
+        validation = validation or _read_validation(cfg, metric, run.config)
+        tested[run.name], detections = _read_detections(run, metric)
+        runs.append(Run(run.name, _match(metric, detections),
+                        metric.evaluate_detections(detections, 'bbox')[''],
+                        metric.evaluate_fixed(detections, 'bbox'),
+                        _read_states(run, cfg, metric.class_table.num_classes), run.record,
+                        _paths(run)))
+    check_same_data({run.name: run.matches for run in runs})
+    _check_same_images(tested, len(validation.annotations['images']))
+    return validation, runs
+
+
+def read_detections(files: Sequence[RunFiles]) -> tuple[
+        Validation, dict[str, tuple[Detections, Matches]]]:
+    """Read the data set that the runs were tested on, and all that they detected.
+
+    Args:
+        files: of at least one run.
+
+    Returns:
+        The data set of all, and per name of a run its detections, and those that are matched.
+
+    Raises:
+        FileNotFoundError: see :func:`read_runs`, as of the others.
+        RuntimeError: if predictions cannot be read.
+        ValueError: if the runs were tested on different data, or not with a metric of this package.
+    """
+    validation, found = None, {}
+    for run, cfg, metric in _tested(files):
+        validation = validation or _read_validation(cfg, metric, run.config)
+        _, detections = _read_detections(run, metric)
+        found[run.name] = detections, _match(metric, detections)
+    check_same_data({name: matches for name, (_, matches) in found.items()})
+    return validation, found
+
+
+def _tested(files: Sequence[RunFiles]) -> Iterator[tuple[RunFiles, Config, GroupedAPMetric]]:
+    """Runs with the configs and metrics that they were tested with."""
     metrics: dict[str, GroupedAPMetric] = {}  # runs that are compared share the annotations
     for run in files:
         cfg = _load_config(run.config)
         evaluator = box_evaluator(cfg)
         if repr(evaluator) not in metrics:
             metrics[repr(evaluator)] = METRICS.build(evaluator)
-        metric = metrics[repr(evaluator)]
-        validation = validation or _read_validation(cfg, metric, run.config)
-        tested[run.name], detections = _read_detections(run, metric)
-        runs.append(Run(run.name, _match(metric, detections),
-                        metric.evaluate_detections(detections, 'bbox')[''],
-                        _read_states(run, cfg, metric.class_table.num_classes), run.record))
-    check_same_data({run.name: run.matches for run in runs})
-    _check_same_images(tested, len(validation.annotations['images']))
-    return validation, runs
+        yield run, cfg, metrics[repr(evaluator)]
+
+
+def _paths(run: RunFiles) -> Paths:
+    checkpoint = find_checkpoint(run.work_dir)
+    return Paths(*(shlex.quote(str(path)) for path in (
+        run.config, checkpoint or Paths.checkpoint, run.work_dir)))
 
 
 def _check_same_images(tested: dict[str, set[int]], num_images: int) -> None:

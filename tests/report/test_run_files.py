@@ -9,6 +9,7 @@ from bacl.report.measures.box_geometry import Pyramid
 from bacl.report.results import average_precision, group_averages
 from bacl.report.run_files import (
     find_runs,
+    read_detections,
     read_images,
     read_pyramid,
     read_runs,
@@ -89,6 +90,17 @@ def test_predictions_of_a_run_have_the_ap_of_its_test(make_run, data):
     assert (validation.benchmark, validation.max_dets) == ('LVIS', 300)
     assert validation.classes.names == ('many', 'rare')
     assert validation.image_path(dict(coco_url='1.png')) == str(data / 'img/1.png')
+
+
+def test_all_detections_of_a_run_are_read_and_its_files_named(make_run, data):
+    files = find_runs([make_run('a'), make_run('b b', samples(label_of_rare=1))])
+    validation, found = read_detections(files)
+    assert list(found) == ['a', 'b b'] and validation.max_dets == 300
+    detections, matches = found['b b']
+    assert detections.category_id.tolist() == [5] * 6 and len(matches) == 6
+    _, (_, run) = read_runs(files)
+    np.testing.assert_equal(run.fixed.summary(), run.result.summary())  # no cap is reached
+    assert (run.paths.config, run.paths.checkpoint) == (f"'{data}/b b/config.py'", 'CHECKPOINT')
 
 
 def test_coco_lt_has_the_groups_of_training(make_run):

@@ -1,7 +1,10 @@
 import sys
 from types import SimpleNamespace
 
+import bacl  # noqa: F401
+import numpy as np
 import pytest
+from bacl.evaluation import Detections
 
 
 @pytest.fixture
@@ -50,14 +53,14 @@ def test_lost_training_annotations_are_told_and_leave_their_section_out(call, ca
     assert 'train.json' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(('tool', 'first'), [('report.py', 'find_runs'),
-                                             ('dataset_report.py', 'read_images')])
+@pytest.mark.parametrize(('tool', 'first'), [
+    ('report.py', 'find_runs'), ('dataset_report.py', 'read_images'), ('export.py', 'find_runs')])
 def test_bad_input_ends_with_its_message(call, tool, first):
     with pytest.raises(SystemExit, match='^FileNotFoundError: a.json is not there.$'):
         call(tool, {first: FileNotFoundError('a.json is not there.')}, 'a', 'b', '--out', 'out')
 
 
-@pytest.mark.parametrize('tool', ['report.py', 'dataset_report.py'])
+@pytest.mark.parametrize('tool', ['report.py', 'dataset_report.py', 'export.py'])
 @pytest.mark.parametrize('package', ['pandas', 'plotly', 'jinja2', 'itables'])
 def test_a_missing_package_is_named_with_the_cure(load_tool, monkeypatch, tool, package):
     for name in list(sys.modules):
@@ -74,3 +77,21 @@ def test_report_of_a_data_set(call, capsys):
     assert calls['read_images'] == ('a.json', 'img')
     assert calls['write_dataset_report'][1] == 'images'
     assert capsys.readouterr().out == 'Report: p.html\n'
+
+
+def test_export_writes_both_formats(call, capsys):
+    detections = Detections(np.array([1, 1]), np.array([2, 3]), np.array([0.5, 0.4]),
+                            np.array([4., 4.]), np.array([[0., 0, 2, 2], [1, 1, 2, 2]]))
+    runs = {'a run': (detections, 'matches')}
+    calls = call('export.py', dict(find_runs=FILES, read_detections=('validation', runs),
+                                   write_fiftyone='out/fiftyone', write_records=None),
+                 'x', 'n=y', '--out', 'out', '--score-thr', '0.2', '--max-dets', '9')
+    assert calls['find_runs'] == (['x', 'n=y'], )
+    folder, *rest = calls['write_fiftyone']
+    assert str(folder) == 'out/fiftyone' and rest == ['validation', runs, 0.2, 9]
+    path, records = calls['write_records']
+    assert str(path) == 'out/coco/a_run.json'
+    assert list(records)[1] == dict(image_id=1, category_id=3, score=0.4, bbox=[1, 1, 2, 2])
+    shown = capsys.readouterr().out
+    assert '2 detections of a run: out/coco/a_run.json' in shown
+    assert 'fo.types.FiftyOneDataset' in shown

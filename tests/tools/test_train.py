@@ -33,6 +33,18 @@ def test_arguments_reach_the_config(load_config):
     assert cfg.train_cfg.max_epochs == 7
 
 
+def test_mim_gives_it_no_flags_of_older_releases(load_tool, monkeypatch, capsys):
+    # mim adds --gpus or --device if the help has `--gpus`, and always --launcher.
+    tool = load_tool('train.py')
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-h'])
+    with pytest.raises(SystemExit):
+        tool.parse_args()
+    shown = capsys.readouterr().out
+    assert '--gpus' not in shown and '--launcher' in shown and '--local-rank' not in shown
+    monkeypatch.setattr(sys, 'argv', ['train.py', 'c.py', '--launcher', 'none', '--local-rank=1'])
+    assert (tool.parse_args().config, tool.parse_args().launcher) == ('c.py', 'none')
+
+
 def test_missing_config_is_named(load_config):
     with pytest.raises(FileNotFoundError, match=r"config expects an existing file, got 'no\.py'"):
         load_config('no.py')

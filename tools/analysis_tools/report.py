@@ -6,7 +6,7 @@ from pathlib import Path
 
 try:
     from bacl.report.page import Images, write_run_report
-    from bacl.report.page.sections import NUM_DRAWS
+    from bacl.report.page.frames import NUM_DRAWS
     from bacl.report.run_files import (
         RunFiles,
         find_runs,

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+# Parts of a RoI head that only training asks.
+TRAINING_PARTS = {'loss_cls', 'augmenters'}
+
 
 @dataclass
 class LoadReport:
@@ -113,3 +116,37 @@ def compare_weights(model: nn.Module, weights: Mapping[str, Tensor],
         else:
             report.loaded.append(name)
     return report
+
+
+def faults_of_predictions(model: nn.Module, report: LoadReport) -> list[str]:
+    """Names of tensors without which a model would predict something else than it has learned.
+
+    Of the state that may start empty that is all but buffers in losses and augmenters.
+
+    Args:
+        model: the detector, without wrapper.
+        report: of the checkpoint that it loads.
+    """
+    parameters = {name for name, _ in model.named_parameters()}
+    return report.misfit + report.missing + [
+        name for name in report.new
+        if name in parameters or TRAINING_PARTS.isdisjoint(name.split('.'))]
+
+
+def refuse_faults(faults: Sequence[str], report: LoadReport, name: str) -> None:
+    """Refuse a checkpoint that does not fit.
+
+    Args:
+        faults: names of tensors.
+        report: of the checkpoint; one of which nothing is loaded is refused, too.
+        name: of the checkpoint, for the message.
+
+    Raises:
+        ValueError: if there is a fault.
+    """
+    faults = list(faults) or ([] if report.loaded else ['it has none of its tensors'])
+    if faults:
+        raise ValueError(
+            f'{name} does not fit the model: {shortened(faults)}. It comes from another config or '
+            'from a dataset with another number of classes; choose the checkpoint that was trained '
+            "with this config's classes and architecture.")

@@ -6,12 +6,14 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..checking.load_report import compare_weights, leave_out_fresh_layers, shortened
+from ..checking.load_report import (
+    compare_weights,
+    faults_of_predictions,
+    leave_out_fresh_layers,
+    refuse_faults,
+)
 from ..running.official_checkpoint import refuse_official_checkpoint
 from ..running.runner_state import is_training, unwrapped_model
-
-# Parts of a RoI head that only training asks.
-TRAINING_PARTS = {'loss_cls', 'augmenters'}
 
 
 @HOOKS.register_module()
@@ -62,16 +64,8 @@ class LoadReportHook(Hook):
         if is_resumed:
             problems += report.new
         elif not is_training(runner):
-            parameters = {name for name, _ in model.named_parameters()}
-            problems += [name for name in report.new if name in parameters
-                         or TRAINING_PARTS.isdisjoint(name.split('.'))]
-        if not report.loaded:
-            problems = problems or ['it has none of its tensors']
-        if problems:
-            raise ValueError(
-                f'{name} does not fit the model: {shortened(problems)}. It comes from '
-                'another config or from a dataset with another number of classes; choose the '
-                "checkpoint that was trained with this config's classes and architecture.")
+            problems = faults_of_predictions(model, report)
+        refuse_faults(problems, report, name)
         self.has_loaded = True
 
     def before_train(self, runner: Runner) -> None:

@@ -7,7 +7,7 @@ from bacl.annotations.audit import check_annotations
 from bacl.annotations.coco import coco_use
 
 from .arguments import check_iou_type
-from .detections import Detections
+from .detections import FIXED_AP_DETECTIONS, Detections
 from .ground_truth import GroundTruth
 from .grouped_result import GroupedResult
 from .lvis_annotations import without_masks
@@ -76,3 +76,30 @@ def evaluate_coco_lt_detections(annotations: dict,
     ground_truth = GroundTruth.from_coco(annotations['annotations'], images, iou_type)
     precision = precision_by_category(category_ids, ground_truth, detections, max_dets)
     return GroupedResult(precision, categories, [group for _, group in ranked], group_names)
+
+
+def evaluate_coco_lt_fixed(annotations: dict,
+                           detections: Detections,
+                           groups: Sequence[str],
+                           group_names: Sequence[str],
+                           iou_type: str = 'bbox',
+                           max_dets_per_class: int = FIXED_AP_DETECTIONS) -> GroupedResult:
+    """Evaluate detections as COCO does, by fixed AP; see :func:`.lvis.evaluate_lvis`.
+
+    Args:
+        annotations: see :func:`evaluate_coco_lt_detections`, as of the following.
+        detections: those of all images.
+        groups: of each category.
+        group_names: groups to report.
+        iou_type: 'bbox' or 'segm'.
+        max_dets_per_class: largest number of detections of one category, over all images, >= 1.
+
+    Returns:
+        The precision of every category.
+
+    Raises:
+        ValueError: see :func:`evaluate_coco_lt_detections`.
+    """
+    kept = detections[detections.top_scoring_per_class(max_dets_per_class)]
+    return evaluate_coco_lt_detections(annotations, kept, groups, group_names, iou_type,
+                                       max_dets_per_class)

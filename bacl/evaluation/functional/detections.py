@@ -14,6 +14,8 @@ from ..matching import EncodedMasks
 from .arguments import check_iou_type, check_positive_int
 from .ranking import top_scoring
 
+# Highest scores of each category that fixed AP looks at, in the paper.
+FIXED_AP_DETECTIONS = 10_000
 # Records converted at once; those of a generator need not all be in memory.
 _BATCH = 50_000
 

@@ -9,8 +9,9 @@ from os import PathLike
 import numpy as np
 
 from .arguments import check_iou_type
-from .detections import Detections
+from .detections import FIXED_AP_DETECTIONS, Detections
 from .federated_labels import FederatedLabels
+from .frequency_groups import FREQUENCIES
 from .ground_truth import GroundTruth
 from .grouped_result import GroupedResult
 from .lvis_annotations import load_exhaustive_annotations, load_lvis_annotations
@@ -109,8 +110,10 @@ def evaluate_all(annotations: dict,
     """
     results = {'': evaluate_detections(annotations, detections, iou_type, max_dets)}
     if max_dets_per_class is not None:
-        results['fixed_'], results['pooled_'] = evaluate_fixed(
-            annotations, detections, iou_type, max_dets_per_class)
+        labels = _Labels(annotations, detections, iou_type)
+        labelled = labels.of(detections, detections.top_scoring_per_class(max_dets_per_class))
+        results['fixed_'] = labels.result(*labelled, max_dets_per_class)
+        results['pooled_'] = labels.pooled_result(*labelled)
     if exhaustive is not None:
         results['exhaustive_'] = evaluate_detections(exhaustive, detections, iou_type, max_dets)
     return results
@@ -143,8 +146,8 @@ def evaluate_detections(annotations: dict,
 def evaluate_fixed(annotations: dict,
                    detections: Detections,
                    iou_type: str = 'bbox',
-                   max_dets_per_class: int = 10_000) -> tuple[LVISResult, PooledResult]:
-    """Evaluate detections by fixed AP and by pooled AP; see :func:`evaluate_lvis`.
+                   max_dets_per_class: int = FIXED_AP_DETECTIONS) -> LVISResult:
+    """Evaluate detections by fixed AP; see :func:`evaluate_lvis`.
 
     Args:
         annotations: see :func:`evaluate_detections`.
@@ -154,16 +157,14 @@ def evaluate_fixed(annotations: dict,
             equal scores the earlier ones stay.
 
     Returns:
-        The precision of every category, and that of all and of each group together.
+        The precision of every category.
 
     Raises:
         ValueError: see :func:`evaluate_detections`.
     """
     labels = _Labels(annotations, detections, iou_type)
-    labelled = labels.of(detections, detections.top_scoring_per_class(max_dets_per_class))
-    fixed = labels.result(*labelled, max_dets_per_class)
-    return fixed, PooledResult.of(labels.category_ids, fixed.groups, fixed.group_names,
-                                  labels.ground_truth, *labelled)
+    return labels.result(*labels.of(detections, detections.top_scoring_per_class(
+        max_dets_per_class)), max_dets_per_class)
 
 
 class _Labels:
@@ -194,3 +195,10 @@ class _Labels:
         return LVISResult(
             precision_by_category(self.category_ids, self.ground_truth, detections, max_dets,
                                   is_ignored_if_unmatched), self.categories)
+
+    def pooled_result(self, detections: Detections,
+                      is_ignored_if_unmatched: np.ndarray) -> PooledResult:
+        """The precision of all categories together, and of those of each group."""
+        return PooledResult.of(self.category_ids, [c['frequency'] for c in self.categories],
+                               FREQUENCIES, self.ground_truth, detections,
+                               is_ignored_if_unmatched)

@@ -6,9 +6,11 @@ from bacl.annotations.group_thresholds import GROUP_THRESHOLDS, check_group_thre
 from mmdet.registry import METRICS
 
 from ..functional import (
+    FIXED_AP_DETECTIONS,
     Detections,
     GroupedResult,
     evaluate_coco_lt_detections,
+    evaluate_coco_lt_fixed,
     load_coco_annotations,
 )
 from .grouped_ap_metric import GroupedAPMetric
@@ -76,6 +78,13 @@ class CocoLTMetric(GroupedAPMetric):
         return {'': evaluate_coco_lt_detections(
             self.annotations, detections, self.class_table.group_keys(),
             [group.key for group in self.class_table.groups], iou_type, self.max_dets)}
+
+    def evaluate_fixed(self, detections: Detections, iou_type: str,
+                       max_dets_per_class: int = FIXED_AP_DETECTIONS) -> GroupedResult:
+        """Evaluate as COCO does, without its cap."""
+        return evaluate_coco_lt_fixed(
+            self.annotations, detections, self.class_table.group_keys(),
+            [group.key for group in self.class_table.groups], iou_type, max_dets_per_class)
 
     def _check_categories(self, train_categories: Sequence[dict], train_ann_file: str) -> None:
         ours, theirs = ([(category['id'], category['name']) for category in categories]

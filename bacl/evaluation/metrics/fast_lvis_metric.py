@@ -9,9 +9,11 @@ from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
 from ..functional import (
+    FIXED_AP_DETECTIONS,
     Detections,
     GroupedResult,
     evaluate_all,
+    evaluate_fixed,
     load_exhaustive_annotations,
     load_lvis_annotations,
 )
@@ -121,3 +123,8 @@ class FastLVISMetric(GroupedAPMetric):
         """Evaluate as LVIS does, and by what else is asked for."""
         return evaluate_all(self.annotations, detections, iou_type, self.max_dets,
                             self.max_dets_per_class, self.exhaustive)
+
+    def evaluate_fixed(self, detections: Detections, iou_type: str,
+                       max_dets_per_class: int = FIXED_AP_DETECTIONS) -> GroupedResult:
+        """Evaluate as LVIS does, without its cap."""
+        return evaluate_fixed(self.annotations, detections, iou_type, max_dets_per_class)

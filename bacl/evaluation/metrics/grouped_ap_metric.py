@@ -12,7 +12,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ..functional import Detections, GroupedResult
+from ..functional import FIXED_AP_DETECTIONS, Detections, GroupedResult
 from ..functional.arguments import IOU_TYPES, check_positive_int
 from ..functional.detections import encoded_masks
 from ..functional.records import write_records
@@ -105,6 +105,17 @@ class GroupedAPMetric(BaseMetric):
 
         Returns:
             Per prefix of the names of its numbers, '' first, a result.
+        """
+
+    @abstractmethod
+    def evaluate_fixed(self, detections: Detections, iou_type: str,
+                       max_dets_per_class: int = FIXED_AP_DETECTIONS) -> GroupedResult:
+        """Evaluate the detections of all images by fixed AP.
+
+        Args:
+            detections: see :meth:`evaluate_detections`.
+            iou_type: 'bbox' or 'segm'.
+            max_dets_per_class: largest number of detections of one category, over all images.
         """
 
     @abstractmethod

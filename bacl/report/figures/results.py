@@ -5,11 +5,11 @@ Every function takes frames of :mod:`bacl.report.results`, per name of a run.
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from bacl.evaluation import FIXED_AP_DETECTIONS
 from bacl.visualization.group_styles import GroupStyles
 
 from ..results.average_precision import ALL
 from ..results.calibration import calibration_error
-from ..results.detection_cap import FIXED_AP_DETECTIONS
 from ..results.error_types import BACKGROUND_IOU, ERROR_TYPES, FOREGROUND_IOU
 from .base import Figure
 from .layout import (

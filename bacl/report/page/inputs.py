@@ -9,6 +9,7 @@ from bacl.annotations import ClassTable
 from bacl.evaluation import GroupedResult
 
 from ..classifier import ClassifierState
+from ..diagnosis import Paths
 from ..results import Matches
 
 
@@ -61,12 +62,16 @@ class Run:
         name: unique in a report.
         matches: its detections in the validation images, matched with the annotated objects.
         result: their evaluation, by the rules of the benchmark.
+        fixed: their evaluation by fixed AP.
         checkpoints: per epoch or iteration, what it tells; classes are in the order of labels.
         record: file that the ImbalanceHook has written, if there is one.
+        paths: its files, for commands.
     """
 
     name: str
     matches: Matches
     result: GroupedResult
+    fixed: GroupedResult
     checkpoints: Mapping[int, ClassifierState] = field(default_factory=dict)
     record: Path | None = None
+    paths: Paths = Paths()

@@ -5,7 +5,7 @@ and searches the tables, and Jinja2 escapes every text, because class names are 
 """
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from itables.options import dt_bundle
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
+from ..diagnosis import Finding
 from ..figures.base import Figure
 from ..figures.layout import stacked
 from .examples import Example
@@ -143,6 +144,27 @@ class ClassPanels:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """Sentences on what the numbers mean, with a CSV of them.
+
+    Attributes:
+        name: of its CSV file.
+        findings: in reading order.
+        titles: of the figures that they name.
+    """
+
+    kind: ClassVar[str] = 'findings'
+    name: str
+    findings: Sequence[Finding]
+    titles: Mapping[str, str]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """What the CSV holds."""
+        return pd.DataFrame([vars(finding) for finding in self.findings])
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a page.
 
@@ -156,7 +178,7 @@ class Section:
     name: str
     title: str
     text: str
-    blocks: Sequence[Figure | Table | Gallery | ClassPanels]
+    blocks: Sequence[Figure | Table | Gallery | ClassPanels | Findings]
 
 
 def class_address(category_id: int) -> str:
@@ -212,7 +234,7 @@ def _csv_names(page: Path) -> set[str]:
     return set(re.findall(rf'<a class="csv" href="{CSV_FOLDER}/(\w+)\.csv">', text))
 
 
-def _write_csv(folder: Path, blocks: Sequence[Figure | Table]) -> None:
+def _write_csv(folder: Path, blocks: Sequence[Figure | Table | Findings]) -> None:
     names = [block.name for block in blocks]
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:

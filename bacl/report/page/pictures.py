@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from bacl.datasets.images import decode, read_bytes
+from bacl.visualization.label_places import place_labels
 from PIL import Image
 
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the original image
@@ -105,32 +106,17 @@ class Picture:
     def place_labels(self, panel: Panel) -> list[Label | None]:
         """Labels that can be read: each inside the image and at its box, none on another.
 
-        A label stands above its box, else inside it at the top, else below it, else inside it at
-        the bottom.
-
         Returns:
-            One for each mark; None where all these places are taken. Labels of later marks, which
-            are drawn on top, are placed first.
+            One for each mark; None where there is no room, see
+            :func:`bacl.visualization.label_places.place_labels`.
         """
-        placed: list[Label | None] = []
-        for mark in reversed(panel.marks):
-            text, (x, y, _, height) = mark.short_text, mark.box
-            left = min(max(x, 0), max(self.width - self._text_width(text), 0))
-            gap, line = 0.25 * self.font_size, self.font_size
-            bases = (y - gap, y + line, y + height + line, y + height - gap)
-            candidates = (Label(text, left, min(max(base, line), self.height - gap))
-                          for base in bases)
-            placed.append(next((label for label in candidates if not any(
-                other and self._overlap(label, other) for other in placed)), None))
-        return placed[::-1]
+        texts = [mark.short_text for mark in panel.marks]
+        places = place_labels([mark.box for mark in panel.marks], [*map(self._text_width, texts)],
+                              self.font_size, self.width, self.height)
+        return [place and Label(text, *place) for text, place in zip(texts, places, strict=True)]
 
     def _text_width(self, text: str) -> float:
         return 0.66 * self.font_size * len(text)  # letters of the page's font, bold, on average
-
-    def _overlap(self, one: Label, other: Label) -> bool:
-        return (abs(one.base - other.base) < 1.1 * self.font_size
-                and one.left < other.left + self._text_width(other.text)
-                and other.left < one.left + self._text_width(one.text))
 
 
 def open_image(path: str) -> Image.Image:

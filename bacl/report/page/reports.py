@@ -3,14 +3,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..measures.box_geometry import Pyramid
+from .frames import NUM_DRAWS, ResultFrames
 from .inputs import Images, Run, Validation
 from .page import Section, write_page
 from .sections import (
-    NUM_DRAWS,
     classes_section,
     comparison_section,
     data_section,
     gallery_section,
+    meaning_section,
     results_section,
     summary_section,
     training_section,
@@ -60,8 +61,12 @@ def write_run_report(folder: str | Path, validation: Validation, runs: Sequence[
     """
     data = Section('data', 'Data', training, []) if isinstance(training, str) else \
         data_section(training, validation, pyramid)
+    frames = ResultFrames.of(validation, runs, num_draws)
+    results = results_section(validation, frames)
+    comparison = comparison_section(validation, runs, frames)
+    meaning = meaning_section(validation, runs, frames, training,
+                              [*results.blocks, *comparison.blocks])
     return write_page(folder, f'Runs: {", ".join(run.name for run in runs)}', [
-        summary_section(validation, runs), data, training_section(validation, runs),
-        results_section(validation, runs), comparison_section(validation, runs, num_draws),
-        gallery_section(validation, runs, seed=seed), classes_section(validation, runs)],
-        validation.classes.groups)
+        meaning, summary_section(validation, runs), data, training_section(validation, runs),
+        results, comparison, gallery_section(validation, runs, seed=seed),
+        classes_section(validation, runs)], validation.classes.groups)

@@ -1,5 +1,5 @@
 """The sections of a report: which numbers answer which question, in reading order."""
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -8,6 +8,14 @@ from bacl.engine.probing.training_record import TrainingRecord
 from bacl.visualization.group_styles import GroupStyles
 
 from ..classifier import ClassifierState, indicator_frame, norm_frame
+from ..diagnosis import (
+    Ends,
+    confusion,
+    costliest_error,
+    images_or_styles,
+    is_difference_real,
+    rank_or_recognition,
+)
 from ..figures.base import Figure
 from ..figures.classifier import (
     plot_indicator_confusions,
@@ -28,26 +36,49 @@ from ..figures.training import training_figures
 from ..measures.box_geometry import Pyramid
 from ..measures.summary import imbalance_summary
 from ..objects import ObjectTable
-from ..results import (
-    Matches,
-    ap_by_cap,
-    class_ap_frame,
-    class_gains,
-    comparison_table,
-    confused_pairs,
-    confused_pairs_of_matrix,
-    error_types,
-    fixed_ap,
-    paired_bootstrap,
-    reliability,
-)
+from ..results import class_gains, comparison_table, confused_pairs_of_matrix
 from .classes import class_panels, images_class_table, runs_class_table
 from .examples import collect_examples
+from .frames import ResultFrames, recall_by_style
 from .gallery import draw_gallery
 from .inputs import Images, Run, Validation
-from .page import Gallery, Section, Table
+from .page import Findings, Gallery, Section, Table
 
-NUM_DRAWS = 1000  # of the bootstrap
+
+def meaning_section(validation: Validation, runs: Sequence[Run], frames: ResultFrames,
+                    training: Images | str, figures: Sequence[Figure]) -> Section:
+    """What the numbers mean, in five sentences on the last run.
+
+    Args:
+        validation: what the runs were tested on.
+        runs: at least one.
+        frames: of the runs.
+        training: what they were trained on, or why that is not known.
+        figures: those of the page that the sentences name.
+    """
+    run, number = runs[-1], len(runs) - 1
+    matches, groups = run.matches, validation.classes.groups
+    num_objects = matches.num_objects()
+    counts = {group.key: int(num_objects[matches.groups == group.key].sum()) for group in groups}
+    if not any(counts.values()):
+        return Section('meaning', 'What it means', 'Nothing: there are no objects to find.', [])
+    ends = Ends.of(groups, counts)
+    styles = None if isinstance(training, str) else recall_by_style(
+        validation, training, run, ends.tail)
+    findings = [
+        rank_or_recognition(frames.fixed_ap[run.name], frames.ap_by_cap[run.name], ends,
+                            not matches.is_cap_per_class
+                            and matches.max_dets_in_file > matches.max_dets, run.paths),
+        costliest_error(frames.error_types[run.name], ends, run.paths),
+        confusion(frames.confused_pairs[run.name], counts[ends.tail], ends,
+                  f'confused_pairs_{number}', run.paths),
+        images_or_styles(frames.class_ap[run.name], ends, f'class_ap_{number}', styles),
+        is_difference_real(frames.bootstrap, ends, run.paths)]
+    titles = {figure.name: figure.title for figure in figures}
+    return Section('meaning', 'What it means', (
+        f'Of the last run, {run.name}. The sentences are computed by rules, which tools/README.md '
+        'explains; each names the figure that shows its numbers.'), [
+            Findings('diagnosis', findings, titles)])
 
 
 def summary_section(validation: Validation, runs: Sequence[Run]) -> Section:
@@ -125,31 +156,24 @@ def _of_run(number: int, run: Run, figures: Sequence[Figure]) -> list[Figure]:
             for figure in figures]
 
 
-def results_section(validation: Validation, runs: Sequence[Run]) -> Section:
+def results_section(validation: Validation, frames: ResultFrames) -> Section:
     """The results: classes that fail, and why."""
-    def each(measure: Callable[[Matches], pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        return {run.name: measure(run.matches) for run in runs}
-
-    classes, groups = validation.classes, GroupStyles(validation.classes.groups)
-    counts = classes.image_count, classes.instance_count
+    groups = GroupStyles(validation.classes.groups)
     return Section('results', 'Results', 'Which classes fail, and why.', [
-        *plot_class_ap(each(lambda matches: class_ap_frame(matches, *counts)), groups),
-        plot_ap_by_cap(each(ap_by_cap), groups), plot_fixed_ap(each(fixed_ap), groups),
-        *plot_error_types(each(error_types), groups),
-        *plot_confused_pairs(each(confused_pairs), groups),
-        plot_reliability(each(reliability), groups)])
+        *plot_class_ap(frames.class_ap, groups), plot_ap_by_cap(frames.ap_by_cap, groups),
+        plot_fixed_ap(frames.fixed_ap, groups), *plot_error_types(frames.error_types, groups),
+        *plot_confused_pairs(frames.confused_pairs, groups),
+        plot_reliability(frames.reliability, groups)])
 
 
 def comparison_section(validation: Validation, runs: Sequence[Run],
-                       num_draws: int = NUM_DRAWS) -> Section:
+                       frames: ResultFrames) -> Section:
     """The comparison of every run with the first."""
-    matches = {run.name: run.matches for run in runs}
-    frame = paired_bootstrap(matches, num_draws)
     groups = GroupStyles(validation.classes.groups)
-    figures = [plot_group_ap(frame, groups)]
+    figures = [plot_group_ap(frames.bootstrap, groups)]
     if len(runs) > 1:
-        figures += [plot_differences(frame, groups),
-                    *plot_class_gains(class_gains(matches), groups)]
+        figures += [plot_differences(frames.bootstrap, groups), *plot_class_gains(
+            class_gains({run.name: run.matches for run in runs}), groups)]
     return Section('comparison', 'Comparison', (
         'Whether a difference is more than the luck of these images, and which classes make it.'),
         figures)

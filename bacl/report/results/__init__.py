@@ -8,11 +8,12 @@ from .confusion import confused_pairs, confused_pairs_of_matrix
 from .detection_cap import ap_by_cap, fixed_ap
 from .error_types import ERROR_TYPES, error_types
 from .matches import Matches, Objects, check_same_data, match_coco_lt, match_lvis
+from .style_recall import StyleRecall, style_recall
 
 __all__ = [
-    'ERROR_TYPES', 'AveragePrecision', 'Matches', 'Objects', 'ap_by_cap', 'average_precision',
-    'calibration_error', 'check_same_data', 'class_ap_frame', 'class_gains', 'comparison_table',
-    'confused_pairs', 'confused_pairs_of_matrix', 'error_types', 'fixed_ap',
-    'group_averages', 'match_coco_lt', 'match_lvis', 'paired_bootstrap',
-    'reliability'
+    'ERROR_TYPES', 'AveragePrecision', 'Matches', 'Objects', 'StyleRecall', 'ap_by_cap',
+    'average_precision', 'calibration_error', 'check_same_data', 'class_ap_frame', 'class_gains',
+    'comparison_table', 'confused_pairs', 'confused_pairs_of_matrix', 'error_types', 'fixed_ap',
+    'group_averages', 'match_coco_lt', 'match_lvis', 'paired_bootstrap', 'reliability',
+    'style_recall'
 ]

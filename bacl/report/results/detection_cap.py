@@ -2,13 +2,12 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from bacl.evaluation import GroupedResult
 
-from .average_precision import average_precision, group_averages
+from .average_precision import ALL, average_precision, group_averages
 from .matches import Matches
 
 CAPS = (10, 20, 30, 50, 100, 200, 300)
-# Highest scores of each class that fixed AP looks at.
-FIXED_AP_DETECTIONS = 10_000
 
 
 def ap_by_cap(matches: Matches, caps: Sequence[int] = CAPS) -> pd.DataFrame:
@@ -35,7 +34,7 @@ def ap_by_cap(matches: Matches, caps: Sequence[int] = CAPS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fixed_ap(matches: Matches, num_dets: int = FIXED_AP_DETECTIONS) -> pd.DataFrame:
+def fixed_ap(result: GroupedResult, fixed: GroupedResult, max_dets_in_file: int) -> pd.DataFrame:
     """'Fixed AP' of every group: no cap on images, one on each class over the whole data set.
 
     It does not depend on how the scores of different classes compare, only on their order within a
@@ -43,9 +42,9 @@ def fixed_ap(matches: Matches, num_dets: int = FIXED_AP_DETECTIONS) -> pd.DataFr
     the cap of the evaluation: ``max_dets_in_file`` tells what was left to it.
 
     Args:
-        matches: of a run.
-        num_dets: highest scores of each class that count, those of classes not labelled in their
-            image included.
+        result: of the evaluation of a run.
+        fixed: its evaluation by fixed AP.
+        max_dets_in_file: largest number of detections of one image that both had.
 
     Returns:
         ``group`` ('all' and the groups), ``fixed_ap``, ``ap`` (under the official cap), in [0, 1],
@@ -55,8 +54,8 @@ def fixed_ap(matches: Matches, num_dets: int = FIXED_AP_DETECTIONS) -> pd.DataFr
         Dave et al., "Evaluating Large-Vocabulary Object Detectors: The Devil is in the Details",
         arXiv:2102.01066.
     """
-    fixed, official = (group_averages(average_precision(matches, keep).mean(axis=0), matches)
-                       for keep in (matches.class_rank < num_dets, None))
+    capped, free = result.summary(), fixed.summary()
     return pd.DataFrame([
-        {'group': group, 'fixed_ap': float(fixed[group]), 'ap': float(official[group]),
-         'max_dets_in_file': matches.max_dets_in_file} for group in fixed])
+        {'group': group, 'fixed_ap': free[name], 'ap': capped[name],
+         'max_dets_in_file': max_dets_in_file}
+        for group, name in ((ALL, 'AP'), *((key, f'AP{key}') for key in result.group_names))])

@@ -122,7 +122,7 @@ def _mended(matches: Matches, rows: np.ndarray, target: np.ndarray | None) -> Ma
     return replace(
         matches, label=label[order], tp=tp[order],
         **{name: getattr(matches, name)[order] for name in (
-            'image', 'score', 'box', 'index', 'rank', 'pair_rank', 'class_rank', 'object', 'iou')},
+            'image', 'score', 'box', 'index', 'rank', 'pair_rank', 'object', 'iou')},
         ignored=matches.ignored[order, :1])
 
 

@@ -62,7 +62,6 @@ class Matches:
         index: (N,), int64, place among the detections given.
         rank: (N,), int64, how many detections of its image, of all classes, come before it.
         pair_rank: (N,), int64, how many of its image and class do.
-        class_rank: (N,), int64, how many of its class in all images do, labelled or not.
         object: (N,), int64, object it is matched with at IoU 0.5; -1 for none.
         iou: (N,), float64, IoU with that object; 0 for none.
         tp: (N, 10), bool, matched with an object that counts at IoU 0.50, 0.55, ..., 0.95.
@@ -88,7 +87,6 @@ class Matches:
     index: np.ndarray
     rank: np.ndarray
     pair_rank: np.ndarray
-    class_rank: np.ndarray
     object: np.ndarray
     iou: np.ndarray
     tp: np.ndarray
@@ -233,8 +231,6 @@ def _match(image_ids: np.ndarray, categories: list[dict], groups: Sequence[str],
     label = np.searchsorted(category_ids, detections.category_id)
     rank = _ranks(image, detections.score)
     order = np.lexsort((image, -detections.score, label))
-    class_rank = np.empty(len(order), dtype=np.int64)
-    class_rank[order] = np.arange(len(order)) - np.searchsorted(label[order], label[order])
     pair_rank = _ranks(image * num_classes + label, detections.score)
 
     index = order[kept[order]]
@@ -268,7 +264,7 @@ def _match(image_ids: np.ndarray, categories: list[dict], groups: Sequence[str],
         max_dets=max_dets, is_cap_per_class=is_cap_per_class,
         max_dets_in_file=int(rank.max(initial=-1)) + 1,
         image=image, label=label, score=detections.score[index], box=box, index=index,
-        rank=rank[index], pair_rank=pair_rank[index], class_rank=class_rank[index],
+        rank=rank[index], pair_rank=pair_rank[index],
         object=matched[:, 0].astype(np.int64), iou=best_iou, tp=is_matched & ~is_ignored,
         ignored=np.where(is_matched, is_ignored, ignored_alone[:, None]),
         objects=objects, labelled=labelled)

@@ -4,7 +4,12 @@ import math
 import bacl  # noqa: F401
 import numpy as np
 import pytest
-from bacl.evaluation import Detections, evaluate_coco_lt_detections, load_coco_annotations
+from bacl.evaluation import (
+    Detections,
+    evaluate_coco_lt_detections,
+    evaluate_coco_lt_fixed,
+    load_coco_annotations,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +59,21 @@ def test_groups_belong_to_the_categories_in_the_order_of_the_file():
     result = evaluate(ONE_IMAGE, DETECTIONS, groups=['2', '1', 'x'])
     assert [c['id'] for c in result.categories] == [3, 5, 8]
     assert result.groups == ['1', 'x', '2']
+
+
+def test_fixed_ap_has_one_cap_on_each_category_over_all_images():
+    images = [{'id': i, 'height': 200, 'width': 200} for i in (1, 2)]
+    data = dict(ONE_IMAGE, images=images, annotations=[
+        {'id': i, 'image_id': i, 'category_id': 8, 'bbox': [0, 0, 10, 10], 'area': 100}
+        for i in (1, 2)])
+    found = Detections.from_records([
+        {'image_id': image, 'category_id': category, 'bbox': box, 'score': score}
+        for image, category, box, score in [
+            (1, 8, [0, 0, 10, 10], 0.9), (2, 8, [50, 50, 9, 9], 0.8), (2, 8, [0, 0, 10, 10], 0.7),
+            (1, 3, [0, 0, 10, 10], 0.95), (2, 3, [0, 0, 10, 10], 0.95)]])
+    for cap, expected in ((1, 51 / 101), (2, 51 / 101), (3, (51 + 50 * 2 / 3) / 101)):
+        result = evaluate_coco_lt_fixed(data, found, ['1'] * 3, '1', max_dets_per_class=cap)
+        assert result.summary()['AP'] == pytest.approx(expected, abs=1e-12)
 
 
 def test_cap_is_per_image_and_category():

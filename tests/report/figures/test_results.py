@@ -1,5 +1,6 @@
 import bacl  # noqa: F401
 import numpy as np
+import pandas as pd
 import pytest
 from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.report.figures.results import (
@@ -15,13 +16,17 @@ from bacl.report.results import (
     class_ap_frame,
     confused_pairs,
     error_types,
-    fixed_ap,
     reliability,
 )
 from bacl.visualization.group_styles import GroupStyles
 
 LVIS = GroupStyles(LVIS_GROUPS)
 IMAGE_COUNT = np.array([0, 2, 20, 200, 300])
+
+
+def fixed_frame(matches):
+    return pd.DataFrame(dict(group=['all', 'r', 'c', 'f'], fixed_ap=[0.3, 0.2, np.nan, 0.4],
+                             ap=[0.2, 0.1, np.nan, 0.3], max_dets_in_file=7))
 
 
 def of_each(runs, function):
@@ -34,7 +39,7 @@ def test_every_chart_of_one_and_of_several_runs(runs, names, check_figures):
     check_figures([
         *plot_class_ap(of_each(runs, lambda m: class_ap_frame(m, IMAGE_COUNT, IMAGE_COUNT)), LVIS),
         plot_ap_by_cap(of_each(runs, lambda m: ap_by_cap(m, (1, 2))), LVIS),
-        plot_fixed_ap(of_each(runs, fixed_ap), LVIS),
+        plot_fixed_ap(of_each(runs, fixed_frame), LVIS),
         *plot_error_types(of_each(runs, error_types), LVIS),
         *plot_confused_pairs(of_each(runs, confused_pairs), LVIS),
         plot_reliability(of_each(runs, reliability), LVIS)])
@@ -54,7 +59,7 @@ def test_groups_without_classes_are_not_available(runs):
     titles = {a.text for a in plot_ap_by_cap({'x': ap_by_cap(runs['base'])}, LVIS)
               .chart.layout.annotations}
     assert 'common: n/a' in titles and 'rare' in titles
-    bars = plot_fixed_ap({'x': fixed_ap(runs['base'])}, LVIS).chart.data[0]
+    bars = plot_fixed_ap({'x': fixed_frame(runs['base'])}, LVIS).chart.data[0]
     assert dict(zip(bars.x, bars.text, strict=True))['common'] == 'n/a'
     gains, _ = plot_error_types({'x': error_types(runs['base'])}, LVIS)
     assert 'AP50 0 if it still has wrong detections' in gains.caption

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from bacl.annotations.coco import coco_class_table
-from bacl.evaluation import Detections, evaluate_detections
+from bacl.evaluation import Detections, evaluate_detections, evaluate_fixed
 from bacl.report.page import Run, Validation
 from bacl.report.results import match_lvis
 from PIL import Image
@@ -60,7 +60,8 @@ def make_run(annotations):
             np.array([score for *_, score in found], dtype=float),
             boxes[:, 2] * boxes[:, 3], boxes)
         return Run(name, match_lvis(annotations, detections),
-                   evaluate_detections(annotations, detections))
+                   evaluate_detections(annotations, detections),
+                   evaluate_fixed(annotations, detections))
 
     return make
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bacl.evaluation import Detections, evaluate_detections
+from bacl.evaluation import Detections
 from bacl.report.page import Run
 from bacl.report.page.examples import collect_examples
 from bacl.report.results import match_lvis
@@ -22,7 +22,7 @@ def test_detections_of_unlabelled_classes_are_no_answer_but_not_said_to_be_none(
     data = dict(validation.annotations, images=images)
     detections = Detections(np.array([2]), np.array([33]), np.array([0.9]), np.array([900.]),
                             np.array([[5., 5, 30, 30]]))
-    run = Run('run', match_lvis(data, detections), evaluate_detections(data, detections))
+    run = Run('run', match_lvis(data, detections), None, None)
     examples = collect_examples(replace(validation, annotations=data), [run])
     assert examples[11][0].image_id == 2
     assert examples[11][0].answers == {'run': 'nothing of a labelled class'}

@@ -47,7 +47,7 @@ def test_detections_of_unlabelled_classes_take_no_place():
     found = detections_of([(1, 2, 0.9, A), (1, 2, 0.8, B), (1, 1, 0.7, A), (1, 1, 0.6, B)])
     matches = match_lvis(data, found)
     assert num_found(matches).tolist() == [2]
-    assert _detected(Run('run', matches, None), 0, GROUPS).title == 'run: 2 of 2 found'
+    assert _detected(Run('run', matches, None, None), 0, GROUPS).title == 'run: 2 of 2 found'
     # What is beyond the cap does not count in the evaluation, nor here.
     assert num_found(match_lvis(data, found, max_dets=3)).tolist() == [1]
 
@@ -59,7 +59,7 @@ def test_crowds_and_what_finds_them_do_not_count():
                      for box, crowd in ((A, 1), (B, 0))])
     matches = match_coco_lt(data, detections_of([(1, 1, 0.9, A), (1, 1, 0.8, B), (1, 1, 0.7, B)]),
                             ['1'], ['1'])
-    panel = _detected(Run('run', matches, None), 0, GROUPS)
+    panel = _detected(Run('run', matches, None, None), 0, GROUPS)
     assert panel.title == 'run: 1 of 1 found'
     assert [(mark.box, mark.is_right) for mark in panel.marks] == [(B, True)]
     annotated = _annotated(matches, 0, GROUPS)
@@ -71,7 +71,7 @@ def test_an_image_of_crowds_alone_is_not_chosen():
         images=[dict(id=1)], categories=[dict(id=1, name='1')],
         annotations=[dict(image_id=1, category_id=1, bbox=list(A), area=100, iscrowd=1)])
     matches = match_coco_lt(data, detections_of([(1, 1, 0.9, A)]), ['1'], ['1'])
-    assert choose_images([Run('run', matches, None)]) == []
+    assert choose_images([Run('run', matches, None, None)]) == []
     assert rarest_group(matches) == ''
 
 

@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 from bacl.annotations import ClassTable
 from bacl.evaluation import Detections
-from bacl.evaluation.functional import evaluate_coco_lt_detections
+from bacl.evaluation.functional import evaluate_coco_lt_detections, evaluate_coco_lt_fixed
 from bacl.report.classifier import ClassifierState, IndicatorState
 from bacl.report.page import Images, Run, Validation, write_dataset_report, write_run_report
 from bacl.report.page.sections import gallery_section, summary_section, training_section
 from bacl.report.results import match_coco_lt
 
-SECTIONS = ['summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
+SECTIONS = ['meaning', 'summary', 'data', 'training', 'results', 'comparison', 'gallery', 'classes']
 
 
 def state_of(*confusions):
@@ -147,6 +147,7 @@ def strange_page(tmp_path_factory, image_folder):
         keys = [group.key for group in table.groups]
         run = Run('a, <run>', match_coco_lt(data, detections, table.group_keys(), keys),
                   evaluate_coco_lt_detections(data, detections, table.group_keys(), keys),
+                  evaluate_coco_lt_fixed(data, detections, table.group_keys(), keys),
                   {1: ClassifierState([np.ones(6)], [IndicatorState(
                       'confusion matrix', np.ones(6) / 2, np.ones(6), np.full((6, 6), 1 / 6))],
                       [np.arange(6) > 0])})

@@ -1,7 +1,7 @@
 import bacl  # noqa: F401
 import numpy as np
 import pytest
-from bacl.evaluation import evaluate_detections
+from bacl.evaluation import evaluate_detections, evaluate_fixed
 from bacl.report.results.detection_cap import ap_by_cap, fixed_ap
 from bacl.report.results.matches import match_lvis
 
@@ -19,18 +19,14 @@ def test_ap_at_each_cap_is_that_of_the_evaluation(draw_data):
             assert ap == pytest.approx(expected[name], abs=1e-9, nan_ok=True)
 
 
-def test_fixed_ap_keeps_the_highest_scores_of_each_class(draw_data):
+def test_fixed_ap_stands_beside_ap(draw_data):
     annotations, detections = draw_data(5)
-    matches = match_lvis(annotations, detections, max_dets=2)
-    # Of equal scores images with lower ids come first, as in the matches.
-    distinct = detections.score + detections.image_id * -1e-6 - np.arange(len(detections)) * 1e-9
-    kept = np.concatenate([np.flatnonzero(detections.category_id == category)[
-        np.argsort(-distinct[detections.category_id == category], kind='stable')][:30]
-        for category in np.unique(detections.category_id)])
-    expected = evaluate_detections(annotations, detections[np.sort(kept)], max_dets=10**6).summary()
-    frame = fixed_ap(matches, num_dets=30).set_index('group')
-    assert frame.loc['all', 'fixed_ap'] == pytest.approx(expected['AP'], abs=1e-9)
-    assert frame.loc['r', 'fixed_ap'] == pytest.approx(expected['APr'], abs=1e-9, nan_ok=True)
-    capped = evaluate_detections(annotations, detections, max_dets=2).summary()
-    assert frame.loc['all', 'ap'] == pytest.approx(capped['AP'], abs=1e-9)
-    assert (frame['max_dets_in_file'] == matches.max_dets_in_file).all()
+    capped = evaluate_detections(annotations, detections, max_dets=2)
+    fixed = evaluate_fixed(annotations, detections, max_dets_per_class=30)
+    frame = fixed_ap(capped, fixed, 80)
+    assert frame['group'].tolist() == ['all', 'r', 'c', 'f']
+    for column, result in (('ap', capped), ('fixed_ap', fixed)):
+        np.testing.assert_equal(frame[column].tolist(), [
+            result.summary()[name] for name in ('AP', 'APr', 'APc', 'APf')])
+    assert frame.loc[0, 'fixed_ap'] > frame.loc[0, 'ap']
+    assert (frame['max_dets_in_file'] == 80).all()

@@ -34,7 +34,6 @@ def test_matches_by_hand(detections_of):
     assert matches.image.tolist() == [1, 0, 1, 1] and matches.label.tolist() == [0, 0, 0, 1]
     assert matches.rank.tolist() == [0, 1, 2, 1]  # the unknown dog has its rank in image 3
     assert matches.pair_rank.tolist() == [0, 0, 1, 0]
-    assert matches.class_rank.tolist() == [0, 1, 2, 1]  # the unknown dog comes before the other
     assert matches.is_counted.tolist() == [True, True, False, True]
     assert matches.object.tolist() == [0, -1, -1, -1] and matches.iou.tolist() == [0.8, 0, 0, 0]
     tp = np.zeros((4, 10), dtype=bool)
