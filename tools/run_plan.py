@@ -25,6 +25,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run."""
     args = parse_args()
+    if not Path('tools/train.py').is_file():
+        sys.exit('Run it in the root of the checkout, which has the tools.')
     try:
         Chain.of_folder(args.folder, args.gpus, args.work_dir, args.seed,
                         lambda line: print(line, flush=True)).run()

@@ -9,6 +9,5 @@ fi
 
 # shellcheck source=tools/_launch.sh
 source "$(dirname "${BASH_SOURCE[0]}")/_launch.sh"
-folder=$(realpath -m -- "$1")
-cd "$root"
-exec "$python" "$tools/run_plan.py" "$(realpath -m --relative-to=. -- "$folder")" "${@:2}"
+
+exec "$python" "$tools/run_plan.py" "$@"

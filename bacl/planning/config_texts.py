@@ -1,7 +1,6 @@
 """The configs of a plan as text: what they add to the shared bases, and nothing else."""
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from mmengine.config import Config
 
 from .decisions import MAX_CHECKPOINTS, Settings
 from .detectors import Detector
+from .pairs import DataPaths
 from .sides import DATASETS
 
 _WIDTH = 100  # characters of a line
@@ -24,23 +24,6 @@ HOOKS = [
 
 class Expression(str):
     """Python that stands in a config as it is."""
-
-
-@dataclass(frozen=True)
-class DataPaths:
-    """The files of a plan as configs name them.
-
-    Attributes:
-        root: of all, '' or ending with '/'.
-        ann_files: per split, below ``root``.
-        prefixes: folder of images per split, below ``root``, '' or ending with '/'.
-        formats: per split, a key of :data:`.sides.DATASETS`.
-    """
-
-    root: str
-    ann_files: dict[str, str]
-    prefixes: dict[str, str]
-    formats: dict[str, str]
 
 
 def render(value: Any, indent: int = 0, used: int = 0) -> str:

@@ -307,7 +307,7 @@ def _decide_proposals(settings: Settings, facts: Facts, detector: Detector, *_) 
     factor = max(1, ceil(PROPOSALS_PER_OBJECT * crowded / detector.proposals[2]))
     settings.proposals = tuple(number * factor for number in detector.proposals)
     settings.decisions.append(Decision(
-        'proposals', '{} in BACL, {} in the baseline, {} in tests'.format(*settings.proposals),
+        'proposals', '{:,} in BACL, {:,} in the baseline, {:,} in tests'.format(*settings.proposals),
         f'19 of 20 images have at most {crowded:.0f} objects, ten proposals for each are enough'))
 
 
@@ -329,8 +329,8 @@ def _decide_first_method(settings: Settings, facts: Facts, *_) -> None:
     settings.calibration_share = min(CALIBRATION_SHARE, CALIBRATION_IMAGES / num_images)
     images = facts.classes.image_count[facts.classes.image_count > 0]
     rare = int((images <= 10).sum())
-    tail = (f'the most frequent class has {images.max() / images.min():.0f} times the images of the '
-            f'rarest, {rare} of {len(images)} have ten images or fewer')
+    tail = (f'the most frequent class has {images.max() / images.min():.0f} times the images of '
+            f'the rarest, {rare} of {len(images)} have ten images or fewer')
     if images.max() < 10 * images.min():
         choice, why = 'the baseline', 'there is hardly a tail to repair'
     else:

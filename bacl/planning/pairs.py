@@ -8,7 +8,6 @@ from bacl.annotations.class_table import COCO_LT_GROUP, LVIS_GROUP
 from bacl.annotations.splitting import COUNTS, part_of, split_images, training_part
 
 from .annotation_files import write_packed
-from .config_texts import DataPaths
 from .image_files import ImageFolder
 from .repairs import align_categories
 from .sides import PlanRefusedError, Side, audit_side, find_images, is_federated, read_side
@@ -64,6 +63,23 @@ class Pair:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class DataPaths:
+    """The files of a plan as configs name them.
+
+    Attributes:
+        root: of all, '' or ending with '/'.
+        ann_files: per split, below ``root``.
+        prefixes: folder of images per split, below ``root``, '' or ending with '/'.
+        formats: per split, a key of :data:`.sides.DATASETS`.
+    """
+
+    root: str
+    ann_files: dict[str, str]
+    prefixes: dict[str, str]
+    formats: dict[str, str]
+
+
 def read_pair(sources: Sources, report: Report) -> Pair:
     """Read, repair and audit what a plan is made for.
 
@@ -103,6 +119,7 @@ def read_pair(sources: Sources, report: Report) -> Pair:
         notes += [f'{side.ann_file}: {note}' for note in side.notes]
     if len(sides) == 1:
         *sides, note = split_side(sides[0], sources.val_share, sources.seed)
+        audit_side(sides[1], folders[sources.images], 0)
         notes.append(note)
     else:
         notes += _shared_images(*sides, sources)
@@ -142,14 +159,14 @@ def split_side(side: Side, share: float, seed: int) -> tuple[Side, Side, str]:
             {key: value for key, value in category.items() if key not in stored}
             for category in data['categories']])
     ids = split_images(data, share, seed)
-    if not ids[1]:
-        raise PlanRefusedError(
-            f'{side.ann_file} is refused: none of its {len(ids[0])} images can be spared for '
-            'validation without a class losing its last one. Annotate more, or pass --val FILE.')
     train, val = (
         replace(side, split=split, data=make(data, image_ids), is_new=True)
         for split, make, image_ids in zip(('train', 'val'), (training_part, part_of), ids,
                                           strict=True))
+    if not val.data['annotations']:
+        raise PlanRefusedError(
+            f'{side.ann_file} is refused: no image with objects can be spared for validation '
+            'without a class losing its last one. Annotate more, or pass --val FILE.')
     both = set.intersection(*({a['category_id'] for a in part.data['annotations']}
                               for part in (train, val)))
     return train, val, (

@@ -15,10 +15,8 @@ from pycocotools import mask as coco_masks
 # The native formats of tools, by a key that only they have.
 _NATIVE_FORMATS = {
     '_via_img_metadata': 'a project of VIA. Export its annotations in COCO format',
-    '_via_settings': 'a project of VIA. Export its annotations in COCO format',
-    'shapes': 'the file of one image by LabelMe. Convert the folder, with labelme2coco for instance',
-    'videos': 'of videos (YouTube-VIS). Convert it to images',
-    'info_dict': 'no annotation file',
+    'shapes': 'of one image, by LabelMe. Convert its folder, with labelme2coco for instance',
+    'videos': 'of videos. Convert it to images',
 }
 _LISTS = ('images', 'annotations', 'categories')
 

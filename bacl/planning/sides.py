@@ -207,8 +207,8 @@ def audit_side(side: Side, folder: ImageFolder, num_opened: int = NUM_OPENED) ->
     audit = audit_annotations(side.data, use)
     findings = list(audit.findings)
     images = side.data['images']
-    if not any(finding.rule.refused for finding in findings):
-        step = max(1, len(images) // num_opened) if num_opened else len(images) + 1
+    if num_opened and not any(finding.rule.refused for finding in findings):
+        step = max(1, len(images) // num_opened)
         records = [
             ImageRecord(image['id'], str(folder.path(side.prefix + name)),
                         (image['height'], image['width']))
