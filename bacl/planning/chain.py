@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bacl.compat.atomic_files import write_atomically
@@ -91,8 +92,6 @@ class Chain:
             StepFailedError: if a step fails.
         """
         started = time.monotonic()
-        self._state = State(self.work_dir / 'plan_state.json')
-        self._logs = self.work_dir / 'logs'
         trained = self._train()
         tests = {run: self._test(run, trained) for run in trained}
         tests[CALIBRATOR] = self._calibrate(trained['baseline'])
@@ -109,6 +108,14 @@ class Chain:
         self.report(f'{"table":<10} {self.work_dir / "table.md"}\n{"report":<10} {page}\n'
                     f'{"time":<10} {clock(started)}')
         return results
+
+    @cached_property
+    def _state(self) -> State:
+        return State(self.work_dir / 'plan_state.json')
+
+    @property
+    def _logs(self) -> Path:
+        return self.work_dir / 'logs'
 
     def metrics(self) -> list[str]:
         """Names of the columns of the table."""

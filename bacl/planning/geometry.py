@@ -22,7 +22,7 @@ _STEP = 32  # pixels; the detector pads images to multiples of it
 
 def rounded(pixels: float) -> int:
     """The nearest multiple of 32, at least one."""
-    return max(_STEP, round(pixels / _STEP) * _STEP)
+    return max(_STEP, int(pixels / _STEP + 0.5) * _STEP)
 
 
 def median_sides(sizes: np.ndarray) -> tuple[float, float]:
