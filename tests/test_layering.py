@@ -27,6 +27,7 @@ ALLOWED = {
     'feature_bank': {'compat', 'engine', 'models', 'version'},
     'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'models',
                'visualization'},
+    'planning': {'annotations', 'compat', 'datasets', 'engine'},
 }
 
 
@@ -79,6 +80,13 @@ def test_nothing_else_in_the_package_knows_the_feature_bank():
     files = [path for folder in ALLOWED if folder != 'feature_bank'
              for path in (PACKAGE / folder).rglob('*.py')]
     assert not [path for path in files if 'feature_bank' in set(imported_folders(path))]
+
+
+def test_nothing_else_in_the_package_knows_plans():
+    files = [path for folder in ALLOWED if folder != 'planning'
+             for path in (PACKAGE / folder).rglob('*.py')]
+    assert not [path for path in [PACKAGE / '__init__.py', *files]
+                if 'planning' in set(imported_folders(path))]
 
 
 def test_only_engine_imports_the_runner():

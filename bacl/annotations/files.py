@@ -1,6 +1,7 @@
 """The one reader of files that a dataset, a metric or a report needs: bytes, then JSON."""
 import codecs
 import json
+from collections.abc import Callable
 from os import PathLike
 from typing import Any
 from urllib.error import HTTPError
@@ -52,12 +53,15 @@ def read_bytes(path: str | PathLike, kind: str, cure: str,
     return bytes(content)
 
 
-def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None) -> Any:
+def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None,
+                     object_hook: Callable[[dict], Any] | None = None) -> Any:
     """Read a JSON file of annotations: UTF-8, with or without byte order mark.
 
     Args:
         ann_file: path or URL of the annotation file.
         backend_args: of mmengine's file backend; None finds the backend by the path.
+        object_hook: called with every object, the innermost first; its result takes the object's
+            place.
 
     Returns:
         Its content, unchecked.
@@ -67,15 +71,16 @@ def read_annotations(ann_file: str | PathLike, backend_args: dict | None = None)
         OSError: if it cannot be read.
         ValueError: if it is empty, not UTF-8 or not JSON.
     """
-    content = read_bytes(ann_file, 'Annotation file',
-                         'Check data_root and ann_file of the dataset.', backend_args)
     name = f'Annotation file {ann_file}'
-    text = decode_text(content, name)
+    # The bytes, a gigabyte of LVIS, are not kept while the text is parsed.
+    text = decode_text(read_bytes(
+        ann_file, 'Annotation file', 'Check data_root and ann_file of the dataset.', backend_args),
+        name)
     if not text.strip():
         raise ValueError(f'{name} is empty. {_CURE}')
     try:
         with no_cycle_collection():
-            return json.loads(text)
+            return json.loads(text, object_hook=object_hook)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{name} is not JSON: {error}. {_CURE}') from None
 

@@ -1,8 +1,10 @@
 """Masks of annotation and result files: what is none, and why.
 
 A mask is a list of polygons [x1, y1, x2, y2, ...] in pixels, or a run-length encoding: ``size``
-(height, width) and ``counts``, either a list of run lengths or COCO's compressed text.
+(height, width) and ``counts``, either a list of run lengths or COCO's compressed text. A polygon may
+also be an ``array('d', ...)``, which takes a quarter of the memory of a list of floats.
 """
+from array import array
 from collections.abc import Sequence
 from itertools import chain
 from math import isfinite
@@ -115,12 +117,13 @@ def _broken_counts(encoded: Sequence[bytes], pixels: np.ndarray) -> np.ndarray:
 def _are_polygons(masks: Sequence[Sequence]) -> bool:
     """True if all are; one look at all of a million is much faster than one at each."""
     polygons = list(chain.from_iterable(masks))
-    if not (all(masks) and set(map(type, polygons)) <= {list}):
+    types = set(map(type, polygons))
+    if not (all(masks) and (types <= {list} or types == {array})):
         return False
     lengths = np.array([len(polygon) for polygon in polygons], dtype=np.int64)
     if (lengths < 6).any() or (lengths % 2).any():
         return False
-    return (set(map(type, chain.from_iterable(polygons))) <= {int, float}
+    return ((types == {array} or set(map(type, chain.from_iterable(polygons))) <= {int, float})
             and all(map(_has_finite_sum, polygons)))
 
 
@@ -135,7 +138,7 @@ def _polygon_fault(mask: Sequence) -> str | None:
     if not len(mask):
         return 'no polygon'
     for polygon in mask:
-        if not isinstance(polygon, list | tuple):
+        if not isinstance(polygon, list | tuple | array):
             return f'a {type(polygon).__name__} where a polygon [x1, y1, x2, y2, ...] is expected'
         if len(polygon) < 6 or len(polygon) % 2:
             return f'a polygon of {len(polygon)} numbers; an even number of at least 6 is expected'

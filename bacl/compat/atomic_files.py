@@ -1,6 +1,7 @@
 """Files that are there as a whole or not at all."""
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -9,7 +10,7 @@ PARTIAL = '.partial'  # ends the name of a file that is being written
 BACKEND = 'bacl_atomic_local'  # name of AtomicLocalBackend for mmengine
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
+def write_atomically(path: str | Path, content: bytes | Iterable[bytes]) -> None:
     """Replace a file in one step, and on the disk before this returns.
 
     Whoever reads ``path``, also after the process was killed or the power failed, finds the old
@@ -18,7 +19,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
     Args:
         path: of the file; a link is followed. Its folder is made if there is none.
-        content: all of it.
+        content: all of it, or parts, which are written one after the other.
 
     Raises:
         OSError: if it cannot be written; the old content is still there.
@@ -29,7 +30,8 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     partial = path.with_name(path.name + PARTIAL)
     try:
         with partial.open('wb') as file:
-            file.write(content)
+            is_whole = isinstance(content, bytes | bytearray | memoryview)
+            file.writelines([content] if is_whole else content)
             file.flush()
             os.fsync(file.fileno())  # else a power failure may keep the name and lose the content
         os.replace(partial, path)

@@ -17,6 +17,15 @@ def test_content_is_written_into_new_folders_and_nothing_else_is_left(tmp_path):
         assert os.listdir(path.parent) == ['file']
 
 
+def test_parts_are_one_file_and_a_failure_among_them_leaves_the_old_one(tmp_path):
+    path = tmp_path / 'file'
+    write_atomically(path, (part for part in (b'a', b'', b'bc')))
+    assert path.read_bytes() == b'abc'
+    with pytest.raises(ZeroDivisionError):
+        write_atomically(path, (bytes([1 // number]) for number in (1, 0)))
+    assert path.read_bytes() == b'abc' and os.listdir(tmp_path) == ['file']
+
+
 def test_backend_of_mmengine_writes_through_it(tmp_path, monkeypatch):
     def fail(source, target):
         raise OSError(28, 'No space left on device')

@@ -177,8 +177,23 @@ def run_step(step: Step, log_dir: Path, report: Report) -> None:
     report(f'[{step.label}] finished in {clock(started)}')
 
 
+def tool_command(tool: str, arguments: Iterable[str | Path], processes: int = 1) -> list[str]:
+    """The command of ``tools/train.py`` or ``tools/test.py``, in several processes if need be.
+
+    Args:
+        tool: 'train' or 'test'.
+        arguments: that stand first: config, or config and checkpoint.
+        processes: one for each GPU.
+    """
+    positional = list(map(str, arguments))
+    if processes == 1:
+        return [sys.executable, f'tools/{tool}.py', *positional]
+    return ['bash', f'tools/dist_{tool}.sh', *positional, str(processes)]
+
+
 def make_train_step(name: str, config: Path, work_dir: Path, seed: int, inputs: str,
-                    options: Iterable[str] = (), **kwargs) -> Step:
+                    options: Iterable[str] = (), processes: int = 1,
+                    arguments: Iterable[str] = (), **kwargs) -> Step:
     """The step that trains a config to its last epoch; stage 2 finds stage 1 beside its work_dir.
 
     Args:
@@ -188,18 +203,21 @@ def make_train_step(name: str, config: Path, work_dir: Path, seed: int, inputs: 
         seed: of all random numbers.
         inputs: digest of what decides the result besides config and seed, such as the dataset.
         options: ``KEY=VALUE`` for the config that do not change the result.
+        processes: of the training, one for each GPU; ``inputs`` has to tell of another number.
+        arguments: further ones of ``tools/train.py``.
         **kwargs: of :class:`Step`.
     """
     cfg = Config.fromfile(config, import_custom_modules=False)
     max_epochs = cfg.train_cfg.max_epochs
-    command = [sys.executable, 'tools/train.py', str(config), '--work-dir', str(work_dir),
-               '--seed', str(seed), *cfg_options(options)]
+    command = [*tool_command('train', [config], processes), '--work-dir', str(work_dir),
+               '--seed', str(seed), *arguments, *cfg_options(options)]
     return Step(name, command, digest_of(cfg.to_dict(), inputs, seed),
                 work_dir / f'epoch_{max_epochs}.pth',
                 shorten=lambda line: progress_of(line, max_epochs), **kwargs)
 
 
 def make_test_step(name: str, config: Path, trained: Step, options: Iterable[str] = (),
+                   processes: int = 1, folder: Path | None = None, inputs: str = '',
                    **kwargs) -> Step:
     """The step that tests what a training ended with; its output is ``metrics.json``.
 
@@ -208,14 +226,17 @@ def make_test_step(name: str, config: Path, trained: Step, options: Iterable[str
         config: of the training.
         trained: the training.
         options: as of :func:`make_train_step`.
+        processes: the same.
+        folder: where ``test/`` is made; None is the work_dir of the training.
+        inputs: digest of what decides the result besides the training.
         **kwargs: of :class:`Step`.
     """
-    work_dir = trained.output.parent / 'test'
-    command = [sys.executable, 'tools/test.py', str(config), str(trained.output),
+    work_dir = (folder or trained.output.parent) / 'test'
+    command = [*tool_command('test', [config, trained.output], processes),
                '--work-dir', str(work_dir), '--out', str(work_dir / PREDICTIONS),
                *cfg_options(options)]
-    return Step(name, command, digest_of('test', trained.digest), work_dir / 'metrics.json',
-                shorten=progress_of, **kwargs)
+    digest = digest_of('test', trained.digest, *([inputs] if inputs else []))
+    return Step(name, command, digest, work_dir / 'metrics.json', shorten=progress_of, **kwargs)
 
 
 def cfg_options(options: Iterable[str]) -> list[str]:
@@ -243,10 +264,17 @@ def build_emoji_lt(preset: str, log_dir: Path, report: Report, label: str = 'dat
     return digest_of(*(path.read_bytes() for path in sorted(annotations.glob('*.json'))))
 
 
-def read_metrics(path: Path, names: Iterable[str] = METRICS) -> dict[str, float | None]:
-    """Metrics in [0, 1] from the metrics.json of a test on LVIS; None for an empty group."""
+def read_metrics(path: Path, names: Iterable[str] = METRICS,
+                 benchmark: str = 'lvis') -> dict[str, float | None]:
+    """Metrics in [0, 1] from the metrics.json of a test; None for an empty group.
+
+    Args:
+        path: of the file.
+        names: such as 'AP'.
+        benchmark: 'lvis' or 'coco_lt'.
+    """
     metrics = json.loads(path.read_text())
-    return {name: metrics[f'lvis/bbox_{name}'] for name in names}
+    return {name: metrics[f'{benchmark}/bbox_{name}'] for name in names}
 
 
 def shown_command(command: list[str]) -> str:

@@ -127,6 +127,8 @@ def test_metrics_are_read_from_the_file_of_the_test_tool(tmp_path):
     path.write_text('{"lvis/bbox_AP": 0.1, "lvis/bbox_APr": null, "lvis/bbox_APc": 0.2, '
                     '"lvis/bbox_APf": 0.3, "lvis/bbox_AP50": 0.4}')
     assert steps.read_metrics(path) == dict(AP=0.1, APr=None, APc=0.2, APf=0.3)
+    path.write_text('{"coco_lt/bbox_AP": 0.1, "coco_lt/bbox_AP1": 0.2}')
+    assert steps.read_metrics(path, ['AP1'], 'coco_lt') == dict(AP1=0.2)
 
 
 def test_trainings_differ_by_config_inputs_and_seed_but_not_by_options(tmp_path):
@@ -150,6 +152,18 @@ def test_a_test_belongs_to_its_training(tmp_path):
     assert test.output == tmp_path / 'run/test/metrics.json'
     other = steps.make_test_step('test', tmp_path / 'c.py', Step('t', [], 'd', trained.output))
     assert test.digest != other.digest
+
+
+def test_several_processes_are_started_by_the_shell_scripts(tmp_path):
+    config = tmp_path / 'config.py'
+    config.write_text('train_cfg = dict(max_epochs=1)\n')
+    train = steps.make_train_step('x', config, tmp_path, 0, '', processes=2, arguments=['--amp'])
+    assert train.command[:5] == ['bash', 'tools/dist_train.sh', str(config), '2', '--work-dir']
+    assert '--amp' in train.command
+    test = steps.make_test_step('x', config, train, processes=2, folder=tmp_path / 'a', inputs='b')
+    assert test.command[:5] == ['bash', 'tools/dist_test.sh', str(config), str(train.output), '2']
+    assert test.output == tmp_path / 'a/test/metrics.json'
+    assert test.digest != steps.make_test_step('x', config, train).digest
 
 
 def test_shown_command_is_short_in_the_folder_of_its_program_and_has_the_search_path(

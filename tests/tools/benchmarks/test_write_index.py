@@ -71,7 +71,8 @@ def test_metafiles_claim_nothing_of_what_was_not_measured():
         configs.update(model['Config'] for model in models)
         claimed.update(model['Name'] for model in models if 'Results' in model)
     assert configs == {
-        str(path.relative_to(ROOT)) for path in (ROOT / 'configs').glob('[!_]*/*.py')}
+        str(path.relative_to(ROOT)) for path in (ROOT / 'configs').glob('[!_]*/*.py')
+        if not (path.parent / 'plan.json').is_file()}
     with (ROOT / 'configs/emoji_lt_ablation.csv').open() as file:
         assert claimed == {row['config'] for row in csv.DictReader(file)}
 
