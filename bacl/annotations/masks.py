@@ -1,8 +1,8 @@
 """Masks of annotation and result files: what is none, and why.
 
 A mask is a list of polygons [x1, y1, x2, y2, ...] in pixels, or a run-length encoding: ``size``
-(height, width) and ``counts``, either a list of run lengths or COCO's compressed text. A polygon may
-also be an ``array('d', ...)``, which takes a quarter of the memory of a list of floats.
+(height, width) and ``counts``, either a list of run lengths or COCO's compressed text. A polygon
+may also be an ``array('d', ...)``, which takes a quarter of the memory of a list of floats.
 """
 from array import array
 from collections.abc import Sequence

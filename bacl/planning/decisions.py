@@ -307,7 +307,8 @@ def _decide_proposals(settings: Settings, facts: Facts, detector: Detector, *_) 
     factor = max(1, ceil(PROPOSALS_PER_OBJECT * crowded / detector.proposals[2]))
     settings.proposals = tuple(number * factor for number in detector.proposals)
     settings.decisions.append(Decision(
-        'proposals', '{:,} in BACL, {:,} in the baseline, {:,} in tests'.format(*settings.proposals),
+        'proposals',
+        '{:,} in BACL, {:,} in the baseline, {:,} in tests'.format(*settings.proposals),
         f'19 of 20 images have at most {crowded:.0f} objects, ten proposals for each are enough'))
 
 

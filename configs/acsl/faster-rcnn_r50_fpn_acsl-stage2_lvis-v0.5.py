@@ -1,5 +1,5 @@
-# Table XIII: stage 2 of ACSL, LVIS v0.5, 12 epochs, 8 GPUs x 2 images. Officially with images of one
-# scale, gradients clipped to 35, a score_thr of 0, and a stage 1 that starts from COCO.
+# Table XIII: stage 2 of ACSL, LVIS v0.5, 12 epochs, 8 GPUs x 2 images. Officially with images of
+# one scale, gradients clipped to 35, a score_thr of 0, and a stage 1 that starts from COCO.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_acsl-stage2.py',
     '../_base_/datasets/lvis_v0.5.py',

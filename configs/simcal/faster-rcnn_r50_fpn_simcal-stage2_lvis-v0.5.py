@@ -1,5 +1,5 @@
-# Table XIII: SimCal, LVIS v0.5, 12 epochs of 1,000 episodes after 12 epochs of stage 1: the official
-# recipe, there with Mask R-CNN.
+# Table XIII: SimCal, LVIS v0.5, 12 epochs of 1,000 episodes after 12 epochs of stage 1: the
+# official recipe, there with Mask R-CNN.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_simcal-stage2.py',
     '../_base_/datasets/lvis_v0.5.py',

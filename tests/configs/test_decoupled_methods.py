@@ -1,4 +1,4 @@
-"""Methods that are settings, such as cRT; and the numbers of the papers whose part is a classifier."""
+"""Methods that are settings, such as cRT; and numbers of papers whose part is a classifier."""
 import pytest
 import torch
 from bacl.models.losses import SoftmaxCELoss

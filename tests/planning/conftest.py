@@ -36,7 +36,7 @@ class Thing:
 
 @pytest.fixture(scope='session')
 def things():
-    """Objects of twelve images: cats everywhere, dogs in six, yaks in two; a thirteenth is empty."""
+    """Objects of twelve images: cats everywhere, dogs in six, yaks in two; one more is empty."""
     found = [Thing(i, 0, (2 + i, 3, 20, 16)) for i in range(12)]
     found += [Thing(i, 1, (30, 5 + i, 24, 30)) for i in range(0, 12, 2)]
     return [*found, *(Thing(i, 2, (10, 20, 12, 12)) for i in (3, 9))]
@@ -134,7 +134,8 @@ def labels(load):
             inner.full_init()
             for i in range(len(inner)):
                 info = inner.get_data_info(i)
-                found += [(Path(info['img_path']).name, inner.metainfo['classes'][one['bbox_label']],
+                names = inner.metainfo['classes']
+                found += [(Path(info['img_path']).name, names[one['bbox_label']],
                            tuple(np.round(one['bbox'], 3).tolist())) for one in info['instances']]
             assert dataset[0]['inputs'].shape[0] == 3
         metric = METRICS.build(dict(cfg.val_evaluator))

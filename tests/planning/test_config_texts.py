@@ -19,8 +19,8 @@ NAMES = [f'{i:03d}.jpg' for i in range(13)]
 
 
 def test_text_is_one_line_if_it_fits_and_python_in_any_case():
-    value = dict(type='Resize', scale=(160, 160), flag=True, nothing=None, rate=2e-5, names=['a', 'b'],
-                 inner=dict(scales=[(1333, 640 + 32 * i) for i in range(6)], one=(1,), none=[]))
+    value = dict(type='Resize', scale=(160, 160), flag=True, nothing=None, rate=2e-5,
+                 names=['a', 'b'], inner=dict(scales=[(1333, 640 + 32 * i) for i in range(6)], one=(1,), none=[]))
     text = render(value)
     assert eval(text) == value
     assert max(map(len, text.splitlines())) <= 100 and len(text.splitlines()) > 3
@@ -62,7 +62,8 @@ def test_large_detector_with_other_sizes_anchors_batch_and_caps(odd, load, label
     runs = {run: load(made, run) for run in made.configs}
     for run, cfg in runs.items():
         check_config(cfg)
-        assert cfg.test_pipeline[1].scale == (672, 416) == cfg.test_dataloader.dataset.pipeline[1].scale
+        tested = cfg.test_dataloader.dataset.pipeline
+        assert cfg.test_pipeline[1].scale == (672, 416) == tested[1].scale
         assert cfg.model.rpn_head.anchor_generator.ratios == [0.25, 0.5, 1.0, 2.0, 4.0]
         assert cfg.model.rpn_head.anchor_generator.scales == [8]
         assert cfg.model.test_cfg.rpn.max_per_img == 3000

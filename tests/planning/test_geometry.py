@@ -11,7 +11,7 @@ ANCHORS = Anchors((8,), (0.5, 1.0, 2.0), (4, 8, 16, 32, 64))
     (640, 480, 25, BASE, '42 after resizing'),  # LVIS
     (640, 427, 58, BASE, 'after resizing'),  # COCO
     (1920, 1080, 60, BASE, 'after resizing'),
-    # Small images are not enlarged by more than 2: 320 x 240 to 640 x 480, in the ratio of the base.
+    # Small images are enlarged by 2 at most: 320 x 240 to 640 x 480, in the ratio of the base.
     (320, 240, 40, (800, 480), 'the double'),
     # Small objects in large images: 20 pixels would be 6, and are 16.
     (4000, 3000, 20, (4000, 2400), 'would be 5 pixels'),

@@ -20,7 +20,8 @@ def folder(tmp_path):
 @pytest.mark.parametrize('name, parts', [
     ('a.jpg', ['a.jpg']), ('./x//a.jpg', ['x', 'a.jpg']), ('..\\..\\x\\a.jpg', ['x', 'a.jpg']),
     ('D:\\x\\a.jpg', ['x', 'a.jpg']), ('/mnt/x/a.jpg', ['mnt', 'x', 'a.jpg']),
-    ('https://host/x/a.jpg?size=1', ['x', 'a.jpg']), ('/data/local-files/?d=x/a.jpg', ['x', 'a.jpg']),
+    ('https://host/x/a.jpg?size=1', ['x', 'a.jpg']),
+    ('/data/local-files/?d=x/a.jpg', ['x', 'a.jpg']),
     ('s3://bucket/x/a.jpg', ['x', 'a.jpg']), ('', [])])
 def test_folders_and_file_of_a_name(name, parts):
     assert path_parts(name) == parts

@@ -165,7 +165,7 @@ def azure(data, things):
 
 def camera_traps(data, things):
     """COCO for camera traps: ids are texts, images without a size, boxes without area or id."""
-    for image, name in zip(data['images'], PLAIN, strict=True):
+    for image in data['images']:
         image['id'] = f'site-{image["id"]:02d}'
         del image['width'], image['height']
     for annotation in data['annotations']:
@@ -258,7 +258,8 @@ def change(data, where, **values):
      r'(?s)nothing-left.*20 annotations have iscrowd 1.*--crowds-are-objects'),
     (lambda data: dict(data, annotations=data['annotations'][:1]),
      'no image with objects can be spared')])
-def test_what_cannot_be_repaired_is_one_sentence(spoil, message, plan, coco, write_images, tmp_path):
+def test_what_cannot_be_repaired_is_one_sentence(
+        spoil, message, plan, coco, write_images, tmp_path):
     with pytest.raises(ValueError, match=message) as error:
         plan(spoil(coco(PLAIN)), write_images(PLAIN))
     assert 'train_ann.json' in str(error.value)

@@ -1,7 +1,7 @@
 """Plans for LVIS v1 and COCO-LT: the configs that were written by hand.
 
-The files are small and of the same format; the numbers that settings depend on are those of the real
-ones (images and groups as published, sizes of objects like those of COCO).
+The files are small and of the same format; the numbers that settings depend on are those of the
+real ones (images and groups as published, sizes of objects like those of COCO).
 """
 import json
 from dataclasses import replace

@@ -53,7 +53,8 @@ def test_plan_is_written_and_shown_with_the_next_commands(run, folder, capsys):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['--train', 'data/birds/none.json'], 'FileNotFoundError: Annotation file data/birds/none.json'),
+    (['--train', 'data/birds/none.json'],
+     'FileNotFoundError: Annotation file data/birds/none.json'),
     (['--detector', 'faster-rcnn_r50_fpn', '--gpus', 0], 'needs a GPU, and there is none here'),
     (['--gpus', -1], '--gpus expects a number from 0 on, got -1'),
     (['--memory', 0], '--memory expects GB above 0, got 0'),
@@ -85,8 +86,9 @@ def test_shell_script_hands_its_arguments_to_python(tmp_path):
     python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     python.chmod(0o755)
     env = dict(os.environ, PYTHON=str(python))
-    done = subprocess.run(['bash', ROOT / 'tools/run_plan.sh', 'configs/my birds', '2', '--seed', '3'],
-                          capture_output=True, text=True, env=env)
+    done = subprocess.run(
+        ['bash', ROOT / 'tools/run_plan.sh', 'configs/my birds', '2', '--seed', '3'],
+        capture_output=True, text=True, env=env)
     assert done.stdout.splitlines() == [
         f'{ROOT}/tools/run_plan.py', 'configs/my birds', '2', '--seed', '3']
     done = subprocess.run(['bash', ROOT / 'tools/run_plan.sh'], capture_output=True, text=True)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bacl.compat.atomic_files import write_atomically
@@ -41,6 +41,7 @@ class Step:
         output: file or folder that exists once the step has finished.
         label: what the lines begin with that it shows; the name by default.
         shorten: what to show of a line that the process prints; None hides it.
+        env: environment variables besides those of the current process.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Step:
     output: Path
     label: str = ''
     shorten: Callable[[str], str | None] = lambda line: None
+    env: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'label', self.label or self.name)
@@ -161,7 +163,7 @@ def run_step(step: Step, log_dir: Path, report: Report) -> None:
     with log.open('w') as file, subprocess.Popen(
             step.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors='replace', bufsize=1,
-            env={**os.environ, 'PYTHONUNBUFFERED': '1'}) as process:
+            env={**os.environ, 'PYTHONUNBUFFERED': '1', **step.env}) as process:
         for line in process.stdout:
             file.write(line)
             file.flush()

@@ -166,6 +166,15 @@ def test_several_processes_are_started_by_the_shell_scripts(tmp_path):
     assert test.digest != steps.make_test_step('x', config, train).digest
 
 
+def test_environment_of_a_step_reaches_its_process(tmp_path, lines, monkeypatch):
+    code = 'import os; print("shown", os.environ["OMP_NUM_THREADS"], os.environ["HOME_OF_ALL"])'
+    step = Step('x', [sys.executable, '-c', code], 'd', tmp_path, shorten=shorten,
+                env=dict(OMP_NUM_THREADS='7'))
+    monkeypatch.setenv('HOME_OF_ALL', 'kept')
+    run_once(step, State(tmp_path / 's.json'), tmp_path, lines.append)
+    assert any('shown 7 kept' in line for line in lines)
+
+
 def test_shown_command_is_short_in_the_folder_of_its_program_and_has_the_search_path(
         tmp_path, monkeypatch):
     command = [str(tmp_path / '.venv/bin/python'), 'tools/x.py', 'a b']

@@ -77,8 +77,9 @@ def test_equals_the_definition_over_five_steps(golden):
                                      avg_factor=float(len(labels)))
             preds = bbox_pred.view(len(labels), -1, 4)[positive, labels[positive]]
             # mmdet's heads have no loss of boxes without positive RoIs.
-            loss_bbox = head.loss_bbox(preds, targets[positive], torch.ones_like(preds),
-                                       avg_factor=len(labels)) if positive.any() else 0 * preds.sum()
+            loss_bbox = head.loss_bbox(
+                preds, targets[positive], torch.ones_like(preds),
+                avg_factor=len(labels)) if positive.any() else 0 * preds.sum()
         loss_cls.backward()
         for ours, theirs in (
                 (loss_cls.detach(), 'loss_cls'), (loss_bbox.detach(), 'loss_bbox'),

@@ -74,7 +74,7 @@ def test_shares_are_of_the_images_with_annotations_or_else_of_all():
 def test_shares_of_the_config_stay_and_an_annotation_file_gives_them(make_lvis):
     loss = SharingLoss(2, counts=[1, 2], num_images=4)
     for change in (lambda: loss.class_counts.set_class_counts(table([2, 4], [3, 5])),
-                   lambda: loss.load_state_dict(saved.state_dict())):
+                   lambda: loss.load_state_dict(saved.state_dict())):  # noqa: B023
         saved = SharingLoss(2, counts=[3, 3], num_images=6)
         change()
         assert shares(loss) == [0.25, 0.5]

@@ -172,7 +172,7 @@ def test_two_ranks_have_the_matrix_of_all_samples(monkeypatch, border, as_gpu):
         for split in (slice(border), slice(border, None)):
             with monkeypatch.context() as patch:  # what the rank would send
                 patch.setattr('bacl.models.losses.pairwise_class_balance.gather_rows',
-                              lambda *part: parts.append(part) or [part])
+                              lambda *part: parts.append(part) or [part])  # noqa: B023
                 MovingConfusionMatrix(4, 0.1, True).observe(scores[split], labels[split])
         with monkeypatch.context() as patch:
             patch.setattr('bacl.models.losses.pairwise_class_balance.gather_rows',
