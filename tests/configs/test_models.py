@@ -173,7 +173,8 @@ def kinds(model: dict) -> set:
     found = set(choices(model))
     return {frozenset((path, value) for path, value in found if path.endswith('.type')
                       and 'init_cfg' not in path and '.indicator.' not in path),
-            *((path, value) for path, value in found if '.bbox_head.loss_cls.' in path)}
+            *((path, value) for path, value in found
+              if '.bbox_head.loss_cls.' in path and not path.endswith('.trees'))}  # a file
 
 
 def one_of_every_kind(names: list[str], load_config) -> Iterator[str]:

@@ -20,7 +20,8 @@ NAMES = [f'{i:03d}.jpg' for i in range(13)]
 
 def test_text_is_one_line_if_it_fits_and_python_in_any_case():
     value = dict(type='Resize', scale=(160, 160), flag=True, nothing=None, rate=2e-5,
-                 names=['a', 'b'], inner=dict(scales=[(1333, 640 + 32 * i) for i in range(6)], one=(1,), none=[]))
+                 names=['a', 'b'],
+                 inner=dict(scales=[(1333, 640 + 32 * i) for i in range(6)], one=(1,), none=[]))
     text = render(value)
     assert eval(text) == value
     assert max(map(len, text.splitlines())) <= 100 and len(text.splitlines()) > 3

@@ -93,7 +93,8 @@ def test_crowded_images_raise_the_caps_of_coco(decided):
 
 @pytest.mark.parametrize('gpus, memory, batch, rate', [
     (8, 24, (8, 2), 0.02), (1, 80, (1, 16), 0.02), (1, 24, (1, 7), 0.00875),
-    (1, 8, (1, 2), 0.0025), (4, 11, (4, 3), 0.015), (16, 24, (16, 1), 0.02), (32, 24, (32, 1), 0.04), (1, 3, (1, 1), 0.00125)])
+    (1, 8, (1, 2), 0.0025), (4, 11, (4, 3), 0.015), (16, 24, (16, 1), 0.02),
+    (32, 24, (32, 1), 0.04), (1, 3, (1, 1), 0.00125)])
 def test_batch_follows_the_memory_and_the_learning_rate_the_batch(
         gpus, memory, batch, rate, decided):
     settings = decided(gpus=gpus, memory=memory)

@@ -1,7 +1,8 @@
 """From a COCO file of your own to a detector that sees its tail, step by step.
 
 Cells begin with `# %%`: editors show them as a notebook, and `python tools/tutorials/own_data.py`
-runs all, in the root of the checkout, in a few minutes on a CPU. Run again, it goes on where it stopped.
+runs all, in the root of the checkout, in a few minutes on a CPU. Run again, it goes on where it
+stopped.
 """
 # %% [markdown]
 # # 1. A COCO file
