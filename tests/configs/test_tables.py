@@ -5,8 +5,11 @@ from functools import reduce
 from operator import getitem
 from pathlib import Path
 
+import bacl  # noqa: F401
+import mmdet.datasets  # noqa: F401
 import pytest
 import yaml
+from mmdet.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mmengine.runner import Runner
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -265,3 +268,16 @@ def test_joint_training_on_emoji_lt_takes_as_long_as_both_stages(changes, load_c
     epochs = {name: load_config(name).train_cfg.max_epochs
               for name in (end_to_end, sce, stage1, stage2)}
     assert epochs[end_to_end] == epochs[sce] == epochs[stage1] + epochs[stage2]
+
+
+def test_table_of_methods_has_every_family_and_names_what_is_registered():
+    text = (CONFIGS / 'README.md').read_text()
+    table = text[text.index('## Methods'):text.index('## Index')]
+    families = {path.parent.name for path in CONFIGS.glob('[!_]*/README.md')}
+    assert {family for family in families if f']({family}/README.md)' in table} == families
+    names = re.findall(r'`(\w+)`', ''.join(
+        line.rsplit(' | ', 1)[1] for line in table.splitlines() if line.startswith('| [')))
+    assert len(names) > 30
+    for name in names:
+        assert any(registry.get(f'mmdet.{name}') or registry.get(name) for registry in (
+            MODELS, DATA_SAMPLERS, DATASETS)), name
