@@ -13,7 +13,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
-from bacl.engine.running.seed_table import Results, differences, seeds_of, spread, values_of
+from bacl.engine.running.seed_table import (
+    COLUMNS,
+    CPU,
+    Results,
+    differences,
+    seeds_of,
+    spread,
+    values_of,
+)
 from bacl.engine.running.steps import METRICS
 from bacl.feature_bank.sweep import Row, add_arguments, run_rows
 from mmengine.config import Config
@@ -130,8 +138,14 @@ def read_csv(path: Path) -> Results:
     """Return the results of a CSV of a sweep over configs."""
     with path.open(newline='') as file:
         return {(row['config'], int(row['seed'])): {
-            m: float(row[m]) / 100 if row[m] else None for m in METRICS}
+            name: _from_cell(row[name], name) for name in COLUMNS if name in row}
             for row in csv.DictReader(file)}
+
+
+def _from_cell(text: str, name: str) -> float | None:
+    if not text:
+        return None
+    return float(text) if name == CPU else float(text) / 100
 
 
 def main() -> None:
