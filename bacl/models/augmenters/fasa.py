@@ -40,9 +40,9 @@ class FASA(FeatureAugmenter):
     """Feature augmentation and sampling adaptation.
 
     *Augmentation*: the features of the sampled RoIs of each class follow a normal distribution
-    (:class:`ClassFeatureDistribution`). From epoch ``start`` on, a step has of every class a virtual
-    feature from it with the probability of the class. All together they add ``total_weight`` times
-    their mean loss.
+    (:class:`ClassFeatureDistribution`). From epoch ``start`` on, a step has of every class a
+    virtual feature from it with the probability of the class. All together they add
+    ``total_weight`` times their mean loss.
 
     *Adaptation*: before every epoch, known classes are grouped by their mean features
     (:func:`~bacl.ops.affinity_propagation` on negative squared distances). If the loss of a group
@@ -201,8 +201,8 @@ class FASA(FeatureAugmenter):
         if self.training == self.held_out:
             return
         if logits.size(1) != self.num_classes + 1:
-            raise ValueError(f'FASA expects the logits of a softmax over {self.num_classes} classes '
-                             f'and background, got {logits.size(1)} channels.')
+            raise ValueError(f'FASA expects the logits of a softmax over {self.num_classes} '
+                             f'classes and background, got {logits.size(1)} channels.')
         labels = labels[:num_rois]
         loss = F.cross_entropy(logits[:num_rois].to(torch.promote_types(
             logits.dtype, torch.float32)), labels, reduction='none').double()

@@ -16,8 +16,8 @@ class MeanClassificationScore(PerClassScore):
     """Moving average of the score that samples give to their true class, object by object.
 
     With p = sigmoid(z) (Eq. 4), or the softmax of all channels, as in LOCE, the score of an object
-    is the mean of p_i over the samples that belong to it. Let a step have n_i objects of class i on all ranks, and let p_i^t be the mean of
-    their scores; then::
+    is the mean of p_i over the samples that belong to it. Let a step have n_i objects of class i on
+    all ranks, and let p_i^t be the mean of their scores; then::
 
         s_i <- gamma**n_i * s_i + (1 - gamma**n_i) * p_i^t
 

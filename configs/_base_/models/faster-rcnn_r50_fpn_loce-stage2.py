@@ -1,5 +1,5 @@
-# Stage 2 of LOCE: equilibrium loss and memory-based feature sampling on a frozen extractor. A config
-# on top sets bbox_head.num_classes.
+# Stage 2 of LOCE: equilibrium loss and memory-based feature sampling on a frozen extractor. A
+# config on top sets bbox_head.num_classes.
 _base_ = './faster-rcnn_r50_fpn.py'
 
 model = dict(
