@@ -1,5 +1,4 @@
-# Table XIII: LOCE, LVIS v0.5, 12 epochs after 12 of stage 1. Officially 6 after 24, with
-# Mask R-CNN.
+# Table XIII: LOCE, LVIS v0.5, 12 epochs after 12 of stage 1. Officially 6 after 24, Mask R-CNN.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_loce-stage2.py',
     '../_base_/datasets/lvis_v0.5.py',

@@ -66,8 +66,8 @@ def test_equals_a_list_for_each_class(keep, on_gpu, steps, capacity):
                 own += added[-capacity:] if keep == 'last' else added[:capacity]
         assert content(memory) == [own[-capacity:] for own in lists]
         assert not memory.feats[-1].any() and not memory.box_targets[-1].any()
-        first = memory.box_targets[:-1, :, 0]
-        assert torch.equal(first - 0.5 * (first > 0), memory.feats[:-1, :, 0].float())
+        targets = memory.box_targets[:-1, :, 0]
+        assert torch.equal(targets - 0.5 * (targets > 0), memory.feats[:-1, :, 0].float())
 
 
 @given(labels=st.lists(st.integers(0, 4), max_size=20))

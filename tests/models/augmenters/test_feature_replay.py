@@ -76,10 +76,10 @@ def test_equals_the_definition_over_five_steps(golden):
             loss_cls = head.loss_cls(cls_score, labels, torch.ones(len(labels)).double(),
                                      avg_factor=float(len(labels)))
             preds = bbox_pred.view(len(labels), -1, 4)[positive, labels[positive]]
-            # mmdet's heads have no loss of boxes without positive RoIs.
-            loss_bbox = head.loss_bbox(
-                preds, targets[positive], torch.ones_like(preds),
-                avg_factor=len(labels)) if positive.any() else 0 * preds.sum()
+            loss_bbox = 0 * preds.sum()
+            if positive.any():  # else mmdet's heads have no loss of boxes
+                loss_bbox = head.loss_bbox(preds, targets[positive], torch.ones_like(preds),
+                                           avg_factor=len(labels))
         loss_cls.backward()
         for ours, theirs in (
                 (loss_cls.detach(), 'loss_cls'), (loss_bbox.detach(), 'loss_bbox'),

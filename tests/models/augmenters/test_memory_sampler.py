@@ -39,9 +39,8 @@ class Head(nn.Module):
 
 def encode(boxes, gt):
     """Encoded box targets, in float64, which mmdet's coder does not compute in."""
-    (size, gt_size), (center, gt_center) = (
-        [b[:, 2:] - b[:, :2] for b in (boxes, gt)],
-        [(b[:, 2:] + b[:, :2]) / 2 for b in (boxes, gt)])
+    size, gt_size = (b[:, 2:] - b[:, :2] for b in (boxes, gt))
+    center, gt_center = ((b[:, 2:] + b[:, :2]) / 2 for b in (boxes, gt))
     return torch.cat([(gt_center - center) / size / 0.1, (gt_size / size).log() / 0.2], dim=1)
 
 
