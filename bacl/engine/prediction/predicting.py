@@ -78,9 +78,9 @@ def predict(config: str, checkpoint: str,
 
     Raises:
         FileNotFoundError: if a file or folder is missing.
-        ValueError: if the checkpoint does not fit, an argument is out of range, there is no image,
-            or one cannot be decoded.
-        RuntimeError: if the checkpoint cannot be read, or there is no such device.
+        ValueError: if the checkpoint does not fit, an argument is out of range, there is no image
+            or no such device, or an image cannot be decoded.
+        RuntimeError: if the checkpoint cannot be read.
     """
     if not 0 <= score_thr <= 1:
         raise ValueError(f'predict(score_thr=) expects a number in [0, 1], got {score_thr}.')

@@ -67,8 +67,9 @@ class Predictor:
 
     Raises:
         FileNotFoundError: if there is no such config or checkpoint.
-        ValueError: if the checkpoint does not fit, or the config has no ``test_dataloader``.
-        RuntimeError: if the checkpoint cannot be read, or there is no such device.
+        ValueError: if the checkpoint does not fit, the config has no ``test_dataloader``, or there
+            is no such device.
+        RuntimeError: if the checkpoint cannot be read.
     """
 
     def __init__(self, config: str, checkpoint: str, device: str | None = None,
@@ -87,6 +88,7 @@ class Predictor:
                          if key in loader}
         # Indicators count in float64, which Apple's GPU lacks.
         device = device or ('cpu' if get_device() == 'mps' else get_device())
+        _check_device(device)
         self._infer = _Inferencer(
             model=cfg, weights=checkpoint, device=device,
             scope=cfg.get('default_scope') or 'mmdet', show_progress=False,
@@ -107,6 +109,14 @@ class Predictor:
         """
         sample, = self._infer(image, return_datasamples=True, no_save_vis=True)['predictions']
         return sample.cpu()
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter without CUDA
+        raise ValueError(f'--device expects a device of this machine, such as cpu, got {device!r}: '
+                         f'{str(error).splitlines()[0]}') from error
 
 
 def _num_classes(model: nn.Module) -> int:

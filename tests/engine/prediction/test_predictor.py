@@ -73,6 +73,9 @@ def test_missing_files_and_settings_are_named(detector, tmp_path):
         Predictor('no.py', str(checkpoint))
     with pytest.raises(FileNotFoundError, match='checkpoint expects an existing file'):
         Predictor(str(config), 'no.pth')
+    for device in ('cuda:99', 'nowhere'):
+        with pytest.raises(ValueError, match=f"--device expects .* got '{device}'"):
+            Predictor(str(config), str(checkpoint), device)
     untested = tmp_path / 'untested.py'
     untested.write_text(f"_base_ = '{config}'\ntest_dataloader = None\n")
     with pytest.raises(ValueError, match='A prediction expects a test_dataloader'):
