@@ -79,7 +79,8 @@ def test_results_of_a_sweep_are_read(ablation, tmp_path):
 def test_tables_are_written_also_if_runs_are_lacking(ablation, monkeypatch, tmp_path, capsys):
     def run_rows(rows, args):
         assert args.feature_bank == 'bank' and args.seeds == [3]
-        return SimpleNamespace(results={(ablation.BASELINE, 3): result(0.1)}), 'Interrupted.'
+        return SimpleNamespace(results={(ablation.BASELINE, 3): result(0.1),
+                                        (rows[1].name, 3): result(0.2)}), 'Interrupted.'
 
     monkeypatch.setattr(ablation, 'run_rows', run_rows)
     monkeypatch.setattr(sys, 'argv', ['x', '--feature-bank', 'bank', '--tables', 'III', '--seeds',
@@ -87,4 +88,4 @@ def test_tables_are_written_also_if_runs_are_lacking(ablation, monkeypatch, tmp_
     with pytest.raises(SystemExit, match='Interrupted.'):
         ablation.main()
     text = (tmp_path / 'tables.md').read_text()
-    assert '**Table III**' in text and '| 10.0 | 5.0 |' in text and text in capsys.readouterr().out
+    assert '**Table III**' in text and '| 20.0 | 10.0 |' in text and text in capsys.readouterr().out
