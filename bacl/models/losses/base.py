@@ -235,6 +235,17 @@ class ObjectnessLoss(LongTailLoss):
         return objectness_scores(cls_score)
 
 
+def without_weightless(labels: Tensor, weight: Tensor | None, void: int) -> Tensor:
+    """``labels``, (N,), with those of samples of weight 0 replaced by ``void``, which counts none.
+
+    Args:
+        labels: (N,), int64.
+        weight: (N,), weight of each sample; None is 1.
+        void: background, or another label that whoever counts leaves out.
+    """
+    return labels if weight is None else labels.masked_fill(weight == 0, void)
+
+
 def one_hot_targets(labels: Tensor, like: Tensor) -> Tensor:
     """One-hot rows of ``labels``, with the shape, type and device of the logits ``like``."""
     return torch.zeros_like(like).scatter_(1, labels[:, None], 1)
