@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from bacl.ops import foreground_rows
+from bacl.ops import foreground_rows, promoted
 from mmdet.registry import MODELS
 from mmengine.dist import all_reduce
 from torch import Tensor
@@ -96,7 +96,8 @@ class SynchronizedSeesawLoss(LongTailLoss):
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """(N, C + 2) logits to (N, C + 1) scores that sum to one, background last."""
-        classes, objectness = cls_score[:, :-2].softmax(dim=1), cls_score[:, -2:].softmax(dim=1)
+        logits = promoted(cls_score)
+        classes, objectness = logits[:, :-2].softmax(dim=1), logits[:, -2:].softmax(dim=1)
         return torch.cat([classes * objectness[:, :1], objectness[:, 1:]], dim=1)
 
     def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
