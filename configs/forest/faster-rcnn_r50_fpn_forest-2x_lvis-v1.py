@@ -1,5 +1,6 @@
 # Forest R-CNN, LVIS v1, 24 epochs. Officially on images of one size (1333 x 800),
-# with a Smooth-L1 box loss. The trees are built by tools/dataset_tools/build_class_trees.py.
+# with a Smooth-L1 box loss and a warm-up from 1/3 of the learning rate. The trees are built by
+# tools/dataset_tools/build_class_trees.py.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_forest.py',
     '../_base_/datasets/lvis_v1.py',

@@ -1,4 +1,5 @@
-# Table XIII: De-confound-TDE, LVIS v0.5, 24 epochs. Officially 20, with HTC.
+# Table XIII: De-confound-TDE, LVIS v0.5, 24 epochs. Officially 20, with HTC
+# and gradients clipped at the norm 35.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_tde.py',
     '../_base_/datasets/lvis_v0.5.py',

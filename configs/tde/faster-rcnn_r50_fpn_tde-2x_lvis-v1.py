@@ -1,4 +1,5 @@
-# Table XIII: De-confound-TDE, LVIS v1, 24 epochs. Officially 20, with HTC.
+# Table XIII: De-confound-TDE, LVIS v1, 24 epochs. Officially 20, with HTC
+# and a score threshold of 1e-5.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_tde.py',
     '../_base_/datasets/lvis_v1.py',

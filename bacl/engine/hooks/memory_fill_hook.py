@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
 from ..running.runner_state import unwrapped_model
+from .seed_hook import CountingSampler
 
 
 def class_balanced_order(classes: Iterable[Sequence[int]], num_images: int, rank: int = 0,
@@ -83,7 +84,9 @@ class MemoryFillHook(Hook):
         model = unwrapped_model(runner)
         model.train()
         # In training, augmenters and losses learn only where gradients are recorded.
-        for batch in DataLoader(loader.dataset, loader.batch_sampler.batch_size, sampler=order,
+        # An image that comes again is augmented anew.
+        sampler = CountingSampler(order, rank)
+        for batch in DataLoader(loader.dataset, loader.batch_sampler.batch_size, sampler=sampler,
                                 num_workers=loader.num_workers, collate_fn=loader.collate_fn,
                                 worker_init_fn=loader.worker_init_fn):
             with runner.optim_wrapper.optim_context(model):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from ..running.runner_state import unwrapped_model
+from .seed_hook import META, CountingSampler, derive_seed
 
 
 def rarest_class_weights(dataset: Dataset) -> Tensor:
@@ -82,9 +83,9 @@ class MetaReweightHook(Hook):
         loader, seed = runner.train_dataloader, runner.seed or 0
         batch_size = loader.batch_sampler.batch_size
         generator = torch.Generator().manual_seed(
-            hash((seed, runner.epoch, get_rank())) % 2**63)
-        sampler = WeightedRandomSampler(
-            self.weights, batch_size * len(loader), generator=generator)
+            derive_seed(seed, META, runner.epoch, get_rank()))
+        sampler = CountingSampler(WeightedRandomSampler(
+            self.weights, batch_size * len(loader), generator=generator), get_rank())
         self.batches = iter(DataLoader(
             loader.dataset, batch_size, sampler=sampler, num_workers=loader.num_workers,
             collate_fn=loader.collate_fn, worker_init_fn=loader.worker_init_fn))

@@ -14,7 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-STEP, SAMPLE = 0, 1  # what a stream of random numbers is for
+STEP, SAMPLE, META, HELD_OUT = range(4)  # what a stream of random numbers is for
 
 
 def derive_seed(*key: int) -> int:
@@ -48,7 +48,7 @@ class Repetition(int):
 class CountingSampler:
     """A sampler whose indices are told apart; anything else is asked of the sampler itself."""
 
-    def __init__(self, sampler: Sampler, rank: int) -> None:
+    def __init__(self, sampler: Sampler | Sequence[int], rank: int) -> None:
         self.sampler = sampler
         self.rank = rank
 
@@ -79,12 +79,14 @@ class SeededSamples:
             repetition an index, hence an augmentation, of its own.
         seed: of the run.
         epoch: (), int64, in shared memory: processes of the loader outlive an epoch.
+        purpose: ``SAMPLE``, or another number for other streams.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, epoch: Tensor) -> None:
+    def __init__(self, dataset: Dataset, seed: int, epoch: Tensor, purpose: int = SAMPLE) -> None:
         self.dataset = dataset
         self.seed = seed
         self.epoch = epoch
+        self.purpose = purpose
 
     def __call__(self, indices: Sequence[int]) -> list[Any]:
         """Load samples."""
@@ -92,7 +94,7 @@ class SeededSamples:
 
     def _load(self, index: int) -> Any:
         index, key = int(index), getattr(index, 'key', ())
-        seed = derive_seed(self.seed, SAMPLE, int(self.epoch), index, *key)
+        seed = derive_seed(self.seed, self.purpose, int(self.epoch), index, *key)
         random.seed(seed)
         np.random.seed(seed)
         torch.default_generator.manual_seed(seed)  # transforms run on the CPU

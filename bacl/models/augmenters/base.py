@@ -62,11 +62,14 @@ class FeatureAugmenter(nn.Module, ABC):
             :class:`~bacl.models.augmenters.GTBoxGenerator`; the augmenter then sees their features.
         uses_box_targets: set it to get box targets with the samples.
         needs_strength: set it to be refused where nothing gives the strength of classes.
+        activation: 'softmax' if the logits mean something under a softmax over the C classes and,
+            last, the background only; a head with another loss is refused.
     """
 
     starts_empty = True  # a checkpoint of stage 1 has no augmenter
     uses_box_targets = False
     needs_strength = False
+    activation: str | None = None
 
     def __init__(self, num_classes: int, num_feats: int,
                  indicator: ConfigType | None = None) -> None:

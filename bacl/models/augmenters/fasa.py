@@ -4,7 +4,7 @@ from os import PathLike
 
 import torch
 import torch.nn.functional as F
-from bacl.ops import affinity_propagation, foreground_rows
+from bacl.ops import affinity_propagation, foreground_rows, promoted
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
 from mmengine.dist import all_reduce
@@ -54,8 +54,8 @@ class FASA(FeatureAugmenter):
     validation set.
 
     State: moments, ``probability`` (C,), NaN until it is adapted, ``reference_loss`` (C + 1,), NaN
-    until it is known, and what the current epoch collects; summed over ranks. The classifier has
-    C + 1 channels.
+    until it is known, and what the current epoch collects; summed over ranks. The loss is
+    a softmax over the C classes and background; a head with another is refused.
 
     Args:
         num_classes: C, > 0.
@@ -83,6 +83,8 @@ class FASA(FeatureAugmenter):
         Zang, Huang and Loy, "FASA: Feature Augmentation and Sampling Adaptation for Long-Tailed
         Instance Segmentation", ICCV 2021.
     """
+
+    activation = 'softmax'
 
     def __init__(self, num_classes: int, num_feats: int, momentum: float = 0.1,
                  total_weight: float = 0.1, scale: float = 1.0, power: float = 1.0,
@@ -204,8 +206,7 @@ class FASA(FeatureAugmenter):
             raise ValueError(f'FASA expects the logits of a softmax over {self.num_classes} '
                              f'classes and background, got {logits.size(1)} channels.')
         labels = labels[:num_rois]
-        loss = F.cross_entropy(logits[:num_rois].to(torch.promote_types(
-            logits.dtype, torch.float32)), labels, reduction='none').double()
+        loss = F.cross_entropy(promoted(logits[:num_rois]), labels, reduction='none').double()
         sums = self.loss_sum.new_zeros(2, self.num_classes + 1)
         sums.index_add_(1, labels, torch.stack([loss, torch.ones_like(loss)]))
         all_reduce(sums)

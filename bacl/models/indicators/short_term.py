@@ -1,5 +1,6 @@
 """Short-term indicators: how correct the classifier is on the samples at hand (Eq. 4 and 5)."""
 import torch
+from bacl.ops import promoted
 from torch import Tensor
 
 
@@ -17,12 +18,12 @@ def objectness_scores(cls_score: Tensor) -> Tensor:
         cls_score: (N, C + 1), logits; the last channel says "background".
 
     Returns:
-        (N, C + 1), scores in [0, 1].
+        (N, C + 1), scores in [0, 1], in float32 at least.
 
     Reference:
         Qi et al., "Balanced Classification", IEEE TMM 2023, Eq. (4) and (5).
     """
-    prob = cls_score.sigmoid()
+    prob = promoted(cls_score).sigmoid()
     return torch.cat([_foreground_scores(prob), prob[:, -1:]], dim=1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bacl.annotations import ClassTable
-from bacl.ops import draw_samples
+from bacl.ops import draw_samples, promoted
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -114,7 +114,7 @@ class AdaptiveClassSuppressionLoss(LongTailLoss):
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """(N, C + 1) logits to (N, C + 1) scores: sigmoid, background last."""
-        return cls_score.sigmoid()
+        return promoted(cls_score).sigmoid()
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of every channel, suppressed or not; see :func:`objectness_bce_loss`."""

@@ -6,6 +6,7 @@ from abc import ABC, ABCMeta, abstractmethod
 from typing import Any
 
 import torch
+from bacl.ops import promoted
 from mmdet.models.losses import accuracy
 from torch import Tensor, nn
 
@@ -121,7 +122,10 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
 
     @abstractmethod
     def get_activation(self, cls_score: Tensor) -> Tensor:
-        """(N, channels) logits to (N, C + 1) scores in [0, 1], background last."""
+        """(N, channels) logits to (N, C + 1) scores in [0, 1], background last.
+
+        In float32 at least, by :func:`~bacl.ops.promoted`, as in the loss.
+        """
 
     def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """``acc``: share of samples whose highest score is at their label, in percent."""
@@ -196,7 +200,7 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
         """
         reduction = self.check_reduction(reduction_override or self.reduction)
         self._check_channels(cls_score)
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        logits = promoted(cls_score)
         weight = None if weight is None else weight.to(logits.dtype)
         learns = self.training and torch.is_grad_enabled()
         if learns:
@@ -233,6 +237,17 @@ class ObjectnessLoss(LongTailLoss):
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """Scores of Eq. (5): (N, C + 1), in [0, 1], background last."""
         return objectness_scores(cls_score)
+
+
+def without_weightless(labels: Tensor, weight: Tensor | None, void: int) -> Tensor:
+    """``labels``, (N,), with those of samples of weight 0 replaced by ``void``, which counts none.
+
+    Args:
+        labels: (N,), int64.
+        weight: (N,), weight of each sample; None is 1.
+        void: background, or another label that whoever counts leaves out.
+    """
+    return labels if weight is None else labels.masked_fill(weight == 0, void)
 
 
 def one_hot_targets(labels: Tensor, like: Tensor) -> Tensor:

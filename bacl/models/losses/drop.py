@@ -3,6 +3,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from .base import without_weightless
 from .equalization import EqualizationLoss, eql_weights
 from .sigmoid_bce import sigmoid_bce_loss
 
@@ -41,14 +42,11 @@ class DropLoss(EqualizationLoss):
         Hsieh et al., "DropLoss for Long-Tail Instance Segmentation", AAAI 2021.
     """
 
-    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
-                avg_factor: float | Tensor | None = None,
-                reduction_override: str | None = None) -> Tensor:
-        """See :meth:`LongTailLoss.forward`."""
-        self._check_channels(cls_score)
+    def sample_losses(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+        """See :meth:`LongTailLoss.sample_losses`."""
         # Samples of weight 0 are no objects of the batch.
-        labels = labels if weight is None else labels.masked_fill(weight == 0, self.num_classes)
-        return super().forward(cls_score, labels, weight, avg_factor, reduction_override)
+        labels = without_weightless(labels, weight, self.num_classes)
+        return super().sample_losses(logits, labels, weight)
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
         """See :func:`sigmoid_bce_loss`, :func:`eql_weights` and :func:`tail_ratio`."""

@@ -1,10 +1,10 @@
 """Equilibrium loss (EBL) of LOCE: a softmax loss with margins from the mean scores of classes."""
-import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from ..indicators import MeanClassificationScore
+from .base import without_weightless
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 # Floor of a mean score, of which 0 would make a margin infinite.
@@ -44,8 +44,8 @@ class EquilibriumLoss(SoftmaxCELoss):
     The mean scores are those of :class:`~bacl.models.indicators.MeanClassificationScore`, of
     softmax scores without margin, and a fixed one of background. They are its state, summed over
     ranks and in the checkpoint. Unlike other losses, this one is steered by its own samples, too:
-    they are observed *before* their loss, as in the official code. The mean scores do not see
-    sample weights.
+    they are observed *before* their loss, as in the official code, except those of weight 0, which
+    there are observed, too.
 
     Scores at test time are a plain softmax.
 
@@ -82,11 +82,6 @@ class EquilibriumLoss(SoftmaxCELoss):
         """See :func:`equilibrium_loss`."""
         return equilibrium_loss(logits, labels, self.mean_score())
 
-    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
-                avg_factor: float | Tensor | None = None,
-                reduction_override: str | None = None) -> Tensor:
-        """See :meth:`LongTailLoss.forward`; in a training step the samples are observed first."""
-        self._check_channels(cls_score)
-        if self.training and torch.is_grad_enabled():
-            self.indicator.observe(cls_score.detach(), labels)
-        return super().forward(cls_score, labels, weight, avg_factor, reduction_override)
+    def prepare(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
+        """Show the samples to the indicator."""
+        self.indicator.observe(logits, without_weightless(labels, weight, self.num_classes))

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from .base import without_weightless
 from .counted import CountedLoss
 from .fcbl import NO_LOGIT
 from .sigmoid_bce import SigmoidBCELoss
@@ -66,24 +67,18 @@ class FederatedLoss(CountedLoss, SigmoidBCELoss):
                                        lambda v: isinstance(v, int) and v > 0)
         self.power = self.check('power', power, 'a number >= 0', lambda v: v >= 0)
 
-    def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
-                avg_factor: float | Tensor | None = None,
-                reduction_override: str | None = None) -> Tensor:
-        """See :meth:`LongTailLoss.forward`."""
-        self._check_channels(cls_score)
+    def sample_losses(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> Tensor:
+        """See :meth:`LongTailLoss.sample_losses`."""
         if self.training:
-            selected = self.select(labels, weight)
             # The logit of a class that is not selected, a negative, becomes one of no loss.
-            cls_score = torch.where(
-                selected, cls_score.to(torch.promote_types(cls_score.dtype, torch.float32)),
-                NO_LOGIT)
-        return super().forward(cls_score, labels, weight, avg_factor, reduction_override)
+            logits = torch.where(self.select(labels, weight), logits, NO_LOGIT)
+        return super().sample_losses(logits, labels, weight)
 
     def select(self, labels: Tensor, weight: Tensor | None) -> Tensor:
         """(C,), bool: draw the classes of a step; samples of weight 0 do not make one present."""
         frequency_weight = self.known_counts().float() ** self.power
         # The place after the background takes the samples that are none.
-        place = labels if weight is None else labels.masked_fill(weight == 0, self.num_classes + 1)
+        place = without_weightless(labels, weight, self.num_classes + 1)
         is_present = torch.zeros(self.num_classes + 2, dtype=torch.bool, device=labels.device)
         is_present = is_present.index_fill(0, place, True)[:-1]
         return select_classes(is_present, frequency_weight, self.num_selected,

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from bacl.annotations import ClassTable
 from bacl.annotations.class_trees import check_class_trees, read_class_trees
+from bacl.ops import promoted
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -127,8 +128,7 @@ class ForestLoss(LongTailLoss):
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """(N, channels) logits to (N, C + 1) scores; see :func:`forest_scores`."""
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
-        logits, *parent_logits = self.split(logits)
+        logits, *parent_logits = self.split(promoted(cls_score))
         return forest_scores(logits, parent_logits, self.known_parents())
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from bacl.ops import draw_samples
+from bacl.ops import draw_samples, promoted
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -161,7 +161,7 @@ class GroupSoftmaxLoss(CountedLoss):
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """(N, C + G + 2) logits to (N, C + 1) scores in [0, 1], background last."""
         groups = self.known_groups()
-        logits = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        logits = promoted(cls_score)
         log_sum = group_log_normalizers(logits, groups.channels, groups.sizes)
         in_group = logits[:, :self.num_classes] - log_sum.index_select(1, groups.group[:-1])
         objectness = (logits[:, -2:] - log_sum[:, -1:]).exp()

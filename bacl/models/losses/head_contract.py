@@ -1,4 +1,4 @@
-"""The heads that a loss, a predictor and a calibrator of this package can be in."""
+"""The heads that a loss, predictor, augmenter and calibrator of this package can be in."""
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -60,6 +60,7 @@ def head_faults(model: nn.Module) -> Iterator[str]:
                 yield (f'{where}: the classifier of the head always has {size} outputs, the loss '
                        f'needs {loss.num_channels}')
         yield from _predictor_faults(name, head)
+        yield from _augmenter_faults(name, head)
         is_open = any(hasattr(parent, 'augmenters') for parent in _parents(model, name))
         if hasattr(getattr(head, 'fc_cls', None), 'observe') and not is_open and name:
             yield (f'{type(head.fc_cls).__name__} in {type(head).__name__} ({name}): nobody calls '
@@ -89,16 +90,28 @@ def _predictor_faults(name: str, head: nn.Module) -> Iterator[str]:
                'together, with the same num_parents')
 
 
+def _augmenter_faults(name: str, roi_head: nn.Module) -> Iterator[str]:
+    """What an augmenter needs and the loss of its box head does not have, in words."""
+    augmenters = getattr(roi_head, 'augmenters', ())
+    for augmenter, head in zip(augmenters, roi_head.bbox_heads if augmenters else (), strict=False):
+        if getattr(augmenter, 'activation', None) == 'softmax' and not predicts_by_softmax(head):
+            yield (f'{type(augmenter).__name__} in {type(roi_head).__name__}'
+                   + f' ({name})' * bool(name) + ': it is for a softmax over the classes and the '
+                   f'background, which is not that of {type(head.loss_cls).__name__}')
+
+
 def predicts_by_softmax(head: nn.Module) -> bool:
-    """True if the scores of a head of C + 1 channels are a softmax of its logits."""
+    """True if a head has C + 1 channels, and its scores are a softmax of its logits."""
     if not head.custom_cls_channels:
         return True
+    if head.loss_cls.get_cls_channels(head.num_classes) != head.num_classes + 1:
+        return False
     logits = torch.linspace(-1, 1, head.num_classes + 1, device='cpu')[None]
     return torch.allclose(head.loss_cls.get_activation(logits), logits.softmax(dim=1), atol=1e-6)
 
 
 def check_heads(model: nn.Module) -> None:
-    """Refuse heads in which a loss, predictor or calibrator would silently do something else.
+    """Refuse heads in which one of these parts would silently do something else.
 
     Args:
         model: a detector, or a RoI head.

@@ -8,6 +8,7 @@ from bacl.ops import foreground_rows, gather_rows, group_by_class, once_per_clas
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from .base import without_weightless
 from .equalization_v2 import EqualizationLossV2
 from .seesaw import SynchronizedSeesawLoss, seesaw_logits
 from .softmax_ce import SoftmaxCELoss
@@ -90,15 +91,15 @@ class PairwiseBalanceMixin:
     that takes over a rare one is large. So its own samples are taught to score higher for the rare
     class, which fights back.
 
-    The matrix takes a step's samples in before their loss, whatever their weights, from the first
-    step on. Soft targets begin in epoch ``soft_start``, which
+    The matrix takes a step's samples in before their loss, those of weight 0 excepted, from the
+    first step on. Soft targets begin in epoch ``soft_start``, which
     :class:`~bacl.engine.hooks.MethodHook` tells. In an
     :class:`~bacl.models.roi_heads.IterativeBBoxHead` their share rises from 0 in the first
     iteration to ``soft_share`` in the last; in other heads it is ``soft_share``.
 
     Differences from the official code (megvii-research/PCB): there soft targets never begin if a
-    single class has no sample, a rank without foreground blocks the others, and the soft part of a
-    softmax loss ignores sample weights and ``avg_factor``.
+    single class has no sample, a rank without foreground blocks the others, the matrix ignores
+    sample weights, and the soft part of a softmax loss ignores them and ``avg_factor``.
 
     Args:
         num_classes: C; see :class:`LongTailLoss`.
@@ -164,6 +165,7 @@ class PairwiseBalanceMixin:
     def prepare(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
         """Show the samples to the confusion matrix."""
         super().prepare(logits, labels, weight)
+        labels = without_weightless(labels, weight, self.num_classes)
         rows = foreground_rows(labels, self.num_classes)
         self.confusion.observe(self.class_scores(logits.index_select(0, rows)),
                                labels.index_select(0, rows))

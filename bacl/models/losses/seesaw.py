@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from bacl.ops import foreground_rows
+from bacl.ops import foreground_rows, promoted
 from mmdet.registry import MODELS
 from mmengine.dist import all_reduce
 from torch import Tensor
@@ -58,12 +58,12 @@ class SynchronizedSeesawLoss(LongTailLoss):
     :func:`seesaw_logits`. The score of a class is softmax over the classes times the probability
     of an object. ``NormedLinear`` with temperature 20 is the classifier of the paper.
 
-    The samples of a step are counted before its loss, whatever their weights. The buffer
+    The samples of a step are counted before its loss, those of weight 0 excepted. The buffer
     ``cum_samples`` (C + 1,), background last, is float64 and in the checkpoint.
 
     mmdet's ``SeesawLoss`` has the same formula, channels and buffer, so that its checkpoints can be
     loaded; but there each rank has counts of its own, of which a checkpoint keeps those of the
-    first, and a step waits for the device once for every class in it.
+    first, samples of weight 0 count, and a step waits for the device once for every class in it.
 
     Args:
         num_classes: C; see :class:`LongTailLoss`.
@@ -96,7 +96,8 @@ class SynchronizedSeesawLoss(LongTailLoss):
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """(N, C + 2) logits to (N, C + 1) scores that sum to one, background last."""
-        classes, objectness = cls_score[:, :-2].softmax(dim=1), cls_score[:, -2:].softmax(dim=1)
+        logits = promoted(cls_score)
+        classes, objectness = logits[:, :-2].softmax(dim=1), logits[:, -2:].softmax(dim=1)
         return torch.cat([classes * objectness[:, :1], objectness[:, 1:]], dim=1)
 
     def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -128,8 +129,9 @@ class SynchronizedSeesawLoss(LongTailLoss):
             0, rows, class_loss.masked_fill(is_background.index_select(0, rows), 0))
 
     def prepare(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
-        """Count the samples, over all ranks."""
+        """Count the samples whose weight is not 0, over all ranks."""
         counts = torch.zeros_like(self.cum_samples)
-        counts.index_add_(0, labels, torch.ones_like(labels, dtype=counts.dtype))
+        is_present = torch.ones_like(labels) if weight is None else weight != 0
+        counts.index_add_(0, labels, is_present.to(counts.dtype))
         all_reduce(counts)
         self.cum_samples += counts

@@ -1,6 +1,7 @@
 """Sigmoid classification without a background channel: the weaker baseline of Table I."""
 import torch
 import torch.nn.functional as F
+from bacl.ops import promoted
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -42,7 +43,7 @@ class SigmoidBCELoss(LongTailLoss):
         The background score, 1 minus the highest class score, is no output of the classifier. It
         serves the accuracy in training; mmdet's heads leave it out of the detections.
         """
-        scores = cls_score.sigmoid()
+        scores = promoted(cls_score).sigmoid()
         return torch.cat([scores, 1 - scores.amax(dim=1, keepdim=True)], dim=1)
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:

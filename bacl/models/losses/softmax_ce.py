@@ -1,5 +1,6 @@
 """Softmax classification over C classes and background (SCE): the usual loss of mmdet's heads."""
 import torch.nn.functional as F
+from bacl.ops import promoted
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -32,7 +33,7 @@ class SoftmaxCELoss(LongTailLoss):
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """(N, C + 1) logits to (N, C + 1) scores: softmax, background last."""
-        return cls_score.softmax(dim=1)
+        return promoted(cls_score).softmax(dim=1)
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
         """See :func:`softmax_ce_loss`."""

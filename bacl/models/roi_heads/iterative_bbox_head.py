@@ -31,7 +31,8 @@ class IterativeBBoxHead(Shared2FCBBoxHead):
     In training every iteration has a classification loss; the last one has the loss of boxes, too,
     and gives the accuracy. A loss with a method ``set_iteration(iteration, num_iterations)`` is
     told of each, such as those of pairwise class balance; any other does as well. State that a loss
-    collects takes in the samples of every iteration.
+    collects takes in the samples of every iteration. In ``eval()`` the losses are those of the last
+    iteration only, with its weight.
 
     Args:
         iteration_weights: weight of the classification loss of each iteration, >= 0, at least two.
@@ -116,15 +117,18 @@ class IterativeBBoxHead(Shared2FCBBoxHead):
         Returns:
             The host's dictionary, with ``loss_cls`` summed over the iterations.
         """
-        all_logits, self._logits = [*self._logits, cls_score], []
-        total = {}
-        for iteration, (logits, weight) in enumerate(
-                zip(all_logits, self.iteration_weights, strict=True)):
-            if hasattr(self.loss_cls, 'set_iteration'):
-                self.loss_cls.set_iteration(iteration, self.num_iterations)
-            is_last = iteration == self.num_iterations - 1
-            losses = super().loss(logits, bbox_pred if is_last else None, *args, **kwargs)
-            for name, value in losses.items():
-                is_summed = 'loss' in name and name != 'loss_bbox'
-                total[name] = total.get(name, 0) + weight * value if is_summed else value
+        last, total = self.num_iterations - 1, {}
+        iterations = range(0 if self.training else last, self.num_iterations)
+        try:
+            for iteration, logits in zip(iterations, [*self._logits, cls_score], strict=True):
+                if hasattr(self.loss_cls, 'set_iteration'):
+                    self.loss_cls.set_iteration(iteration, self.num_iterations)
+                losses = super().loss(
+                    logits, bbox_pred if iteration == last else None, *args, **kwargs)
+                weight = self.iteration_weights[iteration]
+                for name, value in losses.items():
+                    is_summed = 'loss' in name and name != 'loss_bbox'
+                    total[name] = total.get(name, 0) + weight * value if is_summed else value
+        finally:
+            self._logits = []  # an error must not keep the graph of a step alive
         return total

@@ -84,6 +84,14 @@ def test_images_of_each_class_are_shown_before_training():
     assert run.model.batches == [[0, 0], [0, 0], [2, 3]]
 
 
+def test_an_image_that_comes_again_is_told_from_the_first_time():
+    run, keys = runner(), []
+    run.train_dataloader.dataset.__getitems__ = lambda indices: [
+        keys.append((int(i), *i.key)) or i for i in indices]
+    MemoryFillHook(num_images=3).before_train(run)
+    assert len(set(keys)) == len(keys) == 6
+
+
 def test_ranks_share_the_images(monkeypatch):
     monkeypatch.setattr(memory_fill_hook, 'get_dist_info', lambda: (1, 2))
     run = runner()

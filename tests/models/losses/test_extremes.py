@@ -131,9 +131,10 @@ def test_half_precision_is_single_precision_of_the_same_logits(name, scale):
             logits = logits.detach().to(compute).requires_grad_()
             value = loss(logits, labels)
             value.backward()
-            results.append((value.detach(), logits.grad))
+            results.append((value.detach(), logits.grad, loss.get_activation(logits.detach())))
         assert torch.equal(results[0][0], results[1][0])
         assert torch.equal(results[0][1], results[1][1].to(dtype))
+        assert torch.equal(results[0][2], results[1][2])  # scores in float32 from both
 
 
 @every_loss

@@ -204,6 +204,18 @@ def test_parts_that_only_our_roi_heads_serve_are_refused_elsewhere():
         MODELS.build(cfg)
 
 
+@pytest.mark.parametrize('loss', ['SigmoidBCELoss', 'ObjectnessBCELoss', 'GroupSoftmaxLoss',
+                                  'SynchronizedSeesawLoss', 'BalancedSoftmaxLoss'])
+def test_an_augmenter_for_a_softmax_is_refused_with_any_other_loss(loss):
+    cfg = roi_head_cfg(WORKING['Faster'], loss)
+    cfg.update(type='LongTailRoIHead', augmenter=dict(type='FASA'))
+    if loss == 'BalancedSoftmaxLoss':
+        MODELS.build(cfg)
+    else:
+        with pytest.raises(ValueError, match=f'FASA in LongTailRoIHead.*softmax.*{loss}'):
+            MODELS.build(cfg)
+
+
 def test_a_predictor_has_the_last_word_on_its_initialisation():
     cfg = roi_head_cfg(WORKING['Faster']).bbox_head
     cfg.cls_predictor_cfg = dict(type='WatchingPredictor')

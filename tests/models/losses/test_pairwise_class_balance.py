@@ -82,7 +82,8 @@ def test_equals_official_seesaw_losses_gradients_states_and_scores(golden):
     loss = official_loss(golden, PairwiseBalancedSeesawLoss,
                          **{name: float(golden[name]) for name in ('p', 'q', 'eps')})
     for call, logits, labels in official_calls(golden, loss):
-        value = loss(logits, labels, golden['label_weights'][call],
+        # The official code counts samples of weight 0, too.
+        value = loss(logits, labels, golden['label_weights'][call].clamp(min=1e-30),
                      avg_factor=golden['avg_factor'][call])
         value.backward()
         assert_official(
@@ -192,6 +193,16 @@ def test_every_sample_counts_by_its_weight(loss_type):
     kept = [0, 2, 2, 3]
     expected = loss(logits[kept], labels[kept], torch.tensor([1.0, 1.0, 1.0, 0.5]), avg_factor=3.0)
     torch.testing.assert_close(loss(logits, labels, weight, avg_factor=3.0), expected)
+
+
+@every_loss
+def test_a_sample_of_weight_zero_changes_no_state(loss_type):
+    with_sample, without = loss_type(3), loss_type(3)
+    logits, labels = torch.randn(4, without.get_cls_channels(3)), torch.tensor([0, 1, 3, 2])
+    with_sample(logits, labels, torch.tensor([1.0, 1.0, 1.0, 0.0]))
+    without(logits[:3], labels[:3])
+    for key, value in without.state_dict().items():
+        torch.testing.assert_close(with_sample.state_dict()[key], value)
 
 
 @every_loss

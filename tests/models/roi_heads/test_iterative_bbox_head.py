@@ -28,7 +28,7 @@ def batch(head, labels=(0, 1, C, 2, C)):
 
 
 class OfficialLoss(PairwiseBalancedSoftmaxLoss):
-    """The soft part is the mean over all samples, whatever their weights."""
+    """The soft part is the mean over all samples, and the state that of all."""
 
     def forward(self, cls_score, labels, weight, avg_factor, reduction_override=None):
         total = super().forward(cls_score, labels, reduction_override='none')
@@ -165,6 +165,24 @@ def test_predicts_the_last_iteration_and_keeps_nothing():
             feats = head.modulate(feats, *super(IterativeBBoxHead, head).forward(feats))
         expected = super(IterativeBBoxHead, head).forward(feats)
     torch.testing.assert_close((logits, deltas), expected)
+    assert not head._logits
+
+
+def test_losses_in_evaluation_are_those_of_the_last_iteration():
+    head = build(iteration_weights=(0.25, 0.75)).eval()
+    feats, targets = batch(head)
+    outputs = head(feats)
+    losses = head.loss(*outputs, *targets)
+    expected = super(IterativeBBoxHead, head).loss(*outputs, *targets)
+    torch.testing.assert_close(losses['loss_cls'], 0.75 * expected['loss_cls'])
+    torch.testing.assert_close(losses['loss_bbox'], expected['loss_bbox'])
+
+
+def test_an_error_in_a_loss_keeps_nothing():
+    head = build()
+    feats, targets = batch(head)
+    with pytest.raises(TypeError):
+        head.loss(*head(feats))
     assert not head._logits
 
 
