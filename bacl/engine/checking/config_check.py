@@ -183,6 +183,9 @@ def has_type(value: Any, hint: Any) -> bool:
     if origin is Sequence:
         return isinstance(value, list | tuple) and all(
             has_type(item, get_args(hint)[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(
+            has_type(item, get_args(hint)[1]) for item in value.values())
     if hint in (int, float):
         is_number = isinstance(value, (int, hint)) and not isinstance(value, bool)
         return is_number and math.isfinite(value)
@@ -194,5 +197,7 @@ def _in_words(hint: Any) -> str:
         return ' or '.join(_in_words(option) for option in get_args(hint))
     if get_origin(hint) is Sequence:
         return f'a list of {_in_words(get_args(hint)[0])}'
+    if get_origin(hint) is Mapping:
+        return f'a dict of {_in_words(get_args(hint)[1])}'
     return {type(None): 'None', float: 'a finite number', int: 'an int'}.get(
         hint, getattr(hint, '__name__', str(hint)))
