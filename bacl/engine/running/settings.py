@@ -98,7 +98,7 @@ def apply_settings(cfg: Config, settings: Settings) -> None:
     """Change a config, once its keys and the types of its values are known to be right.
 
     A key is right if the config has it, or if it is an argument of the component that it belongs
-    to. Settings in an argument that the config lacks are known only with their type. A value has the
+    to. Settings in what the config lacks are known only with their type. A value has the
     type of the one it replaces; what arguments of this package's components may be is known more
     precisely.
 
