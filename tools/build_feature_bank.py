@@ -1,6 +1,9 @@
 """Run what is frozen in a detector over all its images once, for stages 2 that take seconds."""
 import argparse
+import sys
+from pathlib import Path
 
+from bacl.engine.running.run_lock import lock_work_dir
 from bacl.engine.running.work_dir import require_file
 from bacl.feature_bank import BankOptions, build_feature_bank
 from mmengine.config import Config, DictAction
@@ -28,17 +31,28 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def build(args: argparse.Namespace) -> None:
     """Build, or go on building."""
-    args = parse_args()
     require_file(args.config, 'config')
     require_file(args.checkpoint, 'checkpoint')
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options)
-    build_feature_bank(
-        cfg, args.checkpoint, args.out,
-        BankOptions(args.views, args.jitters, args.negatives, args.dtype, args.seed),
-        lambda line: print(line, flush=True))
+    options = BankOptions(args.views, args.jitters, args.negatives, args.dtype, args.seed)
+    Path(args.out).mkdir(parents=True, exist_ok=True)
+    with lock_work_dir(args.out, '--out'):
+        build_feature_bank(cfg, args.checkpoint, args.out, options,
+                           lambda line: print(line, flush=True))
+
+
+def main() -> None:
+    """Build; an error that the user can cure is one line."""
+    args = parse_args()
+    try:
+        build(args)
+    except (TypeError, ValueError, RuntimeError, OSError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    except KeyboardInterrupt:
+        sys.exit('Interrupted. The same command goes on.')
 
 
 if __name__ == '__main__':

@@ -13,8 +13,10 @@ from bacl.engine.calibration.choice import (
 )
 from bacl.engine.running.command_line import read_config, run_parser
 from bacl.engine.running.launch import prepare_launch
+from bacl.engine.running.run_lock import lock_work_dir
 from bacl.engine.running.work_dir import require_file, resolve_work_dir
 from bacl.visualization.strength_curve import draw_strength_curve
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 
@@ -70,6 +72,19 @@ def calibrate(args: argparse.Namespace) -> Path:
     folder = Path(cfg.work_dir)
     folder.mkdir(exist_ok=True)
     prepare_launch(cfg, args.launcher)
+    with lock_work_dir(cfg.work_dir):
+        return calibrate_in(folder, cfg, plain, args)
+
+
+def calibrate_in(folder: Path, cfg: Config, plain: Config, args: argparse.Namespace) -> Path:
+    """Calibrate with all files in a folder; return the path of the config.
+
+    Args:
+        folder: nobody else writes into it.
+        cfg: of the run, changed in place.
+        plain: the same as its file says it.
+        args: of the command line.
+    """
     change = open_roi_head(cfg)
     held_out = hold_images_out(cfg, folder, args.share, args.seed, args.min_images,
                                args.holdout_ann)

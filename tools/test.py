@@ -19,7 +19,7 @@ from mmengine.dist import is_main_process
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = run_parser('Test a detector.')
+    parser = run_parser('Test a detector.', feature_bank=True)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', metavar='FILE.pkl', help='also save the predictions as a pickle')
     parser.add_argument('--show', action='store_true', help='show each image with its detections')

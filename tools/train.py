@@ -17,7 +17,7 @@ from mmengine.config import Config
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = run_parser('Train a detector.')
+    parser = run_parser('Train a detector.', feature_bank=True)
     parser.add_argument(
         '--stage1-checkpoint', metavar='PATH|auto',
         help='stage-2 configs only: checkpoint or work_dir of stage 1 (default: the newest '

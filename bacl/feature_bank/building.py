@@ -108,7 +108,8 @@ def build_feature_bank(cfg: Config, checkpoint: str, root: str,
         format=FORMAT, complete=False, checkpoint=str(Path(checkpoint).resolve()),
         command=shlex.join(['python', *sys.argv]), num_classes=head.num_classes,
         num_feats=head.fc_cls.in_features, dtype=options.dtype, options=asdict(options),
-        splits=list(configs), fingerprint=fingerprint)
+        splits=list(configs), fingerprint=fingerprint,
+        batch_sizes={split: cfg[f'{split}_dataloader'].batch_size for split in configs})
     root.mkdir(parents=True, exist_ok=True)
     if (root / 'meta.json').exists() and not _goes_on(root, meta, report):
         return
@@ -134,8 +135,11 @@ def build_feature_bank(cfg: Config, checkpoint: str, root: str,
 
 def _goes_on(root: Path, meta: dict[str, Any], report: Callable[[str], None]) -> bool:
     before = read_meta(root, only_complete=False)
-    found = differences(before['fingerprint'] | _as_text(before['options']),
-                        meta['fingerprint'] | _as_text(meta['options']))
+    known, here = ({**of['fingerprint'], **_as_text(of['options'])} for of in (before, meta))
+    if not before['complete']:  # it goes on after whole batches, which it counts
+        known, here = ({**names, **_batch_sizes(of)}
+                       for names, of in ((known, before), (here, meta)))
+    found = differences(known, here)
     if found:
         raise FeatureBankError(f'--out {root} has a bank of something else:\n  '
                                + '\n  '.join(found[:10]) + '\nChoose another folder, or delete it.')
@@ -146,6 +150,11 @@ def _goes_on(root: Path, meta: dict[str, Any], report: Callable[[str], None]) ->
 
 def _as_text(options: dict[str, Any]) -> dict[str, str]:
     return {f'--{name}': str(value) for name, value in options.items()}
+
+
+def _batch_sizes(meta: dict[str, Any]) -> dict[str, str]:
+    return {f'{split}_dataloader.batch_size': str(size)
+            for split, size in meta.get('batch_sizes', {}).items()}
 
 
 def _outside_repetition(dataset: ConfigDict) -> ConfigDict:

@@ -166,10 +166,12 @@ class FeatureBankDetector(DecoupledTwoStageDetector):
         for name, parameter in self.named_parameters():
             if name in still:
                 parameter.requires_grad_(False)
+        told = ['every image is seen in the stored views and jittered boxes only']
         if parts:
-            print_log(f'Feature bank: {" and ".join(parts)} stay as they are in stage 1; every '
-                      'image is seen in the stored views and jittered boxes only.',
-                      logger='current')
+            told.append(f'{" and ".join(parts)} stay as they are in stage 1')
+        if self.roi_head.with_mask:
+            told.append('masks are not predicted, boxes alone are evaluated')
+        print_log(f'Feature bank: {"; ".join(told)}.', logger='current')
 
     def extract_feat(self, batch_inputs: dict[str, list]) -> tuple[Tensor]:
         """Tell the RoI extractor where the features of the batch are.

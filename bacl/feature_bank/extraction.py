@@ -64,11 +64,16 @@ def build_extractor(cfg: Config, weights: dict[str, Tensor], name: str) -> nn.Mo
     comparison = compare_weights(model, weights)
     wrong = [entry for entry in comparison.misfit + comparison.missing
              if is_extractor(entry.partition(':')[0])]
+    if not wrong:
+        plain = {key.removeprefix('module.'): value for key, value in weights.items()}
+        left_out = model.load_state_dict(
+            {key: value for key, value in plain.items() if is_extractor(key)},
+            strict=False).missing_keys
+        fitting = set(comparison.loaded)
+        wrong = [key for key in left_out if is_extractor(key) and key in fitting]
     if wrong:
         raise FeatureBankError(f'{name} does not fit the extractor of the config: '
                                f'{shortened(wrong)}. Choose the stage-1 checkpoint of the config.')
-    model.load_state_dict({key: value for key, value in weights.items() if is_extractor(key)},
-                          strict=False)
     return model.to(get_device()).eval()
 
 

@@ -28,6 +28,10 @@ def test_every_class_stays_on_the_first_side_and_is_on_both_where_it_can(images,
     total = Counter(label for labels in images for label in labels)
     counts = [Counter(label for i in ids for label in images[i]) for ids in sides]
     assert set(counts[0]) == set(total)
+    for label in total:
+        if total[label] > 1 and not counts[1][label]:  # each of its images is the last of a class
+            assert all(any(counts[0][other] == 1 for other in labels)
+                       for labels in images if label in labels)
 
 
 def test_rare_classes_give_one_of_two_images_and_frequent_ones_their_share():

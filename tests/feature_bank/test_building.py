@@ -53,6 +53,21 @@ def test_an_interrupted_build_goes_on_and_ends_with_the_same_bytes(make_bank, mo
     assert read_meta(killed)['complete']
 
 
+def test_other_batches_do_not_continue_a_build_and_do_not_matter_after_it(
+        make_bank, stage2, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(building, 'extract', interrupt)
+        make_bank()
+    stage2.train_dataloader = dict(stage2.train_dataloader, batch_size=3)
+    with pytest.raises(FeatureBankError, match='train_dataloader.batch_size: 2 in the bank, 3'):
+        make_bank(cfg=stage2)
+    make_bank()
+    make_bank(cfg=stage2)  # complete already
+
+
 def test_positives_and_some_negatives(make_bank, bank):
     table, everything = (FeatureTable(folder, 'train')
                          for folder in (make_bank(negatives=5), bank))
@@ -90,6 +105,17 @@ def test_a_checkpoint_of_another_detector_is_refused(toy, make_bank, stage2):
     stage2.model.roi_head.bbox_head.fc_out_channels = 16
     with pytest.raises(FeatureBankError, match='stage1.pth does not fit.*shared_fcs'):
         make_bank(cfg=stage2)
+
+
+def test_weights_saved_from_a_wrapped_model_are_loaded(toy, make_bank, bank, tmp_path):
+    weights = torch.load(toy.checkpoint, weights_only=True)['state_dict']
+    for prefix in ('module.', 'module.module.'):
+        torch.save({f'{prefix}{name}': value for name, value in weights.items()},
+                   tmp_path / f'{prefix}pth')
+    settings = dict(views=2, jitters=2)
+    assert files(make_bank(checkpoint=tmp_path / 'module.pth', **settings)) == files(bank)
+    with pytest.raises(FeatureBankError, match='does not fit.*backbone'):
+        make_bank('other', checkpoint=tmp_path / 'module.module.pth')
 
 
 def test_features_beyond_half_precision_are_refused(toy, make_bank, tmp_path):

@@ -6,7 +6,10 @@ import pytest
 import torch
 from bacl.feature_bank import FeatureBankError, checkpoint_of_bank
 from mmdet.registry import DATASETS
+from mmengine.config import Config
 from mmengine.runner import Runner
+
+ROOT = Path(__file__).parents[2]
 
 
 def saved(toy, path, name, change):
@@ -84,6 +87,16 @@ def test_a_bank_of_other_code_is_refused(over_bank, monkeypatch):
 def test_detectors_that_learn_features_or_have_no_bank_are_refused(kind, training, over_bank):
     with pytest.raises(FeatureBankError, match=kind):
         over_bank(training=training, **{'model.type': kind})
+
+
+def test_masks_are_not_evaluated(stage2, over_bank):
+    masks = Config.fromfile(ROOT / 'configs/_base_/models/mask-rcnn_r50_fpn.py').model.roi_head
+    settings = {f'model.roi_head.{key}': masks[key].to_dict()
+                for key in ('mask_roi_extractor', 'mask_head')}
+    metrics = {'val_evaluator.metric': ['bbox', 'segm'], 'test_evaluator.metric': 'segm'}
+    cfg = over_bank(**settings, **metrics)
+    assert cfg.val_evaluator.metric == cfg.test_evaluator.metric == 'bbox'
+    assert over_bank(**metrics).val_evaluator.metric == ['bbox', 'segm']  # of a detector without
 
 
 def test_a_bank_without_jittered_boxes_is_refused_where_they_are_wanted(make_bank, over_bank):

@@ -2,6 +2,7 @@
 import csv
 import json
 import logging
+import shutil
 import sys
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def test_curve_picture_and_config_agree_with_tests_of_the_config(run_config, cal
     config, folder = run_config(), tmp_path / 'work/calibration'
     calibrate(config, '--share', '1', '--sweep', 'gamma=0')
     annotate_what_is_found(tmp_path / 'annotations/lvis_v1_train.json', folder / 'candidates')
-    _, path = calibrate(config, '--share', '1', '--sweep', 'gamma=0,4,-3')
+    _, path = calibrate(config, '--share', '1', '--sweep', 'gamma=0,4,2')
     assert path == folder / 'config_NorCal.py' and (folder / 'NorCal.png').stat().st_size > 5000
     header, plain, *values = rows(folder / 'NorCal.csv')
     assert header == ['gamma', 'AP', 'APr', 'APc', 'APf'] and len(values) == 3
@@ -178,6 +179,11 @@ def test_a_config_with_statistics_of_its_own_and_an_earlier_calibrator_tests(
     (['--sweep', 'gamma=0:1'], 'gamma=0:1'),
     (['--calibrator', 'FCBL'], "--calibrator.*'FCBL'"),
     (['--share', '0'], 'share=.*got 0'),
+    (['--select', 'AP9'], "--select expects one of.*'AP9'"),
+    (['--max-rois', '0'], '--max-rois expects'),
+    (['--sweep', 'gamma=0,-1'], r'NorCal\(gamma=\) expects'),
+    (['--calibrator', 'Temperature', '--sweep', 'temperature=1,0'],
+     r'Temperature\(temperature=\) expects'),
     (['--launcher', 'pytorch'], 'one process')])
 def test_a_wrong_argument_is_refused_before_the_detector_runs(argv, named, run_config, calibrate,
                                                               monkeypatch):
@@ -192,8 +198,25 @@ def test_another_activation_and_the_evaluated_images_are_refused(run_config, cal
     config = run_config(loss='ObjectnessBCELoss')
     with pytest.raises(ValueError, match='NorCal is for softmax'):
         calibrate(config)
-    with pytest.raises(ValueError, match='lvis_v1_train.json, which is that of the test_data'):
-        calibrate(config, '--holdout-ann', str(tmp_path / 'annotations/lvis_v1_train.json'))
+    with pytest.raises(ValueError, match='of whose 6 images 6 are those of the test_data'):
+        copied = tmp_path / 'copied.json'  # another file with the same images
+        copied.write_bytes((tmp_path / 'annotations/lvis_v1_train.json').read_bytes())
+        calibrate(config, '--holdout-ann', str(copied))
+
+
+def test_training_images_can_be_given_with_a_warning(run_config, calibrate, tmp_path, capfd):
+    config, train = run_config(), 'annotations/lvis_v1_train.json'
+    data = json.loads((tmp_path / train).read_text())
+    evaluated = tmp_path / 'evaluated.json'
+    evaluated.write_text(json.dumps(dict(data, images=data['images'][:1], annotations=[
+        a for a in data['annotations'] if a['image_id'] == 1])))
+    rest = tmp_path / 'rest.json'
+    rest.write_text(json.dumps(dict(data, images=data['images'][1:], annotations=[
+        a for a in data['annotations'] if a['image_id'] > 1])))
+    out, _ = calibrate(config, '--holdout-ann', str(rest), '--sweep', 'gamma=1', '--cfg-options',
+                       f'test_dataloader.dataset.ann_file={evaluated}')
+    said = out + ''.join(path.read_text() for path in (tmp_path / 'work').rglob('*.log'))
+    assert 'training images: the strength may come out too large' in said + capfd.readouterr().err
 
 
 def test_images_that_were_not_trained_on_can_be_given(run_config, calibrate, tmp_path):
@@ -202,6 +225,11 @@ def test_images_that_were_not_trained_on_can_be_given(run_config, calibrate, tmp
     other = tmp_path / 'other.json'
     images = [{key: value for key, value in image.items() if 'category_ids' not in key}
               for image in data['images'][:2]]
+    (tmp_path / 'val2017').mkdir()
+    for image in images:  # the same pictures, but not the files that are evaluated
+        name = f'{image["id"]:012d}.jpg'
+        image['coco_url'] = f'http://images.cocodataset.org/val2017/{name}'
+        shutil.copy(tmp_path / 'train2017' / name, tmp_path / 'val2017' / name)
     annotations = [a for a in data['annotations'] if a['image_id'] <= 2]
     other.write_text(json.dumps(dict(data, images=images, annotations=annotations)))
     _, path = calibrate(run_config(), '--holdout-ann', str(other), '--sweep', 'gamma=0.5')

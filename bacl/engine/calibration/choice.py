@@ -26,7 +26,14 @@ from ..running.evaluators import box_evaluator
 from ..running.runner_state import unwrapped_model
 from .candidates import CandidateHook, Candidates, stored_differences
 from .held_out import hold_out
-from .sweep import Curve, check_parameter, parse_sweep, sweep
+from .sweep import (
+    Curve,
+    check_parameter,
+    check_selection,
+    no_detections,
+    parse_sweep,
+    sweep,
+)
 
 # Heads of mmdet without a place for a calibrator, and those of this package that add only that.
 OPENED = {StandardRoIHead: 'LongTailRoIHead', CascadeRoIHead: 'LongTailCascadeRoIHead'}
@@ -105,13 +112,15 @@ def hold_images_out(cfg: Config, folder: Path, share: float, seed: int, min_imag
         ann_file: of images beside the training images, all of which are taken instead.
 
     Raises:
-        ValueError: if ``ann_file`` is what the config tests or validates on, or has other
+        ValueError: if ``ann_file`` has images that the config tests or validates on, or other
             categories, or if the config trains on several datasets.
     """
     train = list(unwrapped_datasets(cfg.train_dataloader.dataset))
     if len(train) != 1:
         raise ValueError(f'Holding out training images expects one training dataset, got '
                          f'{len(train)} in {cfg.filename}. Pass --holdout-ann FILE.')
+    dataset = {key: value for key, value in train[0].items()
+               if key not in ('filter_cfg', 'indices', 'serialize_data')}
     train_set = DATASETS.build(dict(train[0], lazy_init=True))
     data = read_annotations(train_set.ann_file, train_set.backend_args)
     if ann_file is None:
@@ -121,13 +130,6 @@ def hold_images_out(cfg: Config, folder: Path, share: float, seed: int, min_imag
                   'others: the strength may come out too large. --holdout-ann FILE takes images '
                   'that it has not seen.', logger='current', level=logging.WARNING)
     else:
-        for key in ('val_dataloader', 'test_dataloader'):
-            for dataset in unwrapped_datasets(cfg[key].dataset) if cfg.get(key) else ():
-                evaluated = DATASETS.build(dict(dataset, lazy_init=True)).ann_file
-                if os.path.realpath(evaluated) == os.path.realpath(ann_file):
-                    raise ValueError(f'--holdout-ann expects images that are not evaluated, got '
-                                     f'{ann_file}, which is that of the {key}. What is chosen on '
-                                     'it would be read off the answers.')
         categories = data['categories']
         data = read_annotations(ann_file)
         names = [[(c['id'], c.get('name')) for c in found]
@@ -136,13 +138,43 @@ def hold_images_out(cfg: Config, folder: Path, share: float, seed: int, min_imag
             raise ValueError(f'--holdout-ann expects the {len(names[0])} categories of '
                              f'{train_set.ann_file} in their order, got others in {ann_file}.')
         image_ids = [image['id'] for image in data['images']]
+        refuse_evaluated_images(cfg, dict(dataset, ann_file=ann_file, test_mode=True))
     path = (folder / 'held_out.json').resolve()
     write_atomically(path, json.dumps(part_of(data, image_ids)).encode())
     tested = evaluated_datasets(cfg, 'tools/calibrate.py')[0]
-    dataset = {key: value for key, value in train[0].items()
-               if key not in ('filter_cfg', 'indices', 'serialize_data')}
     dataset.update(ann_file=str(path), pipeline=tested.pipeline, test_mode=True)
     return HeldOut(path, image_ids, train_set.ann_file, dataset)
+
+
+def refuse_evaluated_images(cfg: Config, dataset: dict[str, Any]) -> None:
+    """Refuse images that a config tests or validates on; warn of those that it trains on.
+
+    Args:
+        cfg: of the run.
+        dataset: config of the dataset of the images.
+
+    Raises:
+        ValueError: saying how many there are.
+    """
+    files, ann_file = image_files(dataset), dataset['ann_file']
+    for key in ('val_dataloader', 'test_dataloader', 'train_dataloader'):
+        parts = unwrapped_datasets(cfg[key].dataset) if cfg.get(key) else ()
+        common = len(files & set().union(*map(image_files, parts)))
+        if common and key == 'train_dataloader':
+            print_log(f'{common} of {len(files)} images of --holdout-ann {ann_file} are training '
+                      'images: the strength may come out too large.', logger='current',
+                      level=logging.WARNING)
+        elif common:
+            raise ValueError('--holdout-ann expects images that are not evaluated, got '
+                             f'{ann_file}, of whose {len(files)} images {common} are those of the '
+                             f'{key}. What is chosen on them would be read off the answers.')
+
+
+def image_files(dataset: dict[str, Any]) -> set[str]:
+    """Resolved paths of the images of a dataset without wrappers."""
+    built = DATASETS.build(dict(dataset, pipeline=[]))
+    return {os.path.realpath(built.get_data_info(index)['img_path'])
+            for index in range(len(built))}
 
 
 def made_of(cfg: Config, checkpoint: str, held_out: HeldOut, max_rois: int) -> dict[str, Any]:
@@ -170,8 +202,8 @@ def choose(cfg: Config, checkpoint: str, calibrator_name: str, sweep_text: str |
         key: what the metric says of the best strength, such as AP or APr.
 
     Raises:
-        ValueError: if there is no such calibrator or parameter, or it is for another activation;
-            before the detector runs.
+        ValueError: if there is no such calibrator or parameter, it is for another activation, or
+            a value, ``max_rois`` or ``key`` is none; before the detector runs.
     """
     kind = resolve_type(dict(type=calibrator_name), MODELS, cfg.get('default_scope'))
     if not (isinstance(kind, type) and issubclass(kind, Calibrator)):
@@ -179,6 +211,8 @@ def choose(cfg: Config, checkpoint: str, calibrator_name: str, sweep_text: str |
                          f'LogitAdjustment, got {calibrator_name!r}.')
     sweep_text = sweep_text or kind.default_sweep
     parameter, values = parse_sweep(sweep_text) if sweep_text else (None, [])
+    if max_rois < 1:
+        raise ValueError(f'--max-rois expects a number >= 1, got {max_rois}.')
     settings: dict[str, Any] = dict(type=calibrator_name)
     if parameter is not None:
         check_parameter(kind, parameter)
@@ -188,10 +222,14 @@ def choose(cfg: Config, checkpoint: str, calibrator_name: str, sweep_text: str |
     cfg.test_dataloader.dataset = ConfigDict(held_out.dataset)
     evaluator = dict(box_evaluator(cfg), ann_file=str(held_out.ann_file))
     cfg.test_evaluator = ConfigDict(evaluator)
+    metric = METRICS.build(evaluator)
+    check_selection(key, [metric.evaluate_detections(no_detections(), 'bbox')[''].summary()])
     cfg.load_from, cfg.resume = checkpoint, False
     runner = build_runner(cfg)
     model = unwrapped_model(runner)
     calibrator = build_calibrator(dict(settings), model.roi_head).eval()
+    for value in values:  # refuses one that is out of range
+        setattr(calibrator, parameter, value)
 
     folder = Path(cfg.work_dir, 'candidates')
     needed = made_of(cfg, checkpoint, held_out, max_rois)
@@ -211,7 +249,6 @@ def choose(cfg: Config, checkpoint: str, calibrator_name: str, sweep_text: str |
         for _, image in candidates:
             calibrator.observe(image.logits)
         settings.update(calibrator.observed())
-    metric = METRICS.build(evaluator)
     curve = sweep(calibrator, parameter, values, candidates, model.roi_head, metric)
     if parameter is not None:
         settings[parameter] = curve.values[curve.best(key)]

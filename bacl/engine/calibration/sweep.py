@@ -58,6 +58,24 @@ def check_parameter(calibrator_type: type, name: str) -> None:
                          f'{known}, got {name!r}.')
 
 
+def check_selection(key: str, results: Sequence[dict[str, float]]) -> None:
+    """Refuse to choose by an AP that nothing has.
+
+    Args:
+        key: such as AP or APr.
+        results: what the metric says, once or more.
+
+    Raises:
+        ValueError: if the metric does not say it, or says NaN each time.
+    """
+    if key not in results[0]:
+        raise ValueError(f'--select expects one of {list(results[0])}, got {key!r}.')
+    if all(math.isnan(result[key]) for result in results):
+        raise ValueError(f'--select expects an AP of objects in the held-out images, got {key}, '
+                         'for which they have none. Hold more images out with --share, '
+                         '--min-images or --holdout-ann, or select by another AP.')
+
+
 @dataclass(frozen=True)
 class Curve:
     """AP against a parameter.
@@ -78,11 +96,10 @@ class Curve:
         """Position of the value with the highest AP, the first of equal ones.
 
         Raises:
-            ValueError: if the metric does not say it.
+            ValueError: if the metric does not say it, or says NaN of every value.
         """
-        if key not in self.plain:
-            raise ValueError(f'--select expects one of {list(self.plain)}, got {key!r}.')
-        return int(np.argmax([result[key] for result in self.results]))
+        check_selection(key, self.results)
+        return int(np.nanargmax([result[key] for result in self.results]))
 
     def rows(self, keys: Sequence[str]) -> list[tuple[str, list[float]]]:
         """The value, in words, and AP by each key: those of the plain detector first."""
@@ -139,6 +156,14 @@ def sweep(calibrator: Calibrator, parameter: str | None, values: Sequence[float]
         setattr(calibrator, parameter, value)
         results.append(evaluate(calibrator))
     return Curve(parameter, list(values), results, plain)
+
+
+def no_detections() -> Detections:
+    """Detections of a detector that found nothing."""
+    none = np.zeros(0)
+    ids = none.astype(np.int64)
+    return Detections(image_id=ids, category_id=ids, score=none, area=none,
+                      region=np.zeros((0, 4)))
 
 
 @torch.no_grad()

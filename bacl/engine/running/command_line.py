@@ -10,11 +10,12 @@ from .launch import LAUNCHERS
 from .work_dir import require_file
 
 
-def run_parser(description: str) -> argparse.ArgumentParser:
+def run_parser(description: str, feature_bank: bool = False) -> argparse.ArgumentParser:
     """A parser for the config of a run, and for what any run may be told.
 
     Args:
         description: what the tool does.
+        feature_bank: whether it can read a feature bank.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file')
@@ -23,10 +24,11 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
         help='override settings of the config, e.g. test_dataloader.batch_size=1 key="[a,b]"')
-    parser.add_argument(
-        '--feature-bank', metavar='DIR',
-        help='read all that is frozen in the detector from this folder, which '
-        'tools/build_feature_bank.py wrote')
+    if feature_bank:
+        parser.add_argument(
+            '--feature-bank', metavar='DIR',
+            help='read all that is frozen in the detector from this folder, which '
+            'tools/build_feature_bank.py wrote')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='job launcher')
     # torch.distributed.launch passes it; torchrun sets the environment variable instead.
     parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -14,6 +16,7 @@ from typing import Any
 import torch
 
 MESSAGE_LIMIT = 4000  # characters of an error; a pipe holds so many without being read
+PARENT_SECONDS = 1.0  # between two looks whether the parent lives
 
 
 def start_method() -> str:
@@ -29,6 +32,7 @@ def run_each(function: Callable[..., None], arguments: Sequence[tuple[Any, ...]]
 
     With several processes at a time each computes with one thread: more would wait for each other.
     Ctrl-C is this process's: whoever stops iterating, and closes the iterator, ends all processes.
+    They also end soon after this process, if it is killed.
     To be called before anything is computed, as threads do not survive a fork.
 
     Args:
@@ -76,6 +80,7 @@ def _call(function: Callable[..., None], arguments: tuple[Any, ...], log: Path,
     sys.stdout = sys.stderr = log.open('w', buffering=1)
     for stream in (1, 2):
         os.dup2(sys.stdout.fileno(), stream)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if threads is not None:
         torch.set_num_threads(threads)
     try:
@@ -84,6 +89,16 @@ def _call(function: Callable[..., None], arguments: tuple[Any, ...], log: Path,
         traceback.print_exc()
         errors.send(f'{type(error).__name__}: {error}'[:MESSAGE_LIMIT])
         sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it is dead, even by ``kill -9``."""
+    parent = multiprocessing.parent_process()
+    # After a fork, processes that were started later keep the parent's sentinel open: who is the
+    # parent now tells it at once. On Windows that never changes, but there is no fork either.
+    while os.getppid() == parent.pid and parent.is_alive():
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)
 
 
 def _error(code: int, errors: Connection) -> str | None:

@@ -21,7 +21,7 @@ NOTE = 'run.json'  # a file of its own, since on Windows nobody else can read a 
 
 
 @contextmanager
-def lock_work_dir(work_dir: str) -> Iterator[None]:
+def lock_work_dir(work_dir: str, argument: str = '--work-dir') -> Iterator[None]:
     """Keep other runs out of a work_dir while the context lasts.
 
     The operating system holds the lock for this process, not for the loader's processes, and drops
@@ -35,6 +35,7 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
 
     Args:
         work_dir: an existing folder.
+        argument: of the command line that names the folder, for messages.
 
     Raises:
         RuntimeError: if another run has the folder; says which, and what to do.
@@ -45,14 +46,14 @@ def lock_work_dir(work_dir: str) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         raise RuntimeError(
-            f'--work-dir expects a folder without a run in it, got {work_dir!r}, which '
+            f'{argument} expects a folder without a run in it, got {work_dir!r}, which '
             f'{_describe(_read(note))} is using. Wait for it, end it, or choose another '
-            '--work-dir.') from None
+            f'{argument}.') from None
     except (OSError, NotImplementedError) as error:
         print_log(f'{lock.lock_file} cannot be locked ({error}): another run in this folder would '
                   'not be noticed.', logger='current', level=logging.WARNING)
     try:
-        _refuse_other_host(_read(note), work_dir, note)
+        _refuse_other_host(_read(note), work_dir, note, argument)
         write_atomically(note, json.dumps(_own_note()).encode())
         try:
             with _on_sigterm(lambda: note.unlink(missing_ok=True)):
@@ -93,15 +94,15 @@ def _job() -> str | None:
     return None if run_id == 'none' else f'torchrun {run_id}'
 
 
-def _refuse_other_host(note: dict | None, work_dir: str, path: Path) -> None:
+def _refuse_other_host(note: dict | None, work_dir: str, path: Path, argument: str) -> None:
     if note is None or note['host'] == socket.gethostname():
         return
     if note['job'] is not None and note['job'] == _job() or own_agent() in agents_of_job(work_dir):
         return
     raise RuntimeError(
-        f'--work-dir expects a folder without a run in it, got {work_dir!r}, which '
+        f'{argument} expects a folder without a run in it, got {work_dir!r}, which '
         f'{_describe(note)} is using or did not leave properly. If it has ended, remove {path} and '
-        'start again; else choose another --work-dir.')
+        f'start again; else choose another {argument}.')
 
 
 def _describe(note: dict | None) -> str:

@@ -98,8 +98,9 @@ def apply_settings(cfg: Config, settings: Settings) -> None:
     """Change a config, once its keys and the types of its values are known to be right.
 
     A key is right if the config has it, or if it is an argument of the component that it belongs
-    to. A value has the type of the one it replaces; what arguments of this package's components
-    may be is known more precisely.
+    to. Settings in what the config lacks are known only with their type. A value has the
+    type of the one it replaces; what arguments of this package's components may be is known more
+    precisely.
 
     Args:
         cfg: changed in place.
@@ -109,10 +110,7 @@ def apply_settings(cfg: Config, settings: Settings) -> None:
         ValueError: naming every wrong key, the nearest right one, and every wrong value.
     """
     config, scope = cfg.to_dict(), cfg.get('default_scope')
-    problems = [
-        f'{key!r} is what every run has for itself.' if key in OF_ONE_RUN else
-        f'{key!r} is no setting of a run; the nearest is {_nearest(config, key, scope)!r}.'
-        for key in settings if not _is_known(config, settings, key, scope)]
+    problems = list(filter(None, (_problem(config, settings, key, scope) for key in settings)))
     problems = problems or list(_wrong_types(config, settings))
     if problems:
         raise ValueError('\n  '.join([f'Settings of {cfg.filename} are refused:', *problems]))
@@ -127,11 +125,15 @@ def _child(node: Any, part: str) -> Any:
     return (node if isinstance(node, Mapping) else {})[part]
 
 
-def _is_known(config: dict, settings: Settings, key: str, scope: str | None) -> bool:
+def _problem(config: dict, settings: Settings, key: str, scope: str | None) -> str | None:
+    """What is wrong with a key, in words; None if nothing."""
+    if key in OF_ONE_RUN:
+        return f'{key!r} is what every run has for itself.'
+    unknown = f'{key!r} is no setting of a run; the nearest is '
     parts = key.split('.')
     # Other names at the top are variables of the file: nobody reads them any more.
-    if parts[0] not in RUN_SETTINGS or key in OF_ONE_RUN:
-        return False
+    if parts[0] not in RUN_SETTINGS:
+        return f'{unknown}{_nearest(config, key, scope)!r}.'
     node = config.get(parts[0], {})
     for depth, part in enumerate(parts[1:], start=1):
         try:
@@ -139,8 +141,13 @@ def _is_known(config: dict, settings: Settings, key: str, scope: str | None) -> 
         except LookupError:
             kind = settings.get('.'.join([*parts[:depth], 'type']))  # that it will have
             changed = {**node, 'type': kind} if kind and isinstance(node, Mapping) else node
-            return part in _arguments_of(changed, scope)
-    return True
+            if part not in _arguments_of(changed, scope):
+                return f'{unknown}{_nearest(config, key, scope)!r}.'
+            new = '.'.join(parts[:depth + 1])
+            if new != key and f'{new}.type' not in settings:  # what may be in it is not known
+                return f'{key!r} is in {new!r}, which the config lacks; write it there first.'
+            node = {}
+    return None
 
 
 def _arguments_of(config: Any, scope: str | None) -> frozenset[str]:

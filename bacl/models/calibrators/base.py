@@ -1,10 +1,51 @@
 """The interface of calibrators, and the one that changes nothing."""
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from math import isfinite
+from numbers import Real
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
+
+
+def check_strength(name: str, value: float, is_positive: bool = False) -> None:
+    """Refuse a strength that is not a finite number >= 0, or > 0.
+
+    Args:
+        name: as messages call it, ``'NorCal(gamma=)'``.
+        value: of it.
+        is_positive: whether 0 is refused, too.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if not (isinstance(value, Real) and isfinite(value) and value >= 0) \
+            or is_positive and value == 0:
+        raise ValueError(f'{name} expects a finite number >{"" if is_positive else "="} 0, got '
+                         f'{value!r}.')
+
+
+class Strength:
+    """An attribute of a calibrator that is a finite number >= 0, whoever sets it.
+
+    Raises:
+        ValueError: when it is set to something else.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Remember the name of the attribute."""
+        self.name = name
+
+    def __get__(self, calibrator: 'Calibrator | None', owner: type) -> Any:
+        """The number."""
+        return self if calibrator is None else calibrator.__dict__[self.name]
+
+    def __set__(self, calibrator: 'Calibrator', value: float) -> None:
+        """Check and keep the number."""
+        check_strength(f'{type(calibrator).__name__}({self.name}=)', value)
+        calibrator.__dict__[self.name] = value
 
 
 class Calibrator(nn.Module, ABC):

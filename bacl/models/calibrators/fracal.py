@@ -8,7 +8,7 @@ from bacl.annotations.fractal_dimension import read_location_statistics
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .base import LogitCalibrator, ProbabilityCalibrator
+from .base import LogitCalibrator, ProbabilityCalibrator, Strength
 
 
 class _LocationStatistics:
@@ -24,6 +24,7 @@ class _LocationStatistics:
     """
 
     default_sweep = 'lambda_=0:4:0.5'
+    lambda_ = Strength()
 
     def __init__(self, num_classes: int, lambda_: float = 2.0,
                  ann_file: str | PathLike | None = None,

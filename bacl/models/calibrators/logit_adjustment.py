@@ -3,7 +3,7 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from ..class_counts import ClassCountsMixin
-from .base import LogitCalibrator
+from .base import LogitCalibrator, Strength
 
 
 @MODELS.register_module()
@@ -31,6 +31,7 @@ class LogitAdjustment(ClassCountsMixin, LogitCalibrator):
     count_name = 'instance_count'
     always_saved = False
     default_sweep = 'tau=0:1.5:0.1'
+    tau = Strength()
 
     def __init__(self, num_classes: int, tau: float, **kwargs) -> None:
         super().__init__(num_classes, **kwargs)

@@ -3,7 +3,7 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from ..class_counts import ClassCountsMixin
-from .base import ProbabilityCalibrator
+from .base import ProbabilityCalibrator, Strength
 
 
 @MODELS.register_module()
@@ -32,6 +32,7 @@ class NorCal(ClassCountsMixin, ProbabilityCalibrator):
     count_name = 'image_count'
     always_saved = False
     default_sweep = 'gamma=0:1.5:0.1'
+    gamma = Strength()
 
     def __init__(self, num_classes: int, gamma: float, **kwargs) -> None:
         super().__init__(num_classes, **kwargs)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from .base import LogitCalibrator
+from .base import LogitCalibrator, Strength
 
 
 def row_norms(weight: Tensor) -> Tensor:
@@ -33,6 +33,7 @@ class TauNorm(LogitCalibrator):
     """
 
     default_sweep = 'tau=0:1:0.1'
+    tau = Strength()
 
     def __init__(self, num_classes: int, tau: float) -> None:
         super().__init__(num_classes)

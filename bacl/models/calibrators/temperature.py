@@ -5,7 +5,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from .base import Calibrator
+from .base import Calibrator, check_strength
 
 
 @MODELS.register_module()
@@ -36,11 +36,20 @@ class Temperature(Calibrator):
 
     def __init__(self, num_classes: int, temperature: float | Sequence[float]) -> None:
         super().__init__(num_classes)
-        if isinstance(temperature, Sequence):
-            self.per_class('temperature', temperature, lowest=1e-12)
-        elif not temperature > 0:
-            raise ValueError(f'Temperature(temperature=) expects a number > 0, got {temperature}.')
         self.temperature = temperature
+
+    @property
+    def temperature(self) -> float | Sequence[float]:
+        """One number, or one of each class; checked when it is set."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, value: float | Sequence[float]) -> None:
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            self.per_class('temperature', value, lowest=1e-12)
+        else:
+            check_strength('Temperature(temperature=)', value, is_positive=True)
+        self._temperature = value
 
     def forward(self, logits: Tensor) -> Tensor:
         """Logits (R, channels), those of the classes first, divided."""

@@ -115,6 +115,10 @@ class DecoupledTwoStageDetector(TwoStageDetector):
 
     def train(self, mode: bool = True) -> nn.Module:
         """Training or evaluation mode; what is frozen stays in evaluation mode."""
+        if mode != self.training:  # a hook may have exchanged weights, as an EMAHook does
+            for part in self._frozen_parts:
+                if isinstance(part, FoldedModule):
+                    part.fold_anew()
         super().train(mode)
         # As a whole: dropout and dropped paths have no parameters that would show it.
         frozen = [part for part in self.extractor_parts if not learns(part)]

@@ -21,7 +21,7 @@ class FoldedModule:
     A batch norm in evaluation mode is linear, so that the convolution before it can do its work:
     the outputs are the same but for rounding. The module keeps its parts, weights and state dict;
     what runs is a folded copy, made again whenever a weight or statistic of the module was changed
-    or moved.
+    or moved. After a change through ``tensor.data`` :meth:`fold_anew` has to be called.
 
     The module itself runs while there is nothing to fold or a hook watches one of its layers, and
     for good if its outputs, compared on an image of the first batch, are not those of the copy:
@@ -37,6 +37,10 @@ class FoldedModule:
         self.is_equal: bool | None = None  # not compared yet
         self._copied: list[tuple[int, int]] | None = None  # state that the copy was made of
         self._copy: nn.Module | None = None
+
+    def fold_anew(self) -> None:
+        """Forget the copy: changes through ``tensor.data``, as of an EMAHook, leave no trace."""
+        self._copied = None
 
     def __call__(self, inputs: Maps) -> Maps:
         """The outputs of the module, without gradient."""

@@ -37,9 +37,16 @@ def test_the_first_of_equally_good_values_is_chosen_and_a_group_may_have_no_ap(t
     assert curve.best() == 1 and curve.best('APf') == 0
     with pytest.raises(ValueError, match="--select.*'APf'.*'AP9'"):
         curve.best('AP9')
+    with pytest.raises(ValueError, match='--select.*got APr.*--holdout-ann'):
+        curve.best('APr')
     table = [line.split() for line in curve.table(keys).splitlines()]
     assert table[1] == ['plain', '10.00', '-', '90.00']
     assert [row[-1] == '<' for row in table] == [False, False, False, True, False]
     curve.write_csv(tmp_path / 'a.csv', keys)
     assert (tmp_path / 'a.csv').read_text().split() == [
         'tau,AP,APr,APf', 'plain,0.1,,0.9', '0,0.1,,0.9', '1,0.25,,0.75', '2,0.25,,0.75']
+
+
+def test_a_value_whose_ap_is_unknown_is_not_chosen():
+    results = [dict(AP=ap) for ap in (math.nan, 0.1, 0.2)]
+    assert Curve('tau', [0., 1., 2.], results, results[0]).best() == 2

@@ -36,3 +36,11 @@ def test_runner_of_the_config_is_built():
         assert type(build_runner(Config(dict(runner_type='OwnRunner')))) is OwnRunner
     finally:
         RUNNERS.module_dict.pop('OwnRunner')
+
+
+def test_only_tools_that_read_a_bank_offer_it(capsys):
+    argv = ['a.py', '--feature-bank', 'bank']
+    assert run_parser('Run.', feature_bank=True).parse_args(argv).feature_bank == 'bank'
+    with pytest.raises(SystemExit):
+        run_parser('Run.').parse_args(argv)
+    assert '--feature-bank' in capsys.readouterr().err

@@ -2,6 +2,7 @@ import os
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,6 +84,40 @@ def test_nothing_runs_on_when_iteration_ends(tmp_path):
         next(ended)
     assert not processes.multiprocessing.active_children()
     assert not first.exists() and not second.exists()
+
+
+def say_who_and_sleep(path):
+    path.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def run_both(first, second):
+    list(start(say_who_and_sleep, [(first,), (second,)], first.parent, jobs=2)[0])
+
+
+def has_ended(pid):
+    try:  # nobody may be there to collect the exit code of an orphan
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
+    except OSError:
+        return True
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='looks into /proc')
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path):
+    paths = tmp_path / 'first', tmp_path / 'second'
+    parent = processes.multiprocessing.get_context('fork').Process(target=run_both, args=paths)
+    parent.start()
+    until(lambda: all(path.exists() and path.read_text() for path in paths))
+    parent.kill()
+    parent.join()
+    until(lambda: all(has_ended(path.read_text()) for path in paths))
+
+
+def until(is_so):
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_with_a_gpu_processes_are_interpreters_of_their_own(monkeypatch):

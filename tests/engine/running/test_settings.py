@@ -58,7 +58,6 @@ def test_what_is_no_setting_is_named(listed, axes, message):
     (f'{OPTIMIZER}.betas', [0.8, 0.9]), (f'{OPTIMIZER}.lr', 1),
     # Arguments that the config leaves to their defaults.
     (f'{LOSS}.prob_thr', 0.6), (f'{OPTIMIZER}.weight_decay', 0.1), ('train_cfg.val_interval', 2),
-    ('optim_wrapper.clip_grad.max_norm', 1), ('optim_wrapper.paramwise_cfg.bias_lr_mult', 2.),
     (f'{LOSS}.indicator.type', 'TruePositiveRate'), ('auto_scale_lr', dict(enable=True))])
 def test_known_keys_change_the_config(cfg, key, value):
     apply_settings(cfg, {key: value})
@@ -91,6 +90,26 @@ def test_unknown_key_is_refused_with_the_nearest(cfg, key, nearest):
         apply_settings(cfg, {f'{OPTIMIZER}.lr': 1, key: 0.5})
     assert f'{key!r} is no setting of a run; the nearest is {nearest!r}.' in str(error.value)
     assert cfg.to_dict() == before
+
+
+@pytest.mark.parametrize('key', ['optim_wrapper.clip_grad.max_norm',
+                                 'optim_wrapper.paramwise_cfg.norm_decay_mul'])
+def test_settings_in_what_the_config_lacks_are_refused(cfg, key):
+    parent = key.rpartition('.')[0]
+    with pytest.raises(ValueError, match=f"'{key}' is in '{parent}', which the config lacks; wri"):
+        apply_settings(cfg, {key: 0})
+    cfg.merge_from_dict({key: 1})
+    apply_settings(cfg, {key: 0})
+
+
+def test_arguments_of_a_new_component_are_known_by_its_type(cfg):
+    indicator = f'{LOSS}.indicator'
+    kind = {f'{indicator}.type': 'TruePositiveRate'}
+    with pytest.raises(ValueError, match=f"'{indicator}.num_clases' is no setting"):
+        apply_settings(cfg, {f'{indicator}.num_clases': 3, **kind})
+    with pytest.raises(ValueError, match=f"'{indicator}.num_classes' is in '{indicator}'"):
+        apply_settings(cfg, {f'{indicator}.num_classes': 3})
+    apply_settings(cfg, {f'{indicator}.num_classes': 3, **kind})
 
 
 @pytest.mark.parametrize('key', ['randomness.seed', 'work_dir', 'load_from'])

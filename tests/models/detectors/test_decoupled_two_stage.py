@@ -30,6 +30,20 @@ def losses_of(detector):
     return detector.forward(**data, mode='loss')
 
 
+def test_frozen_weights_that_a_hook_exchanges_count_from_the_next_mode_on(detector):
+    # As an EMAHook does around a validation: through `.data`, which autograd does not count.
+    images = torch.rand(1, 3, 64, 64)
+    before = detector.eval().extract_feat(images)[0]
+    detector.train()
+    for tensor in detector.backbone.buffers():
+        if tensor.is_floating_point():
+            tensor.data.mul_(1.5)
+    after = detector.eval().extract_feat(images)[0]
+    assert not torch.allclose(after, before)
+    expected = detector.neck(detector.backbone(images))[0]
+    torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
+
+
 def test_exactly_the_recipes_parts_learn(detector):
     trained = {name for name, p in detector.named_parameters() if p.requires_grad}
     expected = {f'{part}.{kind}' for kind in ('weight', 'bias') for part in (
