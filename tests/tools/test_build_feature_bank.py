@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bacl.engine.running.run_lock import lock_work_dir
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
@@ -48,6 +49,27 @@ def stage2(tmp_path, smoke_data):
                if 'augmenters' not in name and 'indicator' not in name}
     torch.save(dict(state_dict=weights), tmp_path / 'stage1.pth')
     return tmp_path / 'stage2.py'
+
+
+def test_what_the_user_can_cure_is_one_line(load_tool, tmp_path, monkeypatch):
+    tool = load_tool('build_feature_bank.py')
+    (tmp_path / 'a.py').write_text('a = 1\n')
+    argv = ['build_feature_bank.py', str(tmp_path / 'a.py'), str(tmp_path / 'a.pth'), '--out',
+            str(tmp_path)]
+    monkeypatch.setattr(sys, 'argv', argv)
+    with pytest.raises(SystemExit, match='FileNotFoundError: checkpoint expects.*a.pth'):
+        tool.main()
+    (tmp_path / 'a.pth').touch()
+    with lock_work_dir(str(tmp_path)), \
+            pytest.raises(SystemExit, match='--out expects a folder without a run'):
+        tool.main()
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool, 'build_feature_bank', interrupt)
+    with pytest.raises(SystemExit, match='The same command goes on'):
+        tool.main()
 
 
 @pytest.mark.slow
