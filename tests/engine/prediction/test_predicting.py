@@ -67,18 +67,20 @@ def test_pictures_and_a_coco_file_are_written(run, tmp_path):
     run, folder = run
     (folder / 'sub').mkdir()
     Image.new('L', (30, 20)).save(folder / 'sub/grey.pgm')
+    Image.new('RGB', (700, 640), (250, 0, 10)).save(folder / 'red.png')
     out = tmp_path / 'results/here'
     run(folder, out, masks=True)
     data = json.loads((out / 'detections.json').read_text())
     assert [image['file_name'] for image in data['images']][-1] == 'sub/grey.pgm'
     assert data['categories'][0] == dict(id=7, name='yoke', frequency='rare')
-    assert len(data['annotations']) == 6 * 3
+    assert len(data['annotations']) == 7 * 3
     record = data['annotations'][0]
     assert (record['category_id'], record['bbox']) == (3, [20, 5, 30, 40])
     assert mask_utils.area(record['segmentation']) == 30 * 40
     pictures = sorted(path.relative_to(out / 'pictures').as_posix()
                       for path in (out / 'pictures').rglob('*') if path.is_file())
-    assert pictures == [*(f'{i:012d}.jpg' for i in range(1, 6)), 'sub/grey.pgm.png']
+    assert pictures == [*(f'{i:012d}.jpg' for i in range(1, 6)), 'red.png', 'sub/grey.pgm.png']
+    assert Image.open(out / 'pictures/red.png').getpixel((690, 600)) == (250, 0, 10)
     assert Image.open(out / 'pictures/sub/grey.pgm.png').width >= 640
 
 
