@@ -153,11 +153,9 @@ class ProbabilityCalibrator(Calibrator):
     def forward(self, scores: Tensor) -> Tensor:
         """See :class:`Calibrator`."""
         factor = self.log_factor()
-        # Only ratios matter. A largest factor of 1 keeps sums of large powers finite.
-        shift = factor.max().clamp(min=0)
-        factor = torch.cat([factor, factor.new_zeros(1)]) - shift
-        calibrated = scores * factor.exp().to(scores)
-        return calibrated / calibrated.sum(dim=1, keepdim=True)
+        factor = torch.cat([factor, factor.new_zeros(1)])
+        # In logarithms: large powers of counts and their products are beyond single precision.
+        return (scores.log() + factor.to(scores)).softmax(dim=1)
 
     @abstractmethod
     def log_factor(self) -> Tensor:
