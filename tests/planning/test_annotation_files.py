@@ -3,6 +3,7 @@ from array import array
 
 import bacl  # noqa: F401
 import pytest
+from bacl.planning import annotation_files
 from bacl.planning.annotation_files import read_packed, write_packed
 
 
@@ -20,6 +21,39 @@ def test_polygons_are_packed_and_everything_is_written_as_it_was_read(tmp_path):
     assert [type(mask) for mask in masks[1:]] == [dict, dict, list, list, list, list, type(None)]
     write_packed(tmp_path / 'new' / 'b.json', data)
     assert json.loads((tmp_path / 'new' / 'b.json').read_text('utf-8')) == content
+
+
+@pytest.mark.parametrize('piece', [1, 2, 7, 10**6])
+@pytest.mark.parametrize('text', [
+    '{}', '[]', ' [1, {"a": [2]}] ', '12', '1234567', '"x"', 'null', '{"a": 1234567}', '{"a": [ ]}',
+    '{ "a" : [ 1 , -2.5e3 , "é\\u00e9]" , null , [[]] ] , "b":{"c":[{}]}, "a,": true }\n',
+    '{"images": [{"id": 1}, {"id": 22222}], "info": 7}'])
+def test_any_json_is_read_in_pieces_of_any_size(text, piece, tmp_path, monkeypatch):
+    monkeypatch.setattr(annotation_files, '_PIECE', piece)
+    path = tmp_path / 'a.json'
+    for encoding in ('utf-8', 'utf-8-sig'):
+        path.write_text(text, encoding=encoding)
+        assert read_packed(path) == json.loads(text)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('', 'is empty'), ('{"a": 1', 'is not JSON'), ('{"a": [1, 2}', 'is not JSON'),
+    ('{"a" 1}', 'is not JSON'), ('{"a": 1} {}', 'is not JSON'), ('{"a": [1 2]}', 'is not JSON'),
+    ('{"a": [{"b": tru}]}', 'is not JSON'), ('x', 'is not JSON'), ('{"a": [1, ]}', 'is not JSON'),
+    ('{"a": 1, }', 'is not JSON'), ('{1: 2}', 'is not JSON'), ('[' * 10**5, 'is not JSON')])
+def test_broken_json_is_named_as_by_the_other_reader(text, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(annotation_files, '_PIECE', 4)
+    (tmp_path / 'a.json').write_text(text)
+    with pytest.raises(ValueError, match=f'a.json {message}'):
+        read_packed(tmp_path / 'a.json')
+
+
+def test_other_encodings_and_missing_files_are_named(tmp_path):
+    (tmp_path / 'a.json').write_text('{"a": "é"}', encoding='utf-16')
+    with pytest.raises(ValueError, match='a.json is not JSON in UTF-8, but UTF-16'):
+        read_packed(tmp_path / 'a.json')
+    with pytest.raises(FileNotFoundError, match='b.json does not exist'):
+        read_packed(tmp_path / 'b.json')
 
 
 def test_many_records_are_one_list(tmp_path):
