@@ -1,0 +1,116 @@
+"""The table of a comparison: means, spreads, differences with their intervals, and the paper's."""
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from bacl.engine.running.seed_table import CPU, Results
+from bacl.report.results.bootstrap import interval
+from scipy.stats import kendalltau
+
+from .plan import Entry
+
+# Of results, AP in percent; CPU in seconds.
+METRICS = ('AP', 'APr', 'APc', 'APf', 'exhaustive_AP', 'exhaustive_APr', 'fixed_AP', 'fixed_APr')
+_STATISTICS = ('calibration_error', 'state_mb')
+_DIFFERENCES = {'AP': 'drawn_all', 'APr': 'drawn_r'}
+_NUM_RESAMPLINGS = 10_000
+
+Statistics = Mapping[tuple[str, int], Mapping[str, np.ndarray]]  # by row and seed
+
+
+def comparison_frame(entries: Sequence[Entry], results: Results, statistics: Statistics,
+                     baseline: str, reference: str) -> pd.DataFrame:
+    """One row for each entry that has a result, the highest AP first.
+
+    Args:
+        entries: of the comparison.
+        results: of the runs, by row and seed.
+        statistics: of the same.
+        baseline: name of the row that gains are measured against, with an interval.
+        reference: name of another one, likewise.
+
+    Returns:
+        ``row``, ``method``, ``calibrator``, ``idea``, ``settings`` (what tuning chose), ``seeds``;
+        means and ``_std`` (NaN of one seed) of AP and others in percent, calibration error in
+        percent, ``state_mb``, ``cpu_seconds``; and ``AP_over_baseline`` with ``_low`` and ``_high``
+        (95 % interval), likewise APr, and both over the reference; NaN of the row itself.
+    """
+    rows = []
+    for entry in entries:
+        seeds = sorted(seed for name, seed in results if name == entry.name)
+        if not seeds:
+            continue
+        runs = [{**results[entry.name, seed], **{
+            name: statistics[entry.name, seed][name].item() for name in _STATISTICS}}
+            for seed in seeds]
+        row = {'row': entry.name, 'method': entry.method.name, 'calibrator': entry.calibrator,
+               'idea': entry.method.idea, 'settings': _chosen(entry), 'seeds': len(seeds)}
+        for name in (*METRICS, *_STATISTICS, CPU):
+            scale = 1 if name in (CPU, 'state_mb') else 100
+            values = [np.nan if run.get(name) is None else scale * run[name] for run in runs]
+            row[name] = np.mean(values)
+            row[f'{name}_std'] = np.std(values, ddof=1) if len(values) > 1 else np.nan
+        for title, other in (('baseline', baseline), ('reference', reference)):
+            for name, drawn in _DIFFERENCES.items():
+                row |= _difference(f'{name}_over_{title}', entry.name, other, name, drawn, results,
+                                   statistics)
+        rows.append(row)
+    frame = pd.DataFrame(rows)
+    return frame.sort_values('AP', ascending=False, ignore_index=True) if rows else frame
+
+
+def _chosen(entry: Entry) -> str:
+    return ' '.join(f'{key}={value}' for key, value in entry.settings.items()
+                    if not key.endswith(('.ann_file', '.type')))
+
+
+def _difference(title: str, row: str, other: str, name: str, drawn: str, results: Results,
+                statistics: Statistics) -> dict[str, float]:
+    """Mean difference over the seeds of both, and its interval.
+
+    Every draw takes images and seeds with replacement, the same for both rows, so that it has the
+    luck of the images and that of the training in it. Of one seed only the former is known.
+    """
+    seeds = sorted(seed for key, seed in results if key == row and (other, seed) in results)
+    if row == other or not seeds:
+        return {title: np.nan, f'{title}_low': np.nan, f'{title}_high': np.nan}
+    measured = [results[row, seed][name] - results[other, seed][name] for seed in seeds]
+    draws = np.stack([statistics[row, seed][drawn] - statistics[other, seed][drawn]
+                      for seed in seeds])
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(0, len(seeds), (len(seeds), draws.shape[1]))
+    of_draws = np.take_along_axis(draws, chosen, axis=0).mean(axis=0)
+    low, high = interval(of_draws[~np.isnan(of_draws)])
+    return {title: 100 * np.mean(measured), f'{title}_low': 100 * low, f'{title}_high': 100 * high}
+
+
+def rank_correlation(ours: Sequence[float], paper: Sequence[float]) -> dict[str, float]:
+    """Kendall's tau-b of two columns of the same methods.
+
+    Args:
+        ours: AP of at least three methods.
+        paper: AP of the same methods in the paper.
+
+    Returns:
+        ``tau``, ``p_value`` (of no correlation), ``low`` and ``high`` (95 % interval over methods
+        drawn with replacement), ``methods``.
+
+    Raises:
+        ValueError: if there are fewer than three.
+    """
+    if len(ours) < 3:
+        raise ValueError(f'rank_correlation(ours=) expects at least three methods, got {len(ours)}.')
+    first, second = np.asarray(ours), np.asarray(paper)
+    tau, p_value = kendalltau(first, second)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(first), (_NUM_RESAMPLINGS, len(first)))
+    taus = _tau(first[drawn], second[drawn])
+    low, high = interval(taus[~np.isnan(taus)])
+    return {'tau': tau, 'p_value': p_value, 'low': low, 'high': high, 'methods': len(first)}
+
+
+def _tau(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Tau-b of each row, (B, M) and (B, M); NaN where one has equal values only."""
+    one, two = (np.sign(values[:, :, None] - values[:, None]) for values in (first, second))
+    with np.errstate(invalid='ignore'):
+        return (one * two).sum((1, 2)) / np.sqrt((one ** 2).sum((1, 2)) * (two ** 2).sum((1, 2)))

@@ -1,0 +1,88 @@
+import numpy as np
+import pandas as pd
+import pytest
+from bacl.comparison import Method, comparison_frame, rank_correlation
+from bacl.comparison.page import write_comparison_page
+from bacl.comparison.plan import Entry
+from scipy.stats import kendalltau
+
+BASE, GOOD, NOISY = (Entry(Method(name, 'config', 'loss'), '', {'optim_wrapper.lr': 2.0})
+                     for name in ('base', 'good', 'noisy'))
+CALIBRATED = Entry(BASE.method, 'NorCal', {})
+
+
+@pytest.fixture
+def measured():
+    """Results and statistics of three rows: one always better, one as often better as worse."""
+    rng = np.random.default_rng(0)
+    results, statistics = {}, {}
+    for seed in range(3):
+        images = rng.normal(0, 0.03, 200)  # what all runs share: which images are drawn
+        for entry, gain in ((BASE, 0), (GOOD, 0.02), (NOISY, 0.02 * (seed - 1)), (CALIBRATED, 0)):
+            noise = rng.normal(0, 0.002, 200)
+            ap = 0.3 + 0.01 * seed + gain
+            results[entry.name, seed] = {'AP': ap, 'APr': ap / 2, 'APc': None, 'cpu_seconds': 10.0}
+            statistics[entry.name, seed] = {
+                'drawn_all': ap + images + noise, 'drawn_r': ap / 2 + images + noise,
+                'calibration_error': np.array(0.1), 'state_mb': np.array(2.5)}
+    return results, statistics
+
+
+@pytest.fixture
+def frame(measured):
+    return comparison_frame([BASE, NOISY, GOOD], *measured, 'base', 'good')
+
+
+def test_rows_have_means_and_deviations_of_the_seeds(frame):
+    assert list(frame['row']) == ['good', 'base', 'noisy']
+    base = frame.set_index('row').loc['base']
+    assert base['AP'] == pytest.approx(31) and base['AP_std'] == pytest.approx(1)
+    assert base['APr'] == pytest.approx(15.5) and np.isnan(base['APc'])
+    assert base['calibration_error'] == pytest.approx(10) and base['state_mb'] == 2.5
+    assert base['cpu_seconds'] == 10 and base['settings'] == 'optim_wrapper.lr=2.0'
+
+
+def test_intervals_are_of_paired_differences_over_images_and_seeds(frame):
+    rows = frame.set_index('row')
+    good, noisy = rows.loc['good'], rows.loc['noisy']
+    assert good['AP_over_baseline'] == pytest.approx(2)
+    # Images alone vary by 3: paired, they cancel.
+    assert 1.5 < good['AP_over_baseline_low'] < 2 < good['AP_over_baseline_high'] < 2.5
+    assert noisy['AP_over_baseline'] == pytest.approx(0, abs=1e-9)
+    assert noisy['AP_over_baseline_low'] < -1 < 1 < noisy['AP_over_baseline_high']
+    assert rows.loc['base', ['AP_over_baseline', 'AP_over_baseline_low']].isna().all()
+    assert rows.loc['base', 'AP_over_reference'] == pytest.approx(-2)
+    assert good['APr_over_baseline'] == pytest.approx(1)
+
+
+def test_a_row_without_results_is_left_out_and_one_seed_has_no_deviation(measured):
+    results, statistics = measured
+    one = {key: value for key, value in results.items() if key[1] == 0}
+    frame = comparison_frame([BASE, Entry(Method('gone', 'c', 'loss'), '', {})], one, statistics,
+                             'base', 'good')
+    assert list(frame['row']) == ['base'] and np.isnan(frame['AP_std'][0])
+
+
+def test_rank_correlation_is_that_of_scipy():
+    ours, paper = [3., 1., 2., 5., 4., 4.], [2., 1., 3., 4., 4., 5.]
+    found = rank_correlation(ours, paper)
+    assert found['tau'] == pytest.approx(kendalltau(ours, paper)[0])
+    assert found['low'] <= found['tau'] <= found['high'] and found['methods'] == 6
+    assert rank_correlation(ours, ours)['low'] == pytest.approx(1)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 6, (10_000, 6))[:500]
+    slow = [kendalltau(np.array(ours)[row], np.array(paper)[row])[0] for row in drawn]
+    assert found['low'] == pytest.approx(np.nanquantile(slow, 0.025), abs=0.1)
+    with pytest.raises(ValueError, match='at least three methods, got 2'):
+        rank_correlation([1, 2], [1, 2])
+
+
+def test_the_page_has_all_rows(measured, tmp_path):
+    frame = comparison_frame([BASE, GOOD, CALIBRATED], *measured, 'base', 'good')
+    page = write_comparison_page(tmp_path, frame, pd.DataFrame(
+        {'method': ['base'], 'settings': ['lr=1'], 'held-out AP': [30.5]}), 'base')
+    text = page.read_text()
+    assert 'base + NorCal' in text and 'AP of rare classes against AP' in text
+    table = pd.read_csv(tmp_path / 'csv/comparison.csv')
+    assert list(table['row']) == list(frame['row'])
+    assert pd.read_csv(tmp_path / 'csv/trials.csv')['held-out AP'][0] == 30.5
