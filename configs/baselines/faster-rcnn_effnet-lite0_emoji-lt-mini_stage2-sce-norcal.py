@@ -1,5 +1,6 @@
-# SCE on Emoji-LT mini, tested with NorCal: the training is that of stage2-sce, whose checkpoints this
-# config tests, too. gamma is no choice of any data; tools/calibrate.py makes one.
+# SCE on Emoji-LT mini, tested with NorCal. The training is that of stage2-sce, whose
+# checkpoints can be tested with this config, too. gamma comes from no data; tools/calibrate.py
+# chooses one by data.
 _base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-sce.py'
 
 model = dict(
