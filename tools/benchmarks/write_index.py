@@ -2,7 +2,8 @@
 
 Fills README.md, bacl/README.md, the models of every family's metafile.yml and model-index.yml from
 the configs, tables.yml (rows, configs, the paper's numbers), emoji_lt_ablation.csv (measured by
-emoji_lt_ablation.py) and emoji_lt_lvis-like.csv (the results.csv of a tools/sweep.py).
+emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with other settings for all rows; in
+bacl/README.md alone) and emoji_lt_lvis-like.csv (the results.csv of a tools/sweep.py).
 """
 
 import argparse
@@ -22,6 +23,7 @@ from emoji_lt_ablation import (
     load_tables,
     name_of,
     read_csv,
+    twin_of,
 )
 
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
@@ -34,9 +36,9 @@ DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT'
             'emoji-lt-lvis-like': 'Emoji-LT lvis-like'}
 
 
-def mean_result(config: str | None, results: Results) -> list[str] | None:
+def mean_result(row: str | None, results: Results) -> list[str] | None:
     """Return the means over the seeds, in percent as text; None if nothing was measured."""
-    runs = [result for (name, _), result in results.items() if name == config]
+    runs = [result for (name, _), result in results.items() if name == row]
     if not runs:
         return None
     return [spread([run[m] for run in runs]).split(' ')[0] for m in METRICS]
@@ -94,7 +96,7 @@ def format_index(tables: list[dict], results: Results) -> str:
                                for key in ('paper', 'measured'))
             cells = [row['row'], link(row['config']), paper, measured]
             if has_twin:
-                twin, means = row.get('emoji_lt'), mean_result(row.get('emoji_lt'), results)
+                twin, means = row.get('emoji_lt'), mean_result(twin_of(row), results)
                 values = '–' if means is None else ' / '.join(means)
                 cells.append(link(twin, values) if twin else '–')
             lines.append('| ' + ' | '.join(cells) + ' |')
@@ -104,7 +106,7 @@ def format_index(tables: list[dict], results: Results) -> str:
 
 def format_comparison(results: Results) -> str:
     """Return a Markdown table of stages 2 on Emoji-LT lvis-like, the best by AP first."""
-    columns = [*LVIS_COLUMNS, 'exhaustive_AP']
+    columns = [*LVIS_COLUMNS, 'exhaustive_AP', 'fixed_AP']
     lines = ['| stage 2 | ' + ' | '.join(COLUMNS[name] for name in columns) + ' | CPU s |',
              '|---|' + '---|' * (len(columns) + 1)]
     rows = dict.fromkeys(name for name, _ in results)
@@ -134,6 +136,17 @@ def format_metafile(family: str, collection: dict, results: Results) -> str:
     return '# Collections by hand, models by tools/benchmarks/write_index.py.\n' + text
 
 
+def format_ablations(tables: list[dict]) -> str:
+    """Return the tables of each file of the ablation, under the settings that all rows have."""
+    parts = []
+    for path in (RESULTS, *sorted(CONFIGS.glob(f'{RESULTS.stem}_*.csv'))):
+        results, shared = read_csv(path)
+        words = ', '.join(f'`{key}={value}`' for key, value in shared.items())
+        parts += [f'With {words} ([single runs](../{path.name})):'] if shared else []
+        parts.append(format_report(tables, results))
+    return '\n\n'.join(parts)
+
+
 def fill(path: Path, **contents: str) -> str:
     """Return the text of a file with new generated parts, by the names in the marks around them.
 
@@ -157,15 +170,15 @@ def main(argv: Iterable[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
     args = parser.parse_args(argv)
-    results = read_csv(RESULTS)
+    results, _ = read_csv(RESULTS)
     collections = read_collections()
     metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
                  for family, collection in collections.items()}
     contents = {
         INDEX: fill(INDEX, families=format_families(collections),
-                    comparison=format_comparison(read_csv(COMPARISON)),
+                    comparison=format_comparison(read_csv(COMPARISON)[0]),
                     index=format_index(all_tables(), results)),
-        ABLATION: fill(ABLATION, results=format_report(load_tables(), results)),
+        ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}
     stale = [path for path, text in contents.items()

@@ -12,7 +12,8 @@ CPU = 'cpu_seconds'
 # What tables show of a result, if any row has it, and its title.
 COLUMNS = {
     **{name: name for name in ('AP', 'APr', 'APc', 'APf', 'AP1', 'AP2', 'AP3', 'AP4')},
-    'exhaustive_AP': 'exhaustive AP', 'fixed_AP': 'fixed AP', CPU: 'CPU s'}
+    'exhaustive_AP': 'exhaustive AP', 'fixed_AP': 'fixed AP', 'fixed_APr': 'fixed APr',
+    CPU: 'CPU s'}
 
 # AP and others in [0, 1], CPU in seconds; None of a group without objects.
 Result = Mapping[str, float | None]

@@ -21,6 +21,15 @@ class Row:
     settings: Settings = field(default_factory=dict)
 
 
+def describe(row: Row) -> dict[str, str]:
+    """A row in a CSV: the name of its config and, under their keys, its settings.
+
+    They are text, so that None is told from what a row does not set.
+    """
+    return {'config': Path(row.config).stem,
+            **{key: str(value) for key, value in row.settings.items()}}
+
+
 def make_rows(configs: Sequence[str], settings: Sequence[Settings]) -> list[Row]:
     """All configs with all settings, named after what differs.
 

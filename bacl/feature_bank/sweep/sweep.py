@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..conversion import checkpoint_of_bank
 from ..fingerprint import file_digest
 from ..storage import FeatureBankError, read_meta
-from .rows import Row
+from .rows import Row, describe
 from .run import Run, check_run, load_config, read_result, train_and_test, training_contents
 
 
@@ -157,8 +157,7 @@ class Sweep:
     def write(self) -> str:
         """Write ``results.csv``, ``summary.csv`` and ``table.md``; return the table."""
         table = format_table([row.name for row in self.rows], self.results)
-        described = {row.name: {'config': Path(row.config).stem, **row.settings}
-                     for row in self.rows}
+        described = {row.name: describe(row) for row in self.rows}
         write_results(self.work_dir / 'results.csv', described, self.results)
         write_summary(self.work_dir / 'summary.csv', described, self.results)
         (self.work_dir / 'table.md').write_text(table)

@@ -10,5 +10,6 @@ test_dataloader = val_dataloader
 
 val_evaluator = dict(
     ann_file=data_root + 'annotations/emoji_lt_val.json',
-    exhaustive_ann_file=data_root + 'annotations/emoji_lt_val_exhaustive.json')
+    exhaustive_ann_file=data_root + 'annotations/emoji_lt_val_exhaustive.json',
+    max_dets_per_class=16)
 test_evaluator = val_evaluator

@@ -165,6 +165,20 @@ def test_fixed_ap_of_a_detector_with_the_cap_of_ap_is_warned_of(data_set, caplog
         assert ('max_per_img' in caplog.text) is warned
 
 
+def test_predictions_beyond_the_cap_change_nothing_but_fixed_and_pooled_ap(data_set):
+    """So a detector that gives many tells of the cap and of hardly any in one test."""
+    path, _, _ = data_set
+    many = to_samples(data_set)
+    few = copy.deepcopy(many)
+    for sample in few:
+        best = sample.pred_instances.scores.argsort(descending=True, stable=True)[:5]
+        sample.pred_instances = sample.pred_instances[best]
+    caps = dict(ann_file=str(path), max_dets=5)
+    of_few, of_many = run(few, **caps), run(many, **caps, max_dets_per_class=20)
+    assert of_few == {name: of_many[name] for name in of_few}
+    assert of_many['lvis/bbox_fixed_AP'] > of_many['lvis/bbox_AP']
+
+
 def test_exhaustive_labels_give_numbers_beside_the_others(data_set, write_json, caplog):
     path, data, by_image = data_set
     exhaustive = copy.deepcopy(data)

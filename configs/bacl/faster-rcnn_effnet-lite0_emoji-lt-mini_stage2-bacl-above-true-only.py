@@ -1,4 +1,0 @@
-# Table IX: only classes that score at least as high as the true class count; on Emoji-LT mini.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
-
-model = dict(roi_head=dict(bbox_head=dict(loss_cls=dict(prob_thr=None))))

@@ -1,4 +1,0 @@
-# Table III: margins and weights (FCBL), no feature hallucination; on Emoji-LT mini.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
-
-model = dict(roi_head=dict(hallucinator=None))

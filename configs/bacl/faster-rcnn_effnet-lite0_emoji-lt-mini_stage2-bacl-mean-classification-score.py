@@ -1,7 +1,0 @@
-# Fig. 4: mean classification score as long-term indicator; on Emoji-LT mini.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bacl.py'
-
-model = dict(
-    roi_head=dict(
-        bbox_head=dict(
-            loss_cls=dict(indicator=dict(type='MeanClassificationScore')))))
