@@ -28,6 +28,8 @@ ALLOWED = {
     'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'models',
                'visualization'},
     'planning': {'annotations', 'compat', 'datasets', 'engine'},
+    'comparison': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'feature_bank',
+                   'report'},
 }
 
 

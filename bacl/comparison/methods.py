@@ -1,4 +1,4 @@
-"""What is compared, and what each method may be tuned by: configs/comparison.yml."""
+"""What is compared, and what each method may be tuned by: configs/comparison/methods.yml."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +69,7 @@ class Comparison:
 
 
 def read_comparison(path: Path) -> Comparison:
-    """Read a file such as configs/comparison.yml.
+    """Read a file such as configs/comparison/methods.yml.
 
     Args:
         path: of the file.

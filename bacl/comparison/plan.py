@@ -1,4 +1,4 @@
-"""The runs of a comparison: methods are tuned on held-out images, then tested with what was best."""
+"""Runs of a comparison: methods are tuned on held-out images, then tested with what was best."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from bacl.engine.running.seed_table import CPU, Results
-from bacl.report.results.bootstrap import interval
+from bacl.report.results import interval
 from scipy.stats import kendalltau
 
 from .plan import Entry
@@ -99,7 +99,8 @@ def rank_correlation(ours: Sequence[float], paper: Sequence[float]) -> dict[str,
         ValueError: if there are fewer than three.
     """
     if len(ours) < 3:
-        raise ValueError(f'rank_correlation(ours=) expects at least three methods, got {len(ours)}.')
+        raise ValueError('rank_correlation(ours=) expects at least three methods, got '
+                         f'{len(ours)}.')
     first, second = np.asarray(ours), np.asarray(paper)
     tau, p_value = kendalltau(first, second)
     rng = np.random.default_rng(0)

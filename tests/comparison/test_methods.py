@@ -6,7 +6,7 @@ from bacl.comparison import read_comparison
 from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / 'configs/comparison.yml'
+FILE = ROOT / 'configs/comparison/methods.yml'
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def changed(tmp_path):
     def write(change):
         content = yaml.safe_load(FILE.read_text())
         change(content)
-        path = tmp_path / 'comparison.yml'
+        path = tmp_path / 'methods.yml'
         path.write_text(yaml.safe_dump(content))
         return path
 

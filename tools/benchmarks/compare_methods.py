@@ -1,8 +1,8 @@
 """Compare long-tail methods on one frozen detector: tuned alike, calibrated, tested by seeds.
 
 Of the training images some are held out. Every method is trained on the others, over a feature bank
-that is built first. What it may be tuned by, and how, is in configs/comparison.yml; what was tried
-is in trials.csv. What is finished is reused: the same command goes on. Needs stage 1 of
+that is built first. What it may be tuned by, and how, is in configs/comparison/methods.yml; what
+was tried is in trials.csv. What is finished is reused: the same command goes on. Needs stage 1 of
 Emoji-LT lvis-like (configs/README.md has the commands).
 """
 import argparse
@@ -33,7 +33,7 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--methods', nargs='+', default=[], metavar='NAME',
-                        help='of comparison.yml (default: all)')
+                        help='of methods.yml (default: all)')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4],
                         help='of the trainings that are tested (default: 0 1 2 3 4)')
     parser.add_argument('--tuning', choices=TUNING, default='all',
@@ -46,8 +46,9 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--stage1-checkpoint', metavar='PATH',
                         help='checkpoint or work_dir of stage 1 (default: where its training '
                         'leaves it)')
-    parser.add_argument('--comparison', type=Path, default=CONFIGS / 'comparison.yml',
-                        metavar='FILE', help='what is compared (default: configs/comparison.yml)')
+    parser.add_argument('--comparison', type=Path, default=CONFIGS / 'comparison/methods.yml',
+                        metavar='FILE',
+                        help='what is compared (default: configs/comparison/methods.yml)')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/comparison'),
                         help='for all that is written (default: work_dirs/comparison)')
     args = parser.parse_args(argv)

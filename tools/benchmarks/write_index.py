@@ -3,17 +3,19 @@
 Fills README.md, bacl/README.md, the models of every family's metafile.yml and model-index.yml from
 the configs, tables.yml (rows, configs, the paper's numbers), emoji_lt_ablation.csv (measured by
 emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with other settings for all rows; in
-bacl/README.md alone) and emoji_lt_lvis-like.csv (the results.csv of a tools/sweep.py).
+bacl/README.md alone) and comparison/comparison.csv (of compare_methods.py).
 """
 
 import argparse
 import sys
 from collections.abc import Iterable
+from math import isnan
 from pathlib import Path
-from statistics import mean
 
+import pandas as pd
 import yaml
-from bacl.engine.running.seed_table import COLUMNS, CPU, Results, spread, values_of
+from bacl.comparison import rank_correlation, read_comparison
+from bacl.engine.running.seed_table import CPU, Results, spread
 from bacl.engine.running.steps import METRICS
 from emoji_lt_ablation import (
     CONFIGS,
@@ -28,7 +30,8 @@ from emoji_lt_ablation import (
 
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
-COMPARISON = CONFIGS / 'emoji_lt_lvis-like.csv'
+COMPARED, COMPARISON = (CONFIGS / 'comparison' / name for name in ('methods.yml', 'comparison.csv'))
+_COMPARED = ('AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 TWINS = 'bacl/README.md#emoji-lt-mini'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
@@ -104,17 +107,66 @@ def format_index(tables: list[dict], results: Results) -> str:
     return '\n\n'.join(parts)
 
 
-def format_comparison(results: Results) -> str:
-    """Return a Markdown table of stages 2 on Emoji-LT lvis-like, the best by AP first."""
-    columns = [*LVIS_COLUMNS, 'exhaustive_AP', 'fixed_AP']
-    lines = ['| stage 2 | ' + ' | '.join(COLUMNS[name] for name in columns) + ' | CPU s |',
-             '|---|' + '---|' * (len(columns) + 1)]
-    rows = dict.fromkeys(name for name, _ in results)
-    for row in sorted(rows, key=lambda name: -mean(values_of(name, 'AP', results))):
-        cells = [spread(values_of(row, name, results)) for name in columns]
-        cells.append(spread(values_of(row, CPU, results), scale=1).split('.')[0])
-        lines.append(f'| {link(row, row.partition("stage2-")[2])} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+def format_comparison(frame: pd.DataFrame, tables: list[dict]) -> str:
+    """Return a Markdown table of all methods compared, the best by AP first, and correlations.
+
+    Args:
+        frame: of bacl.comparison, as tools/benchmarks/compare_methods.py writes it.
+        tables: of the paper.
+    """
+    paper = {row['row']: row['paper'] for table in tables if table['table'] == 'XIII'
+             for row in table['rows'] if 'paper' in row}
+    names = {method.name: method.paper for method in read_comparison(COMPARED).methods}
+    columns = ['row', *map(_title, _COMPARED), 'ECE', 'CPU s', 'state MB', 'AP over BCE\\*',
+               'APr over BCE\\*', 'AP over BACL', 'seeds', 'paper, LVIS v1: AP / APr']
+    lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
+    for row in frame.to_dict('records'):
+        cells = [link(row['config'], row['row'].replace('*', '\\*'))]
+        cells += [_spread(row, name) for name in (*_COMPARED, 'calibration_error')]
+        cells += [f'{row[name]:.{digits}f}' for name, digits in ((CPU, 0), ('state_mb', 1))]
+        cells += [_gain(row, name) for name in ('AP_over_baseline', 'APr_over_baseline',
+                                                'AP_over_reference')]
+        numbers = None if row['calibrator'] else paper.get(f'LVIS v1, R50, {names[row["method"]]}')
+        cells += [str(row['seeds']), ' / '.join(map(str, numbers[:2])) if numbers else '–']
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join([*lines, '', *_correlations(frame[frame['calibrator'] == ''], paper, names)])
+
+
+def _title(metric: str) -> str:
+    return metric.replace('_', ' ')
+
+
+def _spread(row: dict, name: str) -> str:
+    deviation = row[f'{name}_std']
+    return 'n/a' if isnan(row[name]) else f'{row[name]:.1f}' if isnan(deviation) \
+        else f'{row[name]:.1f} ± {deviation:.1f}'
+
+
+def _gain(row: dict, name: str) -> str:
+    """A difference with its interval, in bold if that is beyond 0."""
+    if isnan(row[name]):
+        return '–'
+    low, high = row[f'{name}_low'], row[f'{name}_high']
+    gain = f'{row[name]:+.1f}'
+    return f'{f"**{gain}**" if low > 0 or high < 0 else gain} ({low:+.1f} to {high:+.1f})'
+
+
+def _correlations(frame: pd.DataFrame, paper: dict[str, list[float]],
+                  names: dict[str, str | None]) -> list[str]:
+    """Lines on how the order of methods agrees with that of the paper's Table XIII."""
+    lines = ['| order of methods, Kendall\'s tau | AP | APr | methods |', '|---|---|---|---|']
+    for version in ('LVIS v0.5', 'LVIS v1'):
+        rows = [(row, paper[key]) for row in frame.to_dict('records')
+                if (key := f'{version}, R50, {names[row["method"]]}') in paper]
+        if len(rows) < 3:
+            continue
+        cells = []
+        for place, metric in enumerate(('AP', 'APr')):
+            found = rank_correlation([row[metric] for row, _ in rows],
+                                     [numbers[place] for _, numbers in rows])
+            cells.append(f'{found["tau"]:.2f} ({found["low"]:.2f} to {found["high"]:.2f})')
+        lines.append(f'| with {version}, R50 | {" | ".join(cells)} | {len(rows)} |')
+    return lines if len(lines) > 2 else []
 
 
 def format_metafile(family: str, collection: dict, results: Results) -> str:
@@ -176,7 +228,8 @@ def main(argv: Iterable[str] | None = None) -> None:
                  for family, collection in collections.items()}
     contents = {
         INDEX: fill(INDEX, families=format_families(collections),
-                    comparison=format_comparison(read_csv(COMPARISON)[0]),
+                    comparison=format_comparison(
+                        pd.read_csv(COMPARISON).fillna({'calibrator': ''}), all_tables()),
                     index=format_index(all_tables(), results)),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
