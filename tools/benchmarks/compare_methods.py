@@ -23,6 +23,7 @@ from bacl.engine.running.stage1 import prepare_stage1
 from bacl.feature_bank.building import build_feature_bank
 from bacl.feature_bank.extraction import BankOptions
 from bacl.feature_bank.sweep import Sweep
+from mmdet.registry import METRICS
 from mmengine.config import Config
 
 CONFIGS = Path('configs')
@@ -112,7 +113,8 @@ def write(args: argparse.Namespace, comparison: Comparison, plan: Plan, entries:
           sweep: Sweep, config: Path) -> None:
     """Write tables and page."""
     evaluator = box_evaluator(Config.fromfile(config))
-    statistics = read_statistics(sweep, evaluator['ann_file'], evaluator['max_dets'], args.jobs)
+    statistics = read_statistics(sweep, evaluator['ann_file'], METRICS.build(evaluator).max_dets,
+                                 args.jobs)
     frame = comparison_frame(entries, sweep.results, statistics, comparison.baseline,
                              comparison.reference)
     frame.insert(1, 'config', [_method(comparison, name).config for name in frame['method']])
