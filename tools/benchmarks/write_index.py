@@ -132,6 +132,29 @@ def format_comparison(frame: pd.DataFrame, tables: list[dict]) -> str:
     return '\n'.join([*lines, '', *_correlations(frame[frame['calibrator'] == ''], paper, names)])
 
 
+def format_ideas(frame: pd.DataFrame, baseline: str) -> str:
+    """Return a Markdown table of the gains of each kind of idea over the baseline.
+
+    Args:
+        frame: of bacl.comparison, as tools/benchmarks/compare_methods.py writes it.
+        baseline: name of its row.
+    """
+    base = frame.set_index('row').loc[baseline]
+    metrics = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
+    lines = [f'| idea | rows | {" | ".join(map(_title, metrics))} |',
+             '|---' * (len(metrics) + 2) + '|']
+    rows = frame[frame['row'] != baseline]
+    calibrated = rows['calibrator'] != ''
+    groups = [(f'{idea}{", calibrated" * is_calibrated}', part) for is_calibrated in (False, True)
+              for idea, part in rows[calibrated == is_calibrated].groupby('idea', sort=False)]
+    for idea, part in groups:
+        gains = [part[metric] - base[metric] for metric in metrics]
+        cells = [f'{gain.median():+.1f} ({gain.min():+.1f} to {gain.max():+.1f})'
+                 if len(part) > 1 else f'{gain.iloc[0]:+.1f}' for gain in gains]
+        lines.append(f'| {idea} | {len(part)} | {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
 def _title(metric: str) -> str:
     return metric.replace('_', ' ')
 

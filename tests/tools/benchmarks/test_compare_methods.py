@@ -11,7 +11,7 @@ from small_stage2 import make_stage2
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPARISON = dict(
-    learning_rates=[1, 2], calibrators={'LogitAdjustment': {'tau': [0.5]}}, baseline='FHM',
+    learning_rates=[1, 2], calibrators={'LogitAdjustment': {'tau': [0.5, 1.0]}}, baseline='FHM',
     reference='BACL', methods=[
         dict(name='BACL', config='stage2', idea='loss and features',
              strength={'model.roi_head.hallucinator.num_sampled_classes': [2]}),
@@ -51,7 +51,7 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder):
     assert set(frame['seeds']) == {2} and frame['state_mb'].min() > 0
     assert frame[['AP', 'fixed_AP', 'cpu_seconds']].notna().all(axis=None)
     trials = pd.read_csv(out / 'trials.csv')
-    assert list(trials['method']) == ['BACL', 'BACL', 'FHM', 'FHM', 'BACL', 'FHM']
+    assert list(trials['method']) == ['BACL', 'BACL', 'FHM', 'FHM', 'BACL', 'FHM', 'FHM']
     assert len(pd.read_csv(out / 'runs.csv')) == 6 and (out / 'report/index.html').is_file()
     # BACL: two rates and a strength; FHM: two rates. What was chosen is trained once more.
     trained = len(list((out / 'trainings').iterdir()))
