@@ -1,0 +1,13 @@
+# Stage 2 on Emoji-LT mini, softmax cross entropy (SCE): a new classifier on the frozen
+# extractor.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_sce-stage2.py',
+    '../_base_/datasets/emoji-lt.py',
+    '../_base_/schedules/schedule_emoji-lt_stage2.py',
+    '../_base_/default_runtime.py',
+]
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py'
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
