@@ -61,6 +61,9 @@ def shrink(box_heads):
             for part in (head, head.loss_cls):
                 if 'num_classes' in part:
                     part.num_classes = NUM_CLASSES
+        calibrator = model.test_cfg.get('rcnn', {}).get('calibrator') or {}
+        if calibrator.pop('ann_file', None):  # a file
+            calibrator.update(image_share=[0.1] * NUM_CLASSES, dimension=[1.5] * NUM_CLASSES)
         if 'mask_head' in model.get('roi_head', {}):
             model.roi_head.mask_head.num_classes = NUM_CLASSES
         return model

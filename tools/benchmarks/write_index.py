@@ -29,8 +29,10 @@ from emoji_lt_ablation import (
 )
 
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
+COMPARISON_PAGE = CONFIGS / 'comparison/README.md'
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
-COMPARED, COMPARISON = (CONFIGS / 'comparison' / name for name in ('methods.yml', 'comparison.csv'))
+COMPARED, COMPARISON, TRIALS = (CONFIGS / 'comparison' / name for name in (
+    'methods.yml', 'comparison.csv', 'trials.csv'))
 _COMPARED = ('AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 TWINS = 'bacl/README.md#emoji-lt-mini'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
@@ -155,6 +157,24 @@ def format_ideas(frame: pd.DataFrame, baseline: str) -> str:
     return '\n'.join(lines)
 
 
+def format_trials(trials: pd.DataFrame) -> str:
+    """Return a Markdown table of what tuning tried for each method.
+
+    Args:
+        trials: as tools/benchmarks/compare_methods.py writes them.
+    """
+    lines = ['| method | tried: AP on held-out images |', '|---|---|']
+    for method, part in trials.groupby('method', sort=False):
+        cells = []
+        for row in part.to_dict('records'):
+            words = ', '.join(f'{key.rpartition(".")[2]} {value}' for key, _, value in (
+                setting.partition('=') for setting in row['settings'].split(' ')))
+            ap = row['held-out AP']
+            cells.append(f'{words}: ' + ('failed' if isnan(ap) else f'{ap:.1f}'))
+        lines.append(f'| {method.replace("*", "&#42;")} | {"; ".join(cells)} |')
+    return '\n'.join(lines)
+
+
 def _title(metric: str) -> str:
     return metric.replace('_', ' ')
 
@@ -247,13 +267,15 @@ def main(argv: Iterable[str] | None = None) -> None:
     args = parser.parse_args(argv)
     results, _ = read_csv(RESULTS)
     collections = read_collections()
+    comparison = pd.read_csv(COMPARISON).fillna({'calibrator': ''})
     metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
                  for family, collection in collections.items()}
     contents = {
         INDEX: fill(INDEX, families=format_families(collections),
-                    comparison=format_comparison(
-                        pd.read_csv(COMPARISON).fillna({'calibrator': ''}), all_tables()),
+                    comparison=format_comparison(comparison, all_tables()),
                     index=format_index(all_tables(), results)),
+        COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(comparison, 'BCE*'),
+                              trials=format_trials(pd.read_csv(TRIALS))),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}

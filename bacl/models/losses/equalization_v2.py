@@ -109,10 +109,12 @@ class EqualizationLossV2(ObjectnessLoss):
     def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
         """Add the gradients of the samples to those collected, over all ranks."""
         targets = self.targets(logits, labels)
-        grad = (logits.sigmoid() - targets).abs() * self.weights(targets)
-        grad = grad if weight is None else grad * weight[:, None]
-        pos_grad = grad * targets
-        sums = torch.stack([pos_grad, grad - pos_grad])[:, :, :-1].sum(1, dtype=torch.float64)
+        grad = logits.sigmoid().sub_(targets).abs_().mul_(self.weights(targets))
+        if weight is not None:
+            grad.mul_(weight[:, None])
+        total = grad.sum(0, dtype=torch.float64)
+        positive = grad.mul_(targets).sum(0, dtype=torch.float64)
+        sums = torch.stack([positive[:-1], (total - positive)[:-1]])
         all_reduce(sums)
         self.pos_grad += sums[0]
         self.neg_grad += sums[1]

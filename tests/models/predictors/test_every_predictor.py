@@ -114,6 +114,7 @@ def test_a_head_starts_it_trains_it_and_scores_by_it(name):
     ('DisAlignLinear', 'SigmoidBCELoss', 'it has 4 outputs for 4 classes'),
     ('DisAlignCosineLinear', 'SeesawLoss', 'it has 6 outputs for 4 classes'),
     ('TDELinear', 'SigmoidBCELoss', 'it has 4 outputs for 4 classes'),
+    ('DisAlignLinear', 'ObjectnessBCELoss', 'softmax only.*ObjectnessBCELoss'),
     ('TDELinear', 'ObjectnessBCELoss', 'softmax only.*ObjectnessBCELoss')])
 def test_losses_that_it_does_not_fit_are_refused(name, loss, reason):
     loss_cls = dict(type=loss, **(dict(num_classes=C) if loss == 'SeesawLoss' else {}))
@@ -122,6 +123,6 @@ def test_losses_that_it_does_not_fit_are_refused(name, loss, reason):
 
 
 @pytest.mark.parametrize('name, loss', [
-    ('TDELinear', dict(type='CrossEntropyLoss')), ('DisAlignLinear', dict(type='FCBL'))])
+    ('TDELinear', 'CrossEntropyLoss'), ('DisAlignLinear', 'GRWCrossEntropyLoss')])
 def test_losses_that_it_fits_are_not(name, loss):
-    MODELS.build(head_cfg(name, loss))
+    MODELS.build(head_cfg(name, dict(type=loss)))
