@@ -14,7 +14,7 @@ class Method:
 
     Attributes:
         name: of no other method.
-        config: name of the config of stage 2, which is that of its file.
+        config: name of its config, which is that of the file.
         idea: what kind of idea it is, in a word or two; methods of one kind are summed up together.
         settings: that the config is changed by.
         strength: the one setting beside the learning rate that it is tuned by, and the values that
@@ -46,6 +46,8 @@ class Comparison:
         calibrators: by type, the name of the strength and the values that are tried.
         baseline: name of the method that gains are measured against.
         reference: name of another one.
+        trains_features: whether the configs train the whole detector, each from its start, instead
+            of a stage 2 over a feature bank. Nothing is held out then, so nothing can be tuned.
     """
 
     methods: Sequence[Method]
@@ -53,6 +55,7 @@ class Comparison:
     calibrators: Mapping[str, Mapping[str, Sequence[float]]]
     baseline: str
     reference: str
+    trains_features: bool = False
 
     def chosen(self, names: Sequence[str]) -> list[Method]:
         """The methods with these names, in the order of the file, and baseline and reference.
@@ -95,4 +98,8 @@ def read_comparison(path: Path) -> Comparison:
     if comparison.learning_rates[0] != 1:
         raise ValueError(f'{path} expects 1, the learning rate of the config, as the first of '
                          f'learning_rates, got {comparison.learning_rates[0]}.')
+    if comparison.trains_features and (len(comparison.learning_rates) > 1 or any(
+            method.strength or method.calibrator for method in comparison.methods)):
+        raise ValueError(f'{path} expects one of learning_rates, and methods without strength and '
+                         'calibrator, as it trains_features: no images are held out to tune on.')
     return comparison

@@ -66,8 +66,8 @@ class Plan:
         comparison: what is tried.
         methods: those that are compared.
         configs: files of their configs, by name.
-        data: that they are trained and chosen on.
-        bank: folder of the feature bank.
+        data: that they are trained and chosen on; None is what the configs say, without tuning.
+        bank: folder of the feature bank; None trains online.
         work_dir: folder for all that is written.
         jobs: trainings at a time.
 
@@ -77,7 +77,7 @@ class Plan:
     """
 
     def __init__(self, comparison: Comparison, methods: Sequence[Method],
-                 configs: Mapping[str, Path], data: Data, bank: str, work_dir: Path,
+                 configs: Mapping[str, Path], data: Data | None, bank: str | None, work_dir: Path,
                  jobs: int) -> None:
         self.comparison, self.methods, self.configs = comparison, methods, configs
         self.data, self.bank, self.work_dir, self.jobs = data, bank, work_dir, jobs
@@ -157,10 +157,11 @@ class Plan:
     def _row(self, name: str, method: Method, settings: Settings, is_test: bool) -> Row:
         config = self.configs[method.config]
         cfg = Config.fromfile(config)
-        head = OPENED.get(resolve_type(cfg.model.roi_head, MODELS, cfg.get('default_scope')))
-        return Row(name, str(config), {
-            **method.settings, **({'model.roi_head.type': head} if head else {}), **settings,
-            **self.data.settings(cfg, is_test)})
+        head = resolve_type(cfg.model.roi_head, MODELS, cfg.get('default_scope'))
+        opened = {'model.roi_head.type': OPENED[head]} if method.calibrator and head in OPENED \
+            else {}
+        data = self.data.settings(cfg, is_test) if self.data else {}
+        return Row(name, str(config), {**method.settings, **opened, **settings, **data})
 
     def _config(self, method: Method) -> Config:
         cfg = Config.fromfile(self.configs[method.config])

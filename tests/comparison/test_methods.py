@@ -36,6 +36,13 @@ def test_every_method_names_settings_that_its_config_has():
             assert value != own and type(value) in (type(own), int), (method.name, key)
 
 
+def test_trainings_of_whole_detectors_are_configs_of_one_stage():
+    comparison = read_comparison(FILE.with_name('end-to-end.yml'))
+    for method in comparison.methods:
+        (path,) = ROOT.glob(f'configs/*/{method.config}.py')
+        assert 'stage1_config' not in path.read_text(), method.name
+
+
 def test_what_the_paper_calls_a_method_is_in_its_table():
     tables = yaml.safe_load((ROOT / 'configs/tables.yml').read_text())
     (table,) = (table for table in tables if table['table'] == 'XIII')
@@ -56,7 +63,8 @@ def test_chosen_methods_come_with_those_that_they_are_compared_with():
     (lambda content: content['methods'].append(content['methods'][0]), "'SCE', got 2"),
     (lambda content: content['methods'][0].update(calibrator='None'), "of 'SCE', got 'None'"),
     (lambda content: content['methods'][0].update(strength={'a': [1], 'b': [2]}), 'one strength'),
-    (lambda content: content.update(learning_rates=[2, 1]), 'first of learning_rates, got 2')])
+    (lambda content: content.update(learning_rates=[2, 1]), 'first of learning_rates, got 2'),
+    (lambda content: content.update(trains_features=True), 'no images are held out to tune on')])
 def test_what_does_not_fit_together_is_named(changed, change, message):
     with pytest.raises(ValueError, match=message):
         read_comparison(changed(change))

@@ -4,6 +4,9 @@ Of the training images some are held out. Every method is trained on the others,
 that is built first. What it may be tuned by, and how, is in configs/comparison/methods.yml; what
 was tried is in trials.csv. What is finished is reused: the same command goes on. Needs stage 1 of
 Emoji-LT lvis-like (configs/README.md has the commands).
+
+--comparison configs/comparison/end-to-end.yml compares trainings of whole detectors on Emoji-LT
+mini instead: online, and with the settings of their configs.
 """
 import argparse
 import sys
@@ -73,7 +76,7 @@ def find_configs(comparison: Comparison) -> dict[str, Path]:
 
 
 def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
-    """Hold images out and build the bank, unless that was done; return it, too."""
+    """Hold images out and build the bank, unless that was done; return both."""
     cfg = Config.fromfile(config)
     cfg.work_dir = str(Path('work_dirs', config.stem))
     prepare_stage1(cfg, args.stage1_checkpoint)
@@ -96,7 +99,8 @@ def compare(args: argparse.Namespace) -> str | None:
     baseline = next(m for m in methods if m.name == comparison.baseline)
     args.work_dir.mkdir(parents=True, exist_ok=True)
     with lock_work_dir(str(args.work_dir)):
-        data, bank = prepare(args, configs[baseline.config])
+        data, bank = (None, None) if comparison.trains_features else \
+            prepare(args, configs[baseline.config])
         plan = Plan(comparison, methods, configs, data, bank, args.work_dir, args.jobs)
         plan.check()
         entries = plan.tune(args.tuning)

@@ -21,6 +21,7 @@ from bacl.engine.running.work_dir import find_checkpoint, require_file
 from mmdet.registry import HOOKS, MODELS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 
 from ..conversion import to_feature_bank
 
@@ -173,6 +174,7 @@ def _prepare(run: Run, folder: Path, trained: str | None = None) -> Config:
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=run.seed)
     cfg.work_dir = str(folder)
     cfg.resume, cfg.load_from = False, trained or run.checkpoint
+    init_default_scope(cfg.get('default_scope') or 'mmdet')
     if run.bank is not None:
         to_feature_bank(cfg, run.bank, training=trained is None)
     if trained is None and run.checkpoint is not None:

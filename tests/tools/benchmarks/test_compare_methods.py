@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from mmengine.config import Config
 from small_stage2 import make_stage2
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -60,6 +61,23 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder):
     assert again.returncode == 0 and 'seed' not in again.stdout.partition('row')[0]
     assert len(list((out / 'trainings').iterdir())) == trained
     assert (out / 'comparison.csv').read_text() == text
+
+
+@pytest.mark.slow
+def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder):
+    cfg = Config.fromfile(folder / 'configs/family/stage2.py')
+    cfg.model.type, cfg.model.roi_head.type = 'FasterRCNN', 'StandardRoIHead'
+    del cfg.model.roi_head.hallucinator
+    cfg.dump(folder / 'configs/family/whole.py')
+    content = dict(COMPARISON, trains_features=True, learning_rates=[1], calibrators={}, methods=[
+        dict(name='BACL', config='whole', idea='loss'), dict(
+            name='FHM', config='whole', idea='loss', settings={
+                'model.roi_head.bbox_head.loss_cls.with_margin': False})])
+    (folder / 'comparison.yml').write_text(yaml.safe_dump(content))
+    done = compare(folder, '--seeds', '0', '--tuning', 'none')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(pd.read_csv(folder / 'work_dirs/comparison/comparison.csv')) == 2
+    assert not (folder / 'work_dirs/comparison/held-out-0.3').exists()
 
 
 def test_mistakes_are_one_line(folder):
