@@ -24,9 +24,9 @@ ALLOWED = {
     'models/roi_heads': {'ops', 'models/augmenters', 'models/calibrators', 'models/class_counts',
                          'models/indicators', 'models/losses'},
     'engine': {'annotations', 'compat', 'datasets', 'evaluation', 'models', 'visualization'},
-    'feature_bank': {'compat', 'engine', 'models', 'version'},
-    'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'models',
-               'visualization'},
+    'feature_bank': {'compat', 'engine', 'models'},
+    'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'feature_bank',
+               'models', 'visualization'},
     'planning': {'annotations', 'compat', 'datasets', 'engine'},
 }
 

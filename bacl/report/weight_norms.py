@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from bacl.annotations import ClassTable
 from bacl.compat.checkpoints import load_weights
 from bacl.engine.probing.class_values import norms_of_weights
 from bacl.engine.running.dataset_configs import unwrapped_datasets
@@ -13,6 +14,8 @@ from bacl.feature_bank.sweep import RESULT
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+
+from .run_files import find_config
 
 MEAN, CORRELATION = 'mean', 'rank correlation'
 
@@ -46,28 +49,33 @@ def find_trainings(folders: Sequence[Path]) -> dict[str, list[Path]]:
     return found
 
 
-def weight_norms(folder: Path) -> dict[str, float]:
+def weight_norms(folder: Path, tables: dict[str, ClassTable]) -> dict[str, float]:
     """Norms in the last checkpoint of a training.
 
     Args:
         folder: work_dir, with its config.
+        tables: of the classes of datasets by their configs, so that each is read once; that of
+            this training is added.
 
     Returns:
-        The mean over all classes; by key of each frequency group its mean, divided by that of all;
-        and the rank correlation of norm and number of training images.
+        The mean over all classes; the mean over each frequency group, divided by that of all; and
+        the rank correlation of norm and number of training images.
 
     Raises:
         FileNotFoundError: if config, checkpoint or the annotations of the training are missing.
         ValueError: if the model has no single linear classifier, or the data have no groups.
     """
-    config, checkpoint = next(folder.glob('*.py'), None), find_checkpoint(folder)
+    config, checkpoint = find_config(folder), find_checkpoint(folder)
     if config is None or checkpoint is None:
         raise FileNotFoundError(f'{folder} expects a config (*.py) and a checkpoint of a training, '
                                 f'got {config} and {checkpoint}.')
     cfg = Config.fromfile(config)
     init_default_scope(cfg.get('default_scope') or 'mmdet')
-    dataset = next(unwrapped_datasets(cfg.train_dataloader.dataset))
-    classes = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).class_table()
+    dataset = dict(next(unwrapped_datasets(cfg.train_dataloader.dataset)), lazy_init=True,
+                   pipeline=[])
+    if str(dataset) not in tables:
+        tables[str(dataset)] = DATASETS.build(dataset).class_table()
+    classes = tables[str(dataset)]
     if not classes.groups:
         raise ValueError(f'{config} expects training data with frequency groups, got none.')
     weights = load_weights(str(checkpoint), map_location='cpu')
@@ -77,8 +85,9 @@ def weight_norms(folder: Path) -> dict[str, float]:
     norms, = stages
     groups = classes.mean_by_group(norms / norms.mean())
     rank = pd.Series(classes.image_count).rank()
-    return {MEAN: float(norms.mean()), **{f'{key} / {MEAN}': value for key, value in groups.items()},
-            CORRELATION: float(rank.corr(pd.Series(norms).rank()))}
+    return {MEAN: float(norms.mean())} | {
+        f'{key} / {MEAN}': value for key, value in groups.items()} | {
+        CORRELATION: float(rank.corr(pd.Series(norms).rank()))}
 
 
 def format_norms(trainings: dict[str, list[Path]]) -> str:
@@ -90,7 +99,8 @@ def format_norms(trainings: dict[str, list[Path]]) -> str:
     Raises:
         FileNotFoundError, ValueError: see :func:`weight_norms`.
     """
-    norms = {name: [weight_norms(folder) for folder in folders]
+    tables: dict[str, ClassTable] = {}
+    norms = {name: [weight_norms(folder, tables) for folder in folders]
              for name, folders in trainings.items()}
     keys = list(dict.fromkeys(key for runs in norms.values() for run in runs for key in run))
     keys.sort(key=CORRELATION.__eq__)  # groups of several datasets stay together
