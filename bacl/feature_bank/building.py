@@ -1,5 +1,4 @@
 """The building of a feature bank: one pass over all images, which can be interrupted."""
-import random
 import shlex
 import sys
 import time
@@ -9,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from bacl.compat.checkpoints import load_weights
-from bacl.engine.hooks.seed_hook import derive_seed
 from bacl.models.augmenters import GTBoxGenerator
 from mmdet.registry import DATASETS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from .extraction import BankOptions, build_extractor, extract, proposal_cfg
 from .fingerprint import (
@@ -39,40 +36,10 @@ from .storage import (
     require_room,
     write_meta,
 )
+from .views import ViewDataset, check_views, random_flips, seed_all
 
 REPORT_SECONDS = 10.0  # between two lines of progress
 _IMAGES_FOR_ESTIMATE = 500
-
-
-class ViewDataset(Dataset):
-    """The views of the images of a dataset, with random numbers of their own.
-
-    Args:
-        dataset: of the config, outside of what repeats images.
-        seed: of the build.
-        view: number of the view.
-    """
-
-    def __init__(self, dataset: Dataset, seed: int, view: int) -> None:
-        self.dataset, self.seed, self.view = dataset, seed, view
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> dict[str, Any] | None:
-        """The sample of an image, or None if the pipeline leaves it out."""
-        seed_all(self.seed, 0, self.view, index)
-        prepare = getattr(self.dataset, 'prepare_data', self.dataset.__getitem__)
-        return prepare(index)
-
-
-def seed_all(*key: int) -> None:
-    """Seed Python's, NumPy's and torch's generators by a key."""
-    seed = derive_seed(*key)
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
 
 
 def build_feature_bank(cfg: Config, checkpoint: str, root: str,
@@ -113,17 +80,16 @@ def build_feature_bank(cfg: Config, checkpoint: str, root: str,
     root.mkdir(parents=True, exist_ok=True)
     if (root / 'meta.json').exists() and not _goes_on(root, meta, report):
         return
+    views = {split: _views(split, config, options) for split, config in configs.items()}
     write_meta(root, meta)
     jobs = []
-    for split, config in configs.items():
-        dataset = DATASETS.build(_outside_repetition(config))
+    for split, images in views.items():
         writer = FeatureWriter(root / split, meta['num_feats'], options.dtype)
-        for view in range(options.views if split == 'train' else 1):
-            jobs.append(Job(split, cfg[f'{split}_dataloader'], dataset, view, writer))
+        jobs += [Job(split, cfg[f'{split}_dataloader'], view, writer) for view in images]
     expected = sum(job.expected_bytes(model, options) for job in jobs)
     done = sum(writer.num_rows * writer.row_bytes for writer in {job.writer for job in jobs})
-    images = ', '.join(f'{len(job.dataset)} images of {job.split}'
-                       for job in jobs if job.view == 0)
+    images = ', '.join(f'{len(job.images)} images of {job.split}'
+                       for job in jobs if job.images.view == 0)
     report(f'Feature bank of {images}, {options.views} view(s) for training: at most about '
            f'{as_size(expected)}' + f', {as_size(done)} of them there' * bool(done) + '.')
     require_room(root, max(0, int(expected - done)))
@@ -157,20 +123,21 @@ def _batch_sizes(meta: dict[str, Any]) -> dict[str, str]:
             for split, size in meta.get('batch_sizes', {}).items()}
 
 
+def _views(split: str, config: ConfigDict, options: BankOptions) -> list[ViewDataset]:
+    """The images of a split, for training in as many ways as are asked for."""
+    dataset = DATASETS.build(_outside_repetition(config))
+    if split != 'train':
+        return [ViewDataset(dataset, [], options.seed, 0)]
+    flips = random_flips(dataset)
+    views = [ViewDataset(dataset, flips, options.seed, view) for view in range(options.views)]
+    check_views(views)
+    return views
+
+
 def _outside_repetition(dataset: ConfigDict) -> ConfigDict:
     while dataset.get('type') in REPEATING:
         dataset = dataset.dataset
     return dataset
-
-
-def flips(dataset: Dataset) -> Iterator[Any]:
-    """The transforms of a dataset, and of what is in it, that flip images at random."""
-    while dataset is not None:
-        pipeline = getattr(dataset, 'pipeline', ())
-        for transform in getattr(pipeline, 'transforms', pipeline):
-            if 'RandomFlip' in type(transform).__name__:
-                yield transform
-        dataset = getattr(dataset, 'dataset', None)
 
 
 @dataclass
@@ -180,28 +147,26 @@ class Job:
     Attributes:
         split: 'train', 'val' or 'test'.
         loader: config of its data loader.
-        dataset: built.
-        view: its number.
+        images: in the view.
         writer: of the split.
     """
 
     split: str
     loader: ConfigDict
-    dataset: Dataset
-    view: int
+    images: ViewDataset
     writer: FeatureWriter
 
     @property
     def num_batches(self) -> int:
         """Batches of the view."""
-        return -(-len(self.dataset) // self.loader.batch_size)
+        return -(-len(self.images) // self.loader.batch_size)
 
     def expected_bytes(self, model: nn.Module, options: BankOptions) -> float:
         """About the most that the view can need."""
         is_train = self.split == 'train'
         rows = proposal_cfg(model, is_train).max_per_img
         if is_train:
-            innermost = self.dataset
+            innermost = self.images.dataset
             while hasattr(innermost, 'dataset'):
                 innermost = innermost.dataset
             step = max(1, len(innermost) // _IMAGES_FOR_ESTIMATE)
@@ -211,18 +176,14 @@ class Job:
             if options.negatives is not None:
                 rows = min(rows, options.negatives + 10 * gts)
             rows += gts * (1 + GTBoxGenerator.num_boxes * options.jitters)
-        return len(self.dataset) * (rows * self.writer.row_bytes + RECORD.itemsize)
+        return len(self.images) * (rows * self.writer.row_bytes + RECORD.itemsize)
 
-    def batches(self, seed: int, first: int) -> Iterator[list[dict[str, Any] | None]]:
+    def batches(self, first: int) -> Iterator[list[dict[str, Any] | None]]:
         """Samples in batches of the size and, in tests, the order of the data loader."""
-        if self.split == 'train':
-            for transform in flips(self.dataset):
-                transform.prob = float(self.view % 2)
-        size = self.loader.batch_size
-        dataset = ViewDataset(self.dataset, seed, self.view)
-        order = [list(range(start, min(start + size, len(dataset))))
-                 for start in range(first * size, len(dataset), size)]
-        return iter(DataLoader(dataset, batch_sampler=order, collate_fn=list,
+        size, number = self.loader.batch_size, len(self.images)
+        order = [list(range(start, min(start + size, number)))
+                 for start in range(first * size, number, size)]
+        return iter(DataLoader(self.images, batch_sampler=order, collate_fn=list,
                                num_workers=self.loader.get('num_workers', 0)))
 
 
@@ -251,11 +212,11 @@ class Progress:
             self.skipped += first
             if first == job.num_batches:
                 continue
-            for number, samples in enumerate(job.batches(options.seed, first), start=first):
-                seed_all(options.seed, 1, job.view, number)
+            for number, samples in enumerate(job.batches(first), start=first):
+                seed_all(options.seed, 1, job.images.view, number)
                 records, rows = extract(
                     model, [sample for sample in samples if sample is not None],
-                    job.split == 'train', job.view, options)
+                    job.split == 'train', job.images.view, options)
                 job.writer.append(records, **rows)
                 self._tell(job)
 
@@ -269,6 +230,6 @@ class Progress:
         left = (self.total - self.done) / rate
         written = job.writer.num_rows * job.writer.row_bytes
         self.report(
-            f'{self.done}/{self.total} batches, {job.split} view {job.view}, '
+            f'{self.done}/{self.total} batches, {job.split} view {job.images.view}, '
             f'{rate * job.loader.batch_size:.1f} images/s, {job.split} {as_size(written)}, '
             f'ETA {int(left // 3600)}:{int(left % 3600 // 60):02}:{int(left % 60):02}')

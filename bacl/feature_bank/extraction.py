@@ -25,8 +25,8 @@ class BankOptions:
     """Settings of what is stored of each training image.
 
     Args:
-        views: of each image, > 0. The pipeline's flip is off in view 0 and on in view 1, and so on;
-            everything else that the pipeline draws is drawn anew for each.
+        views: of each image, > 0. A random flip of the pipeline is off in view 0 and on in view 1,
+            and so on; everything else that the pipeline draws is drawn anew for each.
         jitters: draws of sixteen jittered boxes for each ground truth, >= 0.
         negatives: proposals without an object that are kept, drawn at random, > 0; None keeps all.
         dtype: of the features, 'float16' or 'float32'.

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bacl.version import __version__
 from mmdet import __version__ as mmdet_version
 from mmdet.registry import DATASETS
 from mmengine.config import Config, ConfigDict
@@ -28,6 +27,14 @@ _FREE_RPN = _FREE - {'bbox_coder'}
 # Wrappers that repeat images of the dataset in them.
 REPEATING = ('RepeatDataset', 'ClassBalancedDataset')
 _SPLITS = ('train', 'val', 'test')
+_PACKAGE = Path(__file__).parents[1]
+# Code of this package that features, proposals and stored boxes come from. What learns or acts
+# after the bank, such as losses, is not in it; the files of a bank have a FORMAT of their own.
+_SOURCES = (
+    'compat/mmcv_ops.py', 'datasets/transforms/*.py', 'feature_bank/extraction.py',
+    'feature_bank/views.py', 'models/augmenters/box_generator.py', 'models/backbones/*.py',
+    'models/dense_heads/early_stop_rpn_head.py', 'models/detectors/*.py',
+    'models/roi_heads/frozen_roi_extractor.py', 'ops/early_stop_nms.py', 'ops/row_roi_align.py')
 
 
 def is_extractor(name: str) -> bool:
@@ -128,8 +135,15 @@ def evaluated_splits(cfg: Config) -> dict[str, ConfigDict]:
 
 
 def code_versions() -> dict[str, str]:
-    """Versions of the code that features come from."""
-    return {'bacl.__version__': __version__, 'mmdet.__version__': mmdet_version}
+    """The code that features come from: mmdet's version, and digests of files of this package.
+
+    A digest is that of the text, whatever ends its lines. It does not know comments from code.
+    """
+    paths = [path for pattern in _SOURCES for path in sorted(_PACKAGE.glob(pattern))]
+    return {'mmdet.__version__': mmdet_version} | {
+        f'{_PACKAGE.name}/{path.relative_to(_PACKAGE).as_posix()}':
+        hashlib.blake2b(path.read_text(encoding='utf-8').encode()).hexdigest()[:32]
+        for path in paths}
 
 
 def differences(of_bank: Mapping[str, str], here: Mapping[str, str]) -> list[str]:

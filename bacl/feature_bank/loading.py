@@ -63,7 +63,9 @@ class LoadFeatureBankSample(BaseTransform):
                     ori_shape=tuple(view['ori_shape'].tolist()), flip=bool(view['flip']))
         if not np.isnan(view['scale_factor'][0]):
             meta['scale_factor'] = tuple(view['scale_factor'].tolist())
-        sample = DetDataSample(metainfo=meta)
+        sample = DetDataSample()
+        for name, value in meta.items():  # DetDataSample(metainfo=) would copy them deeply
+            sample.set_field(value, name, field_type='metainfo')
         as_tensors = torch.from_numpy(boxes).split([proposals, gts, ignored])
         labels = torch.from_numpy(self.table.labels(first + proposals, first + len(rows)))
         sample.proposals = InstanceData(bboxes=as_tensors[0])

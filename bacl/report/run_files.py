@@ -114,7 +114,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 def _find_run(name: str, work_dir: Path) -> RunFiles | str:
     """The files, or what is missing."""
     predictions = work_dir / TEST_FOLDER / PREDICTIONS
-    config = _find_config(predictions.parent) or _find_config(work_dir)
+    config = find_config(predictions.parent) or find_config(work_dir)
     if config is None:
         reason = 'a folder without a config (*.py)' if work_dir.is_dir() else 'no such folder'
         return (f'RUN expects the work_dir of a training, got {str(work_dir)!r}: {reason}. '
@@ -129,7 +129,7 @@ def _find_run(name: str, work_dir: Path) -> RunFiles | str:
                     record if record.is_file() else None)
 
 
-def _find_config(folder: Path) -> Path | None:
+def find_config(folder: Path) -> Path | None:
     """The config that mmengine left in a folder: the newest, if several runs used it."""
     return max(folder.glob('*.py'), key=lambda path: path.stat().st_mtime, default=None)
 

@@ -83,6 +83,17 @@ def test_positives_and_some_negatives(make_bank, bank):
             {tuple(box) for box in stored.tolist()}
 
 
+@pytest.mark.parametrize('prob, views, cure', [
+    (0.0, 2, 'in views 0 and 1: nothing is drawn at random. Store --views 1'),
+    (0.5, 3, 'in views 0 and 2: nothing but a flip is drawn at random. Store --views 2')])
+def test_views_that_show_the_same_are_refused(prob, views, cure, stage2, make_bank):
+    stage2.train_dataloader.dataset.pipeline[3].prob = prob
+    with pytest.raises(FeatureBankError, match=cure):
+        make_bank('same', cfg=stage2, views=views)
+    folder = make_bank('same', cfg=stage2)  # nor is anything flipped that is not to be
+    assert not FeatureTable(folder, 'train').records['flip'].any()
+
+
 def test_the_size_is_said_before_and_too_little_room_refused(bank, make_bank, monkeypatch):
     lines = []
     make_bank(report=lines.append, views=2, jitters=2)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from copy import deepcopy
 from pathlib import Path
 
@@ -77,9 +78,22 @@ def test_a_test_needs_no_training_images(toy, over_bank):
     over_bank(training=False, **{'train_dataloader.dataset.filter_cfg.min_size': 32})
 
 
-def test_a_bank_of_other_code_is_refused(over_bank, monkeypatch):
-    monkeypatch.setattr('bacl.feature_bank.fingerprint.__version__', '0.0.0')
-    with pytest.raises(FeatureBankError, match=r'bacl\.__version__: .*0\.0\.0 here'):
+def test_a_bank_of_other_code_is_refused(over_bank, monkeypatch, tmp_path):
+    package = tmp_path / 'bacl'
+    shutil.copytree(ROOT / 'bacl', package, ignore=shutil.ignore_patterns('__pycache__'))
+    monkeypatch.setattr('bacl.feature_bank.fingerprint._PACKAGE', package)
+
+    def change(name, old, new):
+        text = (package / name).read_bytes()
+        assert old in text
+        (package / name).write_bytes(text.replace(old, new))
+
+    change('models/losses/fcbl.py', b'alpha', b'beta')  # comes after the features
+    backbone = 'models/backbones/efficientnet_lite.py'
+    change(backbone, b'\n', b'\r\n')
+    over_bank()
+    change(backbone, b'stride', b'step')
+    with pytest.raises(FeatureBankError, match=rf'bacl/{backbone}: \w+ in the bank, \w+ here'):
         over_bank()
 
 

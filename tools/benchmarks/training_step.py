@@ -48,7 +48,7 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     add_arguments(parser)
     args = parser.parse_args(argv)
     if args.quick:
-        args.preset, args.batches, args.rounds, args.skip_lvis = 'smoke', 1, 5, True
+        args.preset, args.batches, args.rounds, args.skip_lvis = 'smoke', 1, 2, True
     return args
 
 

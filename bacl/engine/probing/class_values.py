@@ -1,5 +1,6 @@
 """One number per class that a model tells: norms of its classifier, strengths of its indicators."""
 import re
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -26,13 +27,23 @@ def strengths(model: nn.Module) -> list[np.ndarray]:
 
 
 def classifier_norms(model: nn.Module, num_classes: int) -> list[np.ndarray]:
+    """:func:`norms_of_weights` of a model.
+
+    Args:
+        model: a two-stage detector.
+        num_classes: see there.
+    """
+    return norms_of_weights(model.named_parameters(), num_classes)
+
+
+def norms_of_weights(weights: Iterable[tuple[str, Tensor]], num_classes: int) -> list[np.ndarray]:
     """L2 norms of the weights of each class in the classifiers.
 
     A classifier that compares directions (mmdet's NormedLinear) divides by them: then they do not
     influence its scores.
 
     Args:
-        model: a two-stage detector.
+        weights: of a two-stage detector, with their names.
         num_classes: C; rows behind, such as background, are left out.
 
     Returns:
@@ -41,11 +52,11 @@ def classifier_norms(model: nn.Module, num_classes: int) -> list[np.ndarray]:
     Raises:
         ValueError: if a classifier has fewer than C rows.
     """
-    stages = {int(match[1] or 0): as_array(value) for name, value in model.named_parameters()
+    stages = {int(match[1] or 0): as_array(value) for name, value in weights
               if (match := _CLASSIFIER.search(name))}
     for stage, weight in stages.items():
         if len(weight) < num_classes:
-            raise ValueError(f'classifier_norms(num_classes=) expects at most the {len(weight)} '
+            raise ValueError(f'norms_of_weights(num_classes=) expects at most the {len(weight)} '
                              f'rows of the classifier of stage {stage}, got {num_classes}. The '
                              'checkpoint is one of another data set, or class-agnostic.')
     return [np.linalg.norm(stages[stage][:num_classes].reshape(num_classes, -1), axis=1)

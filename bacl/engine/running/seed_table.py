@@ -44,20 +44,22 @@ def differences(row: str, base: str, name: str, results: Results) -> list[float 
     return [None if None in pair else pair[0] - pair[1] for pair in pairs]
 
 
-def spread(values: Sequence[float | None], sign: str = '', scale: float = 100) -> str:
+def spread(values: Sequence[float | None], sign: str = '', scale: float = 100,
+           digits: int = 1) -> str:
     """Mean ± standard deviation; '–' without values, 'n/a' if one is None.
 
     Args:
         values: of the seeds; of one alone there is no deviation.
         sign: '+' to show that of a positive mean.
         scale: what values are multiplied with, 100 for percent.
+        digits: behind the point.
     """
     if not values:
         return '–'
     if None in values:
         return 'n/a'
-    text = f'{scale * mean(values):{sign}.1f}'
-    return text if len(values) == 1 else f'{text} ± {scale * stdev(values):.1f}'
+    text = f'{scale * mean(values):{sign}.{digits}f}'
+    return text if len(values) == 1 else f'{text} ± {scale * stdev(values):.{digits}f}'
 
 
 def columns_of(results: Results) -> list[str]:

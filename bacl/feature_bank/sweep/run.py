@@ -169,6 +169,16 @@ def detections_file(folder: Path) -> Path:
     return folder / f'{DETECTIONS}.bbox.json'
 
 
+def finished_trainings(folder: Path) -> dict[Path, dict]:
+    """The trainings of a sweep, by their folders, with config and settings of each.
+
+    Args:
+        folder: of the sweep.
+    """
+    return {path.parent: json.loads(path.read_text())
+            for path in sorted(folder.glob(f'trainings/*/{TRAINING}'))}
+
+
 def _prepare(run: Run, folder: Path, trained: str | None = None) -> Config:
     cfg = load_config(run.config, run.settings)
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=run.seed)

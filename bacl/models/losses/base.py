@@ -238,6 +238,17 @@ class ObjectnessLoss(LongTailLoss):
         """Scores of Eq. (5): (N, C + 1), in [0, 1], background last."""
         return objectness_scores(cls_score)
 
+    def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """See :class:`LongTailLoss`.
+
+        The order of the classes is that of their logits, so the best one alone needs a score.
+        """
+        with torch.no_grad():
+            best, predicted = cls_score[:, :-1].max(dim=1)
+            scores = self.get_activation(torch.stack([best, cls_score[:, -1]], dim=1))
+            predicted[scores[:, 1] > scores[:, 0]] = cls_score.size(1) - 1
+            return dict(acc=100 * (predicted == labels).sum() / max(len(labels), 1))
+
 
 def without_weightless(labels: Tensor, weight: Tensor | None, void: int) -> Tensor:
     """``labels``, (N,), with those of samples of weight 0 replaced by ``void``, which counts none.

@@ -84,8 +84,14 @@ def test_accuracy_uses_the_scores_with_objectness():
     # brings class 0 to 0.26 against a background score of 0.73.
     loss = ObjectnessBCELoss(num_classes=1)
     cls_score = torch.tensor([[3.0, 1.0], [3.0, -3.0]])
-    accuracy = loss.get_accuracy(cls_score, torch.tensor([1, 0]))['acc']
-    assert accuracy.item() == 100
+    assert loss.get_accuracy(cls_score, torch.tensor([1, 0]))['acc'].item() == 100
+    loss, cls_score = ObjectnessBCELoss(num_classes=4), torch.randn(400, 5)
+    labels = torch.randint(5, (400,))
+    is_right = loss.get_activation(cls_score).argmax(dim=1) == labels
+    assert 0 < is_right.sum() < (cls_score.argmax(dim=1) == 4).sum()
+    torch.testing.assert_close(loss.get_accuracy(cls_score, labels)['acc'],
+                               100 * is_right.float().mean())
+    assert loss.get_accuracy(cls_score[:0], labels[:0])['acc'] == 0
 
 
 def test_one_hot_targets_put_background_last():

@@ -1,4 +1,4 @@
-"""The benchmarks of the training step run, as scripts, and report what they should.
+"""The benchmarks of training run, as scripts, and report what they should.
 
 In an interpreter of its own one of them runs in test_run_all.py.
 """
@@ -15,16 +15,43 @@ BENCHMARKS = Path(__file__).parents[3] / 'tools/benchmarks'
 def rows_of(warm_python, tmp_path):
     """Run a benchmark; return its rows by name."""
 
-    def run(script, *arguments):
+    def run(script, *arguments, cwd=BENCHMARKS.parents[1]):
         path = tmp_path / 'rows.json'
         done = warm_python.run(
             [BENCHMARKS / script, '--quick', '--json', path, *arguments],
-            env=dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1'),
-            cwd=BENCHMARKS.parents[1])
+            env=dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='-1'), cwd=cwd)
         assert done.returncode == 0, done.stdout[-3000:]
         return {row['name']: row for row in json.loads(path.read_text())['rows']}
 
     return run
+
+
+@pytest.fixture
+def with_data(smoke_data, tmp_path):
+    """A folder with configs and Emoji-LT smoke."""
+    (tmp_path / 'data/emoji_lt').mkdir(parents=True)
+    (tmp_path / 'data/emoji_lt/smoke').symlink_to(smoke_data)
+    (tmp_path / 'configs').symlink_to(BENCHMARKS.parents[1] / 'configs')
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_training_step(rows_of, with_data):
+    rows = rows_of('training_step.py', cwd=with_data)
+    ratio = rows['stage-2 step, Emoji-LT smoke, BACL / mmdet']
+    assert ratio['target'] == '<= 0.8' and ratio['value'] > 0
+    assert rows['stage-2 step, Emoji-LT smoke, plain BCE / mmdet']['target'] is None
+
+
+@pytest.mark.slow
+def test_a_run_over_a_bank_and_one_on_images(rows_of, with_data):
+    rows = rows_of('feature_bank.py', cwd=with_data)
+    ratio = rows['run of 2 epochs and a test, Emoji-LT smoke, online / bank']
+    assert ratio['target'] == '>= 20' and ratio['value'] > 1
+    large = [rows[f'{what}, bank, C = 1,203']['value'] / 1000
+             for what in ('stage-2 iteration', 'predictions of a batch')]
+    total = rows['run of 2 epochs and a test, bank, C = 1,203']['value']
+    assert total == pytest.approx(1000 * large[0] + 200 * large[1])
 
 
 def test_classifier_step(rows_of):
