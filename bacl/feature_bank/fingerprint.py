@@ -34,7 +34,7 @@ _SOURCES = (
     'compat/mmcv_ops.py', 'datasets/transforms/*.py', 'feature_bank/extraction.py',
     'feature_bank/views.py', 'models/augmenters/box_generator.py', 'models/backbones/*.py',
     'models/dense_heads/early_stop_rpn_head.py', 'models/detectors/*.py',
-    'models/roi_heads/frozen_roi_extractor.py', 'ops/early_stop_nms.py', 'ops/row_roi_align.py')
+    'models/roi_heads/frozen_roi_extractor.py', 'ops/row_roi_align.py')
 
 
 def is_extractor(name: str) -> bool:
