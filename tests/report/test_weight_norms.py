@@ -11,6 +11,7 @@ TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 @pytest.fixture
 def train(write_lvis, tmp_path):
     """Leave behind what a training does that ends with given norms of its classes."""
+    (tmp_path / 'data').mkdir()
     data = write_lvis(tmp_path / 'data', 'v1')
 
     def train(folder, norms, result=None):
