@@ -1,9 +1,10 @@
 """Write the generated parts of configs: index and results, and the metafiles of mim.
 
-Fills README.md, bacl/README.md, the models of every family's metafile.yml and model-index.yml from
-the configs, tables.yml (rows, configs, the paper's numbers), emoji_lt_ablation.csv (measured by
-emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with other settings for all rows; in
-bacl/README.md alone) and comparison/comparison.csv (of compare_methods.py).
+Fills README.md, configs/README.md, those of bacl and comparison, the models of every family's
+metafile.yml and model-index.yml from the configs, tables.yml (rows, configs, the paper's numbers),
+emoji_lt_ablation.csv (measured by emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with
+other settings for all rows; in bacl/README.md alone), and comparison.csv and trials.csv of
+comparison (of compare_methods.py).
 """
 
 import argparse
@@ -29,7 +30,7 @@ from emoji_lt_ablation import (
 )
 
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
-COMPARISON_PAGE = CONFIGS / 'comparison/README.md'
+COMPARISON_PAGE, README = CONFIGS / 'comparison/README.md', Path('README.md')
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
 COMPARED, COMPARISON, TRIALS = (CONFIGS / 'comparison' / name for name in (
     'methods.yml', 'comparison.csv', 'trials.csv'))
@@ -132,6 +133,22 @@ def format_comparison(frame: pd.DataFrame, tables: list[dict]) -> str:
         cells += [str(row['seeds']), ' / '.join(map(str, numbers[:2])) if numbers else '–']
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join([*lines, '', *_correlations(frame[frame['calibrator'] == ''], paper, names)])
+
+
+def format_short(frame: pd.DataFrame) -> str:
+    """Return a Markdown table of the plain rows, BACL, and the best by AP and by fixed AP.
+
+    Args:
+        frame: of bacl.comparison, as tools/benchmarks/compare_methods.py writes it.
+    """
+    best = [*frame.nlargest(3, 'AP')['row'], *frame.nlargest(3, 'fixed_AP')['row']]
+    wanted = {'SCE', 'SCE + NorCal', 'BCE*', 'BACL', *best}
+    columns = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
+    lines = [f'| row | {" | ".join(map(_title, columns))} |', '|---' * (len(columns) + 1) + '|']
+    for row in frame[frame['row'].isin(wanted)].to_dict('records'):
+        name = row['row'].replace('*', '\\*')
+        lines.append(f'| {name} | {" | ".join(_spread(row, column) for column in columns)} |')
+    return '\n'.join(lines)
 
 
 def format_ideas(frame: pd.DataFrame, baseline: str) -> str:
@@ -274,6 +291,7 @@ def main(argv: Iterable[str] | None = None) -> None:
         INDEX: fill(INDEX, families=format_families(collections),
                     comparison=format_comparison(comparison, all_tables()),
                     index=format_index(all_tables(), results)),
+        README: fill(README, comparison=format_short(comparison)),
         COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(comparison, 'BCE*'),
                               trials=format_trials(pd.read_csv(TRIALS))),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
