@@ -18,6 +18,7 @@ def train(write_lvis, tmp_path):
         folder = tmp_path / folder
         folder.mkdir(parents=True)
         dataset = dict(type='LongTailLVISV1Dataset', data_root=str(data), pipeline=[],
+                       data_prefix=dict(img=''),
                        ann_file='annotations/lvis_v1_train.json')
         (folder / 'config.py').write_text(f"""
 train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset={dataset}))
