@@ -3,7 +3,7 @@
 Losses, predictors and augmenters in one RoI head; losses of every kind and augmenters in whole
 detectors, in both stages, on images of every sampler.
 """
-from itertools import cycle, product
+from itertools import product
 
 import bacl  # noqa: F401
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from bacl.annotations import ClassTable
 from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.datasets import ClassImagePairs, EpisodicSampler, RepeatFactorSampler
+from bacl.models.losses import LongTailLoss
 from mmdet.datasets.samplers import ClassAwareSampler
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
@@ -25,7 +26,8 @@ SOFTMAX = ('SoftmaxCELoss', 'GRWCrossEntropyLoss', 'BalancedSoftmaxLoss', 'Equil
            'PairwiseBalancedSoftmaxLoss')
 OBJECTNESS = ('ObjectnessBCELoss', 'EqualizationLossV2', 'FCBL', 'AdaptiveClassSuppressionLoss',
               'PairwiseBalancedEqualizationLossV2', 'EffectiveClassMarginLoss')
-SIGMOID = ('SigmoidBCELoss', 'EqualizationLoss', 'DropLoss', 'FederatedLoss', 'BalancedSigmoidLoss')
+SIGMOID = ('SigmoidBCELoss', 'EqualizationLoss', 'DropLoss', 'FederatedLoss',
+           'BalancedSigmoidLoss', 'MetaBalancedSigmoidLoss', 'EqualizedFocalLoss')
 OWN_LAYOUT = ('SynchronizedSeesawLoss', 'PairwiseBalancedSeesawLoss', 'GroupSoftmaxLoss')
 LOSSES = SOFTMAX + OBJECTNESS + SIGMOID + OWN_LAYOUT
 ONE_OF_EACH_KIND = ('BalancedSoftmaxLoss', 'FCBL', 'DropLoss', 'GroupSoftmaxLoss')
@@ -125,6 +127,13 @@ def check_gradients(layer, case):
     grads = [p.grad for p in layer.parameters() if p.grad is not None]
     assert any(grad.any() for grad in grads), case
     assert all(grad.isfinite().all() for grad in grads), case
+
+
+def test_every_loss_for_box_heads_with_any_predictor_is_here():
+    registered = {name for name, component in MODELS.module_dict.items() if isinstance(
+        component, type) and issubclass(component, LongTailLoss)
+        and component.__module__.startswith('bacl.')}
+    assert registered - set(LOSSES) == {'EqualizedQualityFocalLoss', 'ForestLoss'}
 
 
 @pytest.mark.parametrize('loss', LOSSES)
@@ -240,10 +249,11 @@ def test_a_step_of_every_detector_trains_in_both_stages_on_images_of_every_sampl
         name, stage, images):
     dataset, batches = images
     num_classes = len(dataset.metainfo['classes'])
-    for (loss, augmenter), batch in zip(product(ONE_OF_EACH_KIND, AUGMENTERS), cycle(batches),
-                                        strict=False):
+    for number, (loss, augmenter) in enumerate(product(ONE_OF_EACH_KIND, AUGMENTERS)):
         if not is_sensible(loss, 'Linear', augmenter):
             continue  # refused as in a head alone
+        # An augmenter meets another sampler with each loss.
+        batch = batches[(number + number // len(AUGMENTERS)) % len(batches)]
         case = f'{loss}, {augmenter}'
         torch.manual_seed(0)
         model = detector(name, stage, loss, augmenter, num_classes)

@@ -8,6 +8,7 @@ stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py'
 model = dict(
     test_cfg=dict(
         rcnn=dict(
+            score_thr=1e-8,  # of a product of two sigmoids; 1e-4 of one
             calibrator=dict(
                 type='SigmoidFRACAL',
                 lambda_=2.0,  # published for other models, not tuned

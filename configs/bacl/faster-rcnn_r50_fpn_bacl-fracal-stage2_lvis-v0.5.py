@@ -8,6 +8,7 @@ stage1_config = './faster-rcnn_r50_fpn_bacl-stage1_lvis-v0.5.py'
 model = dict(
     test_cfg=dict(
         rcnn=dict(
+            score_thr=1e-8,  # of a product of two sigmoids; 1e-4 of one
             calibrator=dict(
                 type='SigmoidFRACAL',
                 lambda_=2.0,  # published for other models, not tuned

@@ -154,8 +154,7 @@ class EqualizedFocalLoss(SigmoidBCELoss):
         channel, is_positive = self._positives(labels)
         positive = quality_focal_loss(logits.gather(1, channel), targets[:, None].to(logits),
                                       focusing[channel]) * positive_weight[channel]
-        return loss.scatter_(1, channel, torch.where(is_positive, positive,
-                                                     loss.gather(1, channel)))
+        return loss.scatter(1, channel, torch.where(is_positive, positive, loss.gather(1, channel)))
 
     def _class_weights(self, focusing: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (C,) of each class for positives and negatives."""
