@@ -71,8 +71,9 @@ class ImageSupervisionMixin:
     with and without boxes apart: :class:`~bacl.models.detectors.ImageSupervisedDetector`.
 
     Args:
-        soft_labels: settings of the branch and its loss: ``loss_weight`` (0.5 in RichSem), and
-            ``embed_dims`` and ``scale`` of the predictor; None has no branch.
+        semantic_branch: config of the branch, ``dict(type='TextCosineLinear', embed_dims=...)``;
+            None has none.
+        soft_label_weight: factor of the loss of soft labels, >= 0 (0.5 in RichSem).
         image_label_weight: factor of the loss of image labels, >= 0 (0.1 in Detic); 0 has none.
         **kwargs: of the host.
 
@@ -86,13 +87,13 @@ class ImageSupervisionMixin:
         Zhou et al., ECCV 2022 (Detic).
     """
 
-    def __init__(self, soft_labels: ConfigType | None = None, image_label_weight: float = 0.0,
-                 **kwargs) -> None:
+    def __init__(self, semantic_branch: ConfigType | None = None, soft_label_weight: float = 0.5,
+                 image_label_weight: float = 0.0, **kwargs) -> None:
         super().__init__(**kwargs)
-        owner, soft_labels = type(self).__name__, dict(soft_labels or {})
-        self.soft_label_weight = soft_labels.pop('loss_weight', 0.5)
+        owner = type(self).__name__
+        self.soft_label_weight = soft_label_weight
         self.image_label_weight = image_label_weight
-        for name, weight in (('soft_labels.loss_weight', self.soft_label_weight),
+        for name, weight in (('soft_label_weight', soft_label_weight),
                              ('image_label_weight', image_label_weight)):
             if weight < 0:
                 raise ValueError(f'{owner}({name}=) expects a number >= 0, got {weight!r}.')
@@ -105,9 +106,10 @@ class ImageSupervisionMixin:
                 raise TypeError(f'{owner}(image_label_weight=) expects a loss that does not count '
                                 f'objects, got {type(head.loss_cls).__name__}, in which '
                                 f'{type(shown[0]).__name__} does: a coarse box is none.')
-        self.semantic_branch = MODELS.build(dict(
-            type='TextCosineLinear', in_features=self.bbox_heads[-1].fc_cls.in_features,
-            out_features=self.bbox_heads[-1].num_classes, **soft_labels)) if soft_labels else None
+        last = self.bbox_heads[-1]
+        self.semantic_branch = None if semantic_branch is None else MODELS.build(
+            semantic_branch, default_args=dict(in_features=last.fc_cls.in_features,
+                                               out_features=last.num_classes))
         self._teacher_logits: list[Tensor] = []  # of each image, during a training step
         self._positives: tuple[Tensor, Tensor] | None = None  # features and teacher's logits
 
