@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmengine.utils import is_abs
 
 from ..images import image_fault
-from .records import ImageRecord, Reading, audit_records, read_records
+from .records import ImageLevelRecord, Reading, audit_records, read_records
 
 UNLABELLED = -1
 
@@ -67,16 +67,19 @@ class ImageLevelDataset(BaseDetDataset):
         return reading._replace(records=[record._replace(classes=())
                                          for record in reading.records])
 
-    def image_path(self, record: ImageRecord) -> str:
+    def read_classes(self) -> tuple[str, ...]:
+        """Names of the classes of the detection data, in the order of labels."""
+        return read_class_table(self.class_file, self.backend_args).names
+
+    def image_path(self, record: ImageLevelRecord) -> str:
         """Path or URL of an image."""
         return record.path if '://' in record.path else os.path.join(
             self.data_prefix['img'], record.path)
 
     def load_data_list(self) -> list[dict]:
         """The samples, in the order of the data."""
-        classes = read_class_table(self.class_file, self.backend_args).names
+        classes, reading = self.read_classes(), self.read()
         self._metainfo['classes'] = classes
-        reading = self.read()
         findings = audit_records(reading, classes)
         refused = [f'  {finding}' for finding in findings if finding.rule.refused]
         if refused:

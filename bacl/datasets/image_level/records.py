@@ -36,7 +36,7 @@ IMAGE_LEVEL_RULES = (BAD_ROW, UNKNOWN_CLASS, REPEATED_IMAGE, NO_IMAGES, UNLABELL
                      SEVERAL_CLASSES, ABSENT_CLASS)
 
 
-class ImageRecord(NamedTuple):
+class ImageLevelRecord(NamedTuple):
     """An image.
 
     Attributes:
@@ -58,7 +58,7 @@ class Reading(NamedTuple):
         bad_rows: what is no record, in words.
     """
 
-    records: list[ImageRecord]
+    records: list[ImageLevelRecord]
     bad_rows: list[str]
 
 
@@ -92,7 +92,7 @@ def _read_folder(folder: Path) -> Reading:
             continue
         for file in sorted(entry.iterdir()):
             if file.suffix.lower() in IMAGE_SUFFIXES:
-                records.append(ImageRecord(f'{entry.name}/{file.name}', (entry.name,)))
+                records.append(ImageLevelRecord(f'{entry.name}/{file.name}', (entry.name,)))
             else:
                 bad_rows.append(f'{entry.name}/{file.name} is no image')
     return Reading(records, bad_rows)
@@ -104,7 +104,7 @@ def _read_rows(rows: Sequence[str]) -> Reading:
         name, *fields = (field.strip() for field in row.split('\t'))
         region = _region(fields[1:])
         if name and (region or len(fields) < 2):
-            records.append(ImageRecord(name, tuple(filter(None, fields[:1])), region))
+            records.append(ImageLevelRecord(name, tuple(filter(None, fields[:1])), region))
         elif row.strip():
             bad_rows.append(f'row {number}')
     return Reading(records, bad_rows)
@@ -137,7 +137,7 @@ def _read_lvis(data: dict, source: str | PathLike) -> Reading:
                 or not set(ids) <= names.keys() or (region is not None and not _region(region))):
             bad_rows.append(f"image {image.get('id', f'number {number}')}")
             continue
-        records.append(ImageRecord(image['file_name'], tuple(names[id_] for id_ in ids),
+        records.append(ImageLevelRecord(image['file_name'], tuple(names[id_] for id_ in ids),
                                    None if region is None else _region(region)))
     return Reading(records, bad_rows)
 
