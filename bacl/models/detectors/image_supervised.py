@@ -3,20 +3,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from bacl.annotations import ClassTable
 from mmdet.models.detectors import TwoStageDetector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import ConfigType
-from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
-from ..semantics import SemanticTeacher
-
-
-def is_coarse(sample: DetDataSample) -> bool:
-    """True of an image whose boxes are coarse ones by rule: it says its ``source``."""
-    return sample.get('source') is not None
+from .taught import TaughtMixin, is_coarse, times_zero
 
 
 def without_boxes(sample: DetDataSample) -> DetDataSample:
@@ -24,22 +17,6 @@ def without_boxes(sample: DetDataSample) -> DetDataSample:
     empty = DetDataSample(metainfo=sample.metainfo)
     empty.gt_instances = sample.gt_instances[:0]
     return empty
-
-
-def pixels(inputs: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
-    """Images as they were before a preprocessor normalised them.
-
-    Args:
-        inputs: (B, 3, H, W).
-        preprocessor: of the detector. What it padded comes out as its mean colour.
-
-    Returns:
-        (B, 3, H, W), RGB in [0, 1].
-    """
-    if preprocessor._enable_normalize:
-        inputs = inputs * preprocessor.std + preprocessor.mean
-    is_rgb = preprocessor._channel_conversion
-    return (inputs if is_rgb else inputs.flip(1)) / 255
 
 
 @contextmanager
@@ -59,58 +36,37 @@ def without_weight(losses: Sequence[nn.Module]) -> Iterator[None]:
 
 
 @MODELS.register_module()
-class ImageSupervisedDetector(TwoStageDetector):
+class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
     """Any two-stage detector (Faster, Cascade R-CNN), with image-level supervision.
 
     Images that say a ``source`` in their meta data have coarse boxes, by rule and not by hand
     (:class:`~bacl.datasets.LoadCoarseBox`). They take part in the losses of soft labels and of
     image labels (:class:`~bacl.models.roi_heads.ImageSupervisionMixin`), in no other: not in those
-    of the RPN, of RoIs and of masks. A batch may have images of either kind, or of one. If it has
-    none with boxes of objects, their losses are computed all the same, without objects, and
-    multiplied by 0: every rank has the same losses in every step.
-
-    The teacher is built when a training begins and not before, so that a test needs none of its
-    files. It is no part of the model: its weights are in no checkpoint. Text embeddings are given
-    to every module with ``set_text_embeddings``.
+    of the RPN and of RoIs. A batch may have images of either kind, or of one. If it has none with
+    boxes of objects, their losses are computed all the same, without objects, and multiplied by 0:
+    every rank has the same losses in every step.
 
     Args:
-        backbone: config of the backbone; ``**kwargs`` are the rest of ``TwoStageDetector``'s.
-        teacher: config of the :class:`~bacl.models.semantics.SemanticTeacher`; None has none.
+        teacher: of :class:`.taught.TaughtMixin`.
+        **kwargs: of ``TwoStageDetector``.
 
     Raises:
-        TypeError: if the RoI head has no ``image_level_loss``; when a training begins, if something
-            needs text embeddings and there is no teacher.
+        TypeError: if the RoI head has no ``image_level_loss``, or has masks.
 
     Reference:
         Meng et al., NeurIPS 2023 (RichSem); Zhou et al., ECCV 2022 (Detic). On its DETR RichSem
         lets coarse boxes count as objects for all losses; here, as in Detic, they are none.
     """
 
-    def __init__(self, backbone: ConfigType, *, teacher: ConfigType | None = None,
-                 **kwargs) -> None:
-        super().__init__(backbone, **kwargs)
+    def __init__(self, *args, teacher: ConfigType | None = None, **kwargs) -> None:
+        super().__init__(*args, teacher=teacher, **kwargs)
         if not hasattr(self.roi_head, 'image_level_loss'):
             raise TypeError('ImageSupervisedDetector(roi_head=) expects an ImageSupervisedRoIHead '
                             'or ImageSupervisedCascadeRoIHead, got '
                             f'{type(self.roi_head).__name__}.')
-        self.teacher_cfg = teacher
-        self._teacher: list[SemanticTeacher] = []  # in a list: no part of the model
-
-    def set_class_counts(self, table: ClassTable) -> None:
-        """Build the teacher, and hand out the embeddings of the classes of the training data."""
-        users = [module for module in self.modules() if hasattr(module, 'set_text_embeddings')]
-        if not users:
-            return
-        if self.teacher_cfg is None:
-            raise TypeError(
-                f'{type(users[0]).__name__} needs text embeddings, of which '
-                'ImageSupervisedDetector(teacher=) expects the config of a teacher, got None. Set '
-                "it, as to dict(type='ConSETeacher').")
-        teacher = MODELS.build(self.teacher_cfg)
-        teacher.set_classes(table.names)
-        for module in users:
-            module.set_text_embeddings(teacher.class_embeddings)
-        self._teacher = [teacher]
+        if self.with_mask:
+            raise TypeError('ImageSupervisedDetector(roi_head=) expects a head without masks, '
+                            'which images without boxes do not have. Leave mask_head out.')
 
     def extract_feat(self, batch_inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Feature maps of images; those that are feature maps already stay."""
@@ -124,26 +80,13 @@ class ImageSupervisedDetector(TwoStageDetector):
             batch_inputs: (B, 3, H, W).
             batch_data_samples: of the images.
         """
-        self._add_teacher_logits(batch_inputs, batch_data_samples)
+        if self.roi_head.semantic_branch is not None:
+            self.add_teacher_logits(batch_inputs, batch_data_samples)
         x = self.extract_feat(batch_inputs)
         losses = self._object_losses(x, batch_data_samples)
         coarse = [sample if is_coarse(sample) else without_boxes(sample)
                   for sample in batch_data_samples]
         return losses | self.roi_head.image_level_loss(x, coarse, self._proposals(x, coarse))
-
-    @torch.no_grad()
-    def _add_teacher_logits(self, batch_inputs: Tensor, samples: SampleList) -> None:
-        """Give ``gt_instances`` the logits of the teacher, (G, C), if somebody learns of them."""
-        if self.roi_head.semantic_branch is None:
-            return
-        if not self._teacher:
-            raise RuntimeError('ImageSupervisedDetector.loss() expects a teacher, which '
-                               'set_class_counts() builds, got none. Add MethodHook to the hooks.')
-        (teacher,) = self._teacher
-        teacher.to(batch_inputs.device)
-        logits = teacher(pixels(batch_inputs.float(), self.data_preprocessor), samples)
-        for sample, of_image in zip(samples, logits, strict=True):
-            sample.gt_instances.teacher_logits = of_image
 
     def _object_losses(self, x: tuple[Tensor, ...], samples: SampleList) -> dict:
         """The host's losses of the images with boxes of objects; 0 if there are none."""
@@ -156,8 +99,7 @@ class ImageSupervisedDetector(TwoStageDetector):
         classifier_losses = [head.loss_cls for head in self.roi_head.bbox_heads]
         with without_weight(classifier_losses):
             losses = super().loss(x, [without_boxes(sample) for sample in samples])
-        return {name: _times_zero(value) if 'loss' in name else value
-                for name, value in losses.items()}
+        return times_zero(losses)
 
     @torch.no_grad()
     def _proposals(self, x: tuple[Tensor, ...], coarse: SampleList) -> list[Tensor]:
@@ -172,7 +114,3 @@ class ImageSupervisedDetector(TwoStageDetector):
             for index, result in zip(chosen, results, strict=True):
                 proposals[index] = result.bboxes
         return proposals
-
-
-def _times_zero(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    return [part * 0 for part in value] if isinstance(value, list) else value * 0

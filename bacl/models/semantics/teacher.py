@@ -101,7 +101,7 @@ class SemanticTeacher(nn.Module, ABC):
                                                                          strict=True)]
         needed = [torch.tensor([key not in self._cache for key in of_image], dtype=torch.bool)
                   for of_image in keys]
-        asked = [of_image[mask.to(of_image.device)]
+        asked = [of_image if mask.all() else of_image[mask.to(of_image.device)]
                  for of_image, mask in zip(boxes, needed, strict=True)]
         new = iter(promoted(self.embed_boxes(images, asked)) if sum(map(len, asked)) else ())
         classes = self.class_embeddings.to(images.device)

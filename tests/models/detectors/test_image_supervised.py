@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from bacl.annotations import ClassTable
-from bacl.models.detectors.image_supervised import pixels
+from bacl.models.detectors.taught import pixels
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
@@ -37,6 +38,7 @@ def config(cascade=False, loss='SoftmaxCELoss', **roi_head):
 
 
 def build(**kwargs):
+    init_default_scope('mmdet')  # also for a fixture of the module
     torch.manual_seed(0)
     model = MODELS.build(config(**kwargs))
     model.set_class_counts(TABLE)
