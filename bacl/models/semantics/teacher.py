@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from bacl.ops import promoted
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor, nn
 
@@ -26,8 +26,8 @@ class SemanticTeacher(nn.Module, ABC):
     Args:
         scale: factor of the cosines, > 0: the inverse of the softmax's temperature.
         cached_sources: sources whose embeddings are kept in memory, once computed, by the path of
-            the image, its flip and the box: of samples that change by nothing but flips.
-            'detection' stands for samples that do not say a source.
+            the image, its flip and its boxes: of samples that change by nothing but flips, since
+            every other view would be kept, too. 'detection' stands for samples without a source.
 
     Attributes:
         class_embeddings: (C, D), not normalised, once :meth:`set_classes` was called.
@@ -97,34 +97,32 @@ class SemanticTeacher(nn.Module, ABC):
             samples: with ``gt_instances.bboxes``.
         """
         boxes = [get_box_tensor(sample.gt_instances.bboxes) for sample in samples]
-        keys = [self._keys(sample, of_image) for sample, of_image in zip(samples, boxes,
-                                                                         strict=True)]
-        needed = [torch.tensor([key not in self._cache for key in of_image], dtype=torch.bool)
-                  for of_image in keys]
-        asked = [of_image if mask.all() else of_image[mask.to(of_image.device)]
-                 for of_image, mask in zip(boxes, needed, strict=True)]
-        new = iter(promoted(self.embed_boxes(images, asked)) if sum(map(len, asked)) else ())
-        classes = self.class_embeddings.to(images.device)
-        logits = []
-        for of_image, mask in zip(keys, needed, strict=True):
-            rows = [self._embedding(key, next(new) if is_new else None, images.device)
-                    for key, is_new in zip(of_image, mask.tolist(), strict=True)]
-            embeddings = torch.stack(rows) if rows else classes.new_zeros(0, classes.size(1))
-            logits.append(self.scale * F.normalize(embeddings, dim=1)
-                          @ F.normalize(classes, dim=1).t())
-        return logits
+        embeddings = {index: self._remembered(images[index], samples[index], boxes[index])
+                      for index, sample in enumerate(samples)
+                      if sample.get('source', DETECTION) in self.cached_sources}
+        others = [index for index in range(len(samples)) if index not in embeddings]
+        if others:
+            asked = [boxes[index] for index in others]
+            embeddings |= zip(others, self._embed(images[others], asked).split(
+                list(map(len, asked))), strict=True)
+        classes = F.normalize(self.class_embeddings.to(images.device), dim=1)
+        return [self.scale * F.normalize(embeddings[index], dim=1) @ classes.t()
+                for index in range(len(samples))]
 
-    def _keys(self, sample, boxes: Tensor) -> list[tuple | None]:
-        """Of each box what it is cached by; None if it is not."""
-        if sample.get('source', DETECTION) not in self.cached_sources:
-            return [None] * len(boxes)
-        image = (sample.img_path, sample.get('flip_direction'))
-        return [(*image, *(round(side, 2) for side in box)) for box in boxes.tolist()]
+    def _embed(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
+        """What :meth:`embed_boxes` gives, in float32 at least, also for no boxes."""
+        if not sum(map(len, boxes)):
+            return images.new_zeros(0, self.class_embeddings.size(1))
+        return promoted(self.embed_boxes(images, boxes))
 
-    def _embedding(self, key: tuple | None, new: Tensor | None, device: torch.device) -> Tensor:
-        """An embedding, (D,), that is new, or else in memory."""
-        if new is None:
-            return self._cache[key].to(device)
-        if key is not None:
-            self._cache[key] = new.cpu()
-        return new
+    def _remembered(self, image: Tensor, sample: DetDataSample, boxes: Tensor) -> Tensor:
+        """Embeddings of the boxes of an image by itself, whatever batch it is in, or from memory.
+
+        Beside larger images it would have another border.
+        """
+        sides = [round(side, 2) for side in boxes.flatten().tolist()]
+        key = (sample.img_path, sample.get('flip_direction'), *sides)
+        if key not in self._cache:
+            height, width = sample.img_shape[:2]
+            self._cache[key] = self._embed(image[None, :, :height, :width], [boxes]).cpu()
+        return self._cache[key].to(image.device)

@@ -65,7 +65,6 @@ def model():
     model.init_weights()
     logging.disable(logging.NOTSET)
     model.set_class_counts(TABLE)
-    model.bbox_head.loss_cls.set_class_counts = None
     model.bbox_head.loss_cls.class_counts.set_counts([2] * C)
     return model.train()
 
