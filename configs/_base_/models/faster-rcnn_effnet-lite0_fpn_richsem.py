@@ -5,10 +5,10 @@ _base_ = './faster-rcnn_effnet-lite0_fpn.py'
 model = dict(
     type='ImageSupervisedDetector',
     # Images change by flips alone.
-    teacher=dict(type='ConSETeacher', scale=20.0, cached_sources=('detection', 'image_level')),
+    teacher=dict(type='ConSETeacher', scale=5.0, cached_sources=('detection', 'image_level')),
     roi_head=dict(
         type='ImageSupervisedRoIHead',
-        semantic_branch=dict(type='TextCosineLinear', embed_dims=384, scale=20.0),
+        semantic_branch=dict(type='TextCosineLinear', embed_dims=384, scale=5.0),
         soft_label_weight=0.5,
         image_label_weight=0.1,
         bbox_head=dict(
