@@ -121,11 +121,18 @@ class ImageSupervisionMixin:
             x: feature maps of all levels.
             rpn_results_list: proposals of each image.
             batch_data_samples: with a semantic branch, ``gt_instances`` have ``teacher_logits``.
+
+        Raises:
+            RuntimeError: if they have none.
         """
         self._positives = None
         if self.semantic_branch is not None:
-            self._teacher_logits = [sample.gt_instances.teacher_logits
-                                    for sample in batch_data_samples]
+            instances = [sample.gt_instances for sample in batch_data_samples]
+            if any('teacher_logits' not in gt for gt in instances):
+                raise RuntimeError(
+                    f'{type(self).__name__}(semantic_branch=) expects gt_instances with '
+                    'teacher_logits, got none. Use it in an ImageSupervisedDetector.')
+            self._teacher_logits = [gt.teacher_logits for gt in instances]
         try:
             return super().loss(x, rpn_results_list, batch_data_samples)
         finally:

@@ -3,7 +3,9 @@ import pytest
 import torch
 from bacl.models.roi_heads import largest_proposals
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 
 
 def test_each_coarse_box_gets_the_largest_proposal_whose_centre_is_in_it():
@@ -46,3 +48,11 @@ def test_without_either_it_is_the_host():
     head = MODELS.build(roi_head())
     assert head.semantic_branch is None
     assert head.image_level_loss((torch.zeros(1, 4, 8, 8),), [], []) == {}
+
+
+def test_a_branch_in_a_detector_without_a_teacher_is_refused():
+    head = MODELS.build(roi_head(semantic_branch=dict(type='TextCosineLinear', embed_dims=2)))
+    sample = DetDataSample()
+    sample.gt_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
+    with pytest.raises(RuntimeError, match='teacher_logits.*ImageSupervisedDetector'):
+        head.loss((torch.zeros(1, 4, 8, 8),), [InstanceData()], [sample])
