@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from bacl.annotations import ClassTable
+from bacl.models.detectors.image_supervised import without_boxes
 from bacl.models.detectors.taught import pixels
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
@@ -185,6 +186,30 @@ def test_the_teacher_sees_the_pixels_of_the_images():
     inputs = model(dict(inputs=[image], data_samples=[DetDataSample(
         metainfo=dict(img_shape=(64, 64)))]), True)['inputs']
     torch.testing.assert_close(pixels(inputs, model), image.flip(0)[None] / 255)
+
+
+def test_soft_labels_are_those_of_the_pixels(model):
+    inputs, samples = data('objects', 'coarse')
+    model.add_teacher_logits(inputs, samples)
+    expected = model._teacher[0](pixels(inputs, model.data_preprocessor), samples)
+    for sample, logits in zip(samples, expected, strict=True):
+        assert torch.equal(sample.gt_instances.teacher_logits, logits)
+
+
+def test_the_label_of_an_image_is_learned_on_its_largest_proposal(model, monkeypatch):
+    proposal = torch.tensor([[8., 8, 40, 40]])
+    monkeypatch.setattr(model.rpn_head, 'predict_by_feat', lambda *args, **kwargs: [
+        InstanceData(bboxes=proposal), InstanceData(bboxes=proposal[:0])])
+    rois, classify = [], model.roi_head._classify
+    monkeypatch.setattr(model.roi_head, '_classify', lambda index, x, boxes: rois.append(
+        [box.tolist() for box in boxes]) or classify(index, x, boxes))
+    whole = [[0, 0, 64, 64]]
+    _, samples = data('objects', 'coarse', 'coarse')
+    coarse = [without_boxes(samples[0]), *samples[1:]]
+    model.add_teacher_logits(torch.zeros(3, 3, 64, 64), coarse)
+    x = model.extract_feat(torch.zeros(3, 3, 64, 64))
+    model.roi_head.image_level_loss(x, coarse, model._proposals(x, coarse))
+    assert rois == [[[], whole, whole], [[], proposal.tolist(), whole]]
 
 
 def test_what_is_missing_is_named():
