@@ -45,12 +45,12 @@ class ImageRecord(NamedTuple):
     Attributes:
         image_id: its id there.
         img_path: path or URL.
-        size: (height, width), pixels.
+        size: (height, width), pixels; None if it does not say.
     """
 
     image_id: int
     img_path: str
-    size: tuple[float, float]
+    size: tuple[float, float] | None
 
 
 class Loader(NamedTuple):
@@ -96,7 +96,7 @@ def _apply(record: ImageRecord, loader: Loader) -> Iterator[tuple[Rule, str]]:
         header = orientation = None
     is_turned = orientation not in UNTURNED
     exif = f', EXIF orientation {orientation}' if is_turned else ''
-    if image.shape[:2] != record.size:
+    if record.size is not None and image.shape[:2] != record.size:
         yield OTHER_SIZE, (f' ({image.shape[1]} x {image.shape[0]}, annotated as '
                            f'{record.size[1]} x {record.size[0]}{exif})')
     elif is_turned:

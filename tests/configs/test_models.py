@@ -47,6 +47,9 @@ def shrink(box_heads):
     def shrunk(model):
         model.backbone.init_cfg = None  # a download, or a file of another package
         model.test_cfg.get('rcnn', model.test_cfg).max_per_img = 5
+        if model.get('teacher'):  # files of other packages
+            model.teacher = dict(type='RandomTeacher',
+                                 embed_dims=model.roi_head.semantic_branch.embed_dims)
         if 'roi_head' in model:
             model.train_cfg.rpn_proposal.max_per_img = model.test_cfg.rpn.max_per_img = 20
             stages = model.train_cfg.rcnn

@@ -58,3 +58,12 @@ def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
         assert len(set(first[f'roi_head.{name}'].flatten().tolist())) > 1, name
     for name, value in first.items():
         assert torch.equal(value, second[name]), name
+
+
+def test_a_rank_without_image_level_data_does_not_hang_and_weights_stay_equal(
+        warm_python, tmp_path):
+    first, second = run_two_ranks(warm_python, 'image-level', tmp_path)
+    assert first['roi_head.bbox_head.loss_cls.pos_grad'].sum() > 0
+    assert any('semantic_branch' in name for name in first)
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name

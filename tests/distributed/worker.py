@@ -229,13 +229,44 @@ def train_with_an_empty_rank(name):
             if any(part in k for part in ('loss_cls', 'augmenters', 'fc_cls'))}
 
 
+def train_on_image_level_data():
+    """Steps of DDP in which one rank, both or none have images without boxes."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    cfg = Config.fromfile('configs/richsem/faster-rcnn_effnet-lite0_emoji-lt-mini_richsem.py').model
+    cfg.backbone.init_cfg = None
+    cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
+    cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
+    model = MODELS.build(cfg).train()
+    model.set_class_counts(SimpleNamespace(names=[f'class {c}' for c in range(NUM_CLASSES)]))
+    model = MMDistributedDataParallel(model, broadcast_buffers=False, device_ids=None)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    rank, names = dist.get_rank(), []
+    torch.manual_seed(rank)
+    for is_coarse in [(False, True), (True, False), (True, True), (False, False)]:
+        data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[2], num_classes=NUM_CLASSES)
+        for sample in data['data_samples']:
+            sample.set_metainfo(dict(source='image_level' if is_coarse[rank] else None))
+        losses = model(**model.module.data_preprocessor(data, True), mode='loss')
+        total = sum(sum(v) if isinstance(v, list) else v
+                    for k, v in losses.items() if 'loss' in k)
+        names.append(sorted(k for k in losses if 'loss' in k))
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    assert all(each == names[0] for each in names), names
+    return model.module.state_dict()
+
+
 if __name__ == '__main__':
     case, out_dir = sys.argv[1], Path(sys.argv[2])
     if sys.argv[3:] == ['as-gpu']:
         bacl.ops.class_groups.is_on_cpu = lambda tensor: False
     dist.init_process_group('gloo')
     rank = dist.get_rank()
-    if case in CONFIGS:
+    if case == 'image-level':
+        state = train_on_image_level_data()
+    elif case in CONFIGS:
         state = train_with_an_empty_rank(case)
     else:
         border = int(case)

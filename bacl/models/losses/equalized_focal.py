@@ -114,10 +114,7 @@ class EqualizedFocalLoss(SigmoidBCELoss):
             'scale_factor', scale_factor, 'a number >= 0', lambda v: v >= 0)
         self.use_sigmoid = use_sigmoid
         if use_sigmoid:
-            self.check('num_classes', num_classes, 'that of the head with use_sigmoid=True, which '
-                       'does not tell it', lambda v: v is not None)
-            # What mmdet's dense heads make of these: C + 1 scores where they expect C.
-            self.custom_cls_channels = self.custom_activation = self.custom_accuracy = False
+            self.serve_dense_head()
         self._step_is_over = True
 
     def init_state(self) -> None:
