@@ -17,7 +17,8 @@ MISSING_IMAGE = Rule('missing-image', 'images that do not exist or cannot be rea
 BROKEN_IMAGE = Rule('broken-image', 'images that cannot be decoded, or only in part',
                     'Download or build them again', refused=True)
 OTHER_SIZE = Rule('other-size', 'images whose size as loaded is not that of the annotations',
-                  'Where EXIF turns them: remove the tag if boxes fit the unturned image',
+                  'Write the size as loaded. Where EXIF turns them: remove the tag if boxes fit '
+                  'the unturned image',
                   refused=True)
 OTHER_CHANNELS = Rule('other-channels', 'images not loaded as three channels of 8 bits',
                       "Leave LoadImageFromFile(color_type=) 'color'", refused=True)

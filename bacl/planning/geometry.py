@@ -25,6 +25,11 @@ def rounded(pixels: float) -> int:
     return max(_STEP, int(pixels / _STEP + 0.5) * _STEP)
 
 
+def rounded_down(pixels: float) -> int:
+    """The largest multiple of 32 that is no larger, at least one."""
+    return max(_STEP, int(pixels) // _STEP * _STEP)
+
+
 def median_sides(sizes: np.ndarray) -> tuple[float, float]:
     """Median of the long and of the short sides of (N, 2) widths and heights."""
     return float(np.median(sizes.max(1))), float(np.median(sizes.min(1)))
@@ -72,7 +77,7 @@ def choose_scale(base: tuple[int, int], long_side: float, short_side: float, obj
         rounded(factor * max(long_side, ratio * short_side)), rounded(factor * short_side))
     if scale[0] * scale[1] > max_pixels:
         shrink = (max_pixels / (scale[0] * scale[1])) ** 0.5
-        scale = tuple(max(_STEP, int(side * shrink) // _STEP * _STEP) for side in scale)
+        scale = tuple(rounded_down(side * shrink) for side in scale)
         reason += '; the memory has room for no larger image'
     return scale, reason
 
@@ -92,7 +97,7 @@ def choose_small_scale(base: int, long_side: float, longest_side: float,
     side = max(base, min(wanted, own, LARGEST_SMALL))
     reason = (f'images are {long_side:.0f} pixels long in the median, half of the objects smaller '
               f'than {object_side:.0f} pixels, {object_side * side / long_side:.0f} at this size; '
-              'a CPU has to see them')
+              f'{LEAST_OBJECT_SMALL} are wanted, and {LARGEST_SMALL} pixels the most for a CPU')
     return side, reason
 
 
