@@ -25,8 +25,8 @@ ALLOWED = {
                          'models/indicators', 'models/losses'},
     'engine': {'annotations', 'compat', 'datasets', 'evaluation', 'models', 'visualization'},
     'feature_bank': {'compat', 'engine', 'models'},
-    'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'feature_bank',
-               'models', 'visualization'},
+    'report': {'annotations', 'compat', 'datasets', 'engine', 'evaluation', 'models',
+               'visualization'},
     'planning': {'annotations', 'compat', 'datasets', 'engine'},
 }
 

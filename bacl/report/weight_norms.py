@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from bacl.annotations import ClassTable
+from bacl.annotations import ClassTable, read_annotations
 from bacl.compat.checkpoints import load_weights
 from bacl.engine.probing.class_values import norms_of_weights
 from bacl.engine.running.dataset_configs import unwrapped_datasets
-from bacl.engine.running.seed_table import spread
+from bacl.engine.running.seed_table import RESULT, spread
 from bacl.engine.running.work_dir import find_checkpoint
-from bacl.feature_bank.sweep import RESULT
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -74,7 +73,9 @@ def weight_norms(folder: Path, tables: dict[str, ClassTable]) -> dict[str, float
     dataset = dict(next(unwrapped_datasets(cfg.train_dataloader.dataset)), lazy_init=True,
                    pipeline=[])
     if str(dataset) not in tables:
-        tables[str(dataset)] = DATASETS.build(dataset).class_table()
+        unloaded = DATASETS.build(dataset)
+        tables[str(dataset)] = unloaded.tabulate(
+            read_annotations(unloaded.ann_file, unloaded.backend_args))
     classes = tables[str(dataset)]
     if not classes.groups:
         raise ValueError(f'{config} expects training data with frequency groups, got none.')

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+RESULT = 'result.json'  # in the folder of a finished run of a sweep
 CPU = 'cpu_seconds'
 # What tables show of a result, if any row has it, and its title.
 COLUMNS = {

@@ -11,7 +11,7 @@ from bacl.engine.hooks import ClassFigureHook
 from bacl.engine.running.command_line import build_runner
 from bacl.engine.running.config_types import is_type
 from bacl.engine.running.launch import prepare_launch
-from bacl.engine.running.seed_table import CPU, Result
+from bacl.engine.running.seed_table import CPU, RESULT, Result
 from bacl.engine.running.settings import Settings, apply_settings
 from bacl.engine.running.stage1 import prepare_stage1
 from bacl.engine.running.work_dir import require_file
@@ -20,8 +20,6 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 from ..conversion import to_feature_bank
-
-RESULT = 'result.json'
 
 
 @dataclass(frozen=True)
