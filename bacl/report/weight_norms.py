@@ -1,15 +1,15 @@
 """Weight norms of the classifiers of finished trainings, by frequency group (Fig. 5)."""
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from bacl.annotations import ClassTable
+from bacl.annotations import ClassTable, read_annotations
 from bacl.compat.checkpoints import load_weights
 from bacl.engine.probing.class_values import norms_of_weights
 from bacl.engine.running.dataset_configs import unwrapped_datasets
-from bacl.engine.running.seed_table import spread
+from bacl.engine.running.seed_table import TRAINING, spread
 from bacl.engine.running.work_dir import find_checkpoint
-from bacl.feature_bank.sweep import finished_trainings
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -37,14 +37,15 @@ def find_trainings(folders: Sequence[Path]) -> dict[str, list[Path]]:
         if not (folder / 'trainings').is_dir():
             found.setdefault(folder.name, []).append(folder)
             continue
-        trainings = finished_trainings(folder)
-        if not trainings:
-            raise FileNotFoundError(f'{folder}/trainings has no finished training. Let the sweep '
-                                    'end.')
-        for path, run in trainings.items():
+        paths = sorted(folder.glob(f'trainings/*/{TRAINING}'))
+        if not paths:
+            raise FileNotFoundError(f'{folder}/trainings has no folder with {TRAINING}. Let the '
+                                    'sweep end.')
+        for path in paths:
+            run = json.loads(path.read_text())
             settings = (f'{key}={value}' for key, value in run['settings'].items())
             name = ' '.join([f'{folder.name}:', Path(run['config']).stem, *settings])
-            found.setdefault(name, []).append(path)
+            found.setdefault(name, []).append(path.parent)
     return found
 
 
@@ -73,7 +74,9 @@ def weight_norms(folder: Path, tables: dict[str, ClassTable]) -> dict[str, float
     dataset = dict(next(unwrapped_datasets(cfg.train_dataloader.dataset)), lazy_init=True,
                    pipeline=[])
     if str(dataset) not in tables:
-        tables[str(dataset)] = DATASETS.build(dataset).class_table()
+        unloaded = DATASETS.build(dataset)
+        tables[str(dataset)] = unloaded.tabulate(
+            read_annotations(unloaded.ann_file, unloaded.backend_args))
     classes = tables[str(dataset)]
     if not classes.groups:
         raise ValueError(f'{config} expects training data with frequency groups, got none.')

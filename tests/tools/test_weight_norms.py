@@ -1,11 +1,8 @@
 import json
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 
 
 @pytest.fixture
@@ -51,14 +48,23 @@ def table(load_tool, monkeypatch, capsys):
 
 
 def test_norms_of_trainings_and_of_the_seeds_of_a_sweep(train, table, tmp_path):
-    counts = [4, 2, 3]  # images of the classes
-    plain = train('plain', [float(count) for count in counts])
-    settings = {'lr': 0.1}
-    for seed, norms in enumerate(([1.0, 3.0, 2.0], [3.0, 5.0, 4.0])):
-        train(f'sgd/trainings/{seed}', norms, dict(config='a/b.py', settings=settings))
+    plain = train('plain', [2.0, 4.0, 3.0])  # of 2 images and rare, 4 and frequent, 1 and common
+    for seed, norms in enumerate(([3.0, 1.0, 5.0], [4.0, 2.0, 6.0])):
+        train(f'sgd/trainings/{seed}', norms, dict(config='a/b.py', settings={'lr': 0.1}))
     train('sgd/trainings/2', [1.0, 1.0, 1.0])  # not finished
     head, _, first, second = table(plain, tmp_path / 'sgd')
-    assert head[:3] == ['training', 'runs', 'mean'] and head[-1] == 'rank correlation'
-    assert first[:3] == ['plain', '1', '3.00'] and first[-1] == '1.00'
-    assert second[:3] == ['sgd: b lr=0.1', '2', '3.00 ± 1.41']
+    assert head == ['training', 'runs', 'mean', 'r / mean', 'c / mean', 'f / mean',
+                    'rank correlation']
+    assert first == ['plain', '1', '3.00', '0.67', '1.00', '1.33', '0.50']
+    assert second[:4] == ['sgd: b lr=0.1', '2', '3.50 ± 0.71', '1.00 ± 0.00']
     assert second[-1] == '-1.00 ± 0.00'
+
+
+def test_what_is_missing_is_named(train, table, tmp_path):
+    (tmp_path / 'sweep/trainings').mkdir(parents=True)
+    with pytest.raises(SystemExit, match='sweep/trainings has no folder with training.json'):
+        table(tmp_path / 'sweep')
+    folder = train('plain', [1.0, 2.0, 3.0])
+    (folder / 'epoch_2.pth').unlink()
+    with pytest.raises(SystemExit, match='plain expects a config .* and a checkpoint'):
+        table(folder)

@@ -14,7 +14,7 @@ from bacl.engine.running.command_line import build_runner
 from bacl.engine.running.config_types import is_type, resolve_type
 from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.launch import prepare_launch
-from bacl.engine.running.seed_table import CPU, Result
+from bacl.engine.running.seed_table import CPU, RESULT, TRAINING, Result
 from bacl.engine.running.settings import Settings, apply_settings
 from bacl.engine.running.stage1 import prepare_stage1
 from bacl.engine.running.work_dir import find_checkpoint, require_file
@@ -25,7 +25,7 @@ from mmengine.registry import init_default_scope
 
 from ..conversion import to_feature_bank
 
-RESULT, TRAINING, DETECTIONS = 'result.json', 'training.json', 'detections'
+DETECTIONS = 'detections'
 # What decides how a trained detector is tested, and nothing of its training.
 _OF_TESTS = frozenset({'test_cfg', 'test_dataloader', 'test_evaluator', 'tta_model',
                        'tta_pipeline', 'val_cfg', 'val_dataloader', 'val_evaluator'})
@@ -167,16 +167,6 @@ def detections_file(folder: Path) -> Path:
         folder: of the run.
     """
     return folder / f'{DETECTIONS}.bbox.json'
-
-
-def finished_trainings(folder: Path) -> dict[Path, dict]:
-    """The trainings of a sweep, by their folders, with config and settings of each.
-
-    Args:
-        folder: of the sweep.
-    """
-    return {path.parent: json.loads(path.read_text())
-            for path in sorted(folder.glob(f'trainings/*/{TRAINING}'))}
 
 
 def _prepare(run: Run, folder: Path, trained: str | None = None) -> Config:
