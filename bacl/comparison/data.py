@@ -1,7 +1,8 @@
 """The data of a comparison: what methods are trained on, what they are chosen on, and the test.
 
 Images that a strength is chosen on may neither be trained on nor be those of the test. So some of
-the training images are held out, the same for every method, and none is trained on them again.
+the training images are held out, the same for every method, and no stage 2 is trained on them. The
+stage 1 that all share has been: its features, and the classifier that some methods go on with.
 """
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from bacl.datasets.json_files import write_json
 from bacl.engine.running.dataset_configs import unwrapped_datasets
 from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.settings import Settings
+from bacl.feature_bank.fingerprint import file_digest
 from mmengine.config import Config
 
 
@@ -34,12 +36,14 @@ class Data:
         Args:
             cfg: of a stage 2.
             share: of the training images, at least one of each class that has two.
-            folder: of the files.
+            folder: gets a folder for the files, named after the share and the contents of the
+                training file.
         """
         (dataset,) = unwrapped_datasets(cfg.train_dataloader.dataset)
         whole = Path(dataset.data_root, dataset.ann_file)
-        found = cls(folder.resolve() / f'{whole.stem}_part.json',
-                    folder.resolve() / f'{whole.stem}_held_out.json')
+        folder = folder.resolve() / f'held-out-{share:g}_{file_digest(whole)[:12]}'
+        folder.mkdir(parents=True, exist_ok=True)
+        found = cls(folder / f'{whole.stem}_part.json', folder / f'{whole.stem}_held_out.json')
         if not found.held_out.is_file():
             data = read_annotations(whole)
             kept, held_out = split_images(data, share)

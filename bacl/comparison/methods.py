@@ -19,6 +19,7 @@ class Method:
         settings: that the config is changed by.
         strength: the one setting beside the learning rate that it is tuned by, and the values that
             are tried beside the config's own.
+        plain: name of the method that trains the same kind of classifier without an idea.
         calibrator: what its classifier is calibrated with, once it is trained; None leaves it out.
         paper: its name in the table of the paper; None if it is not there.
     """
@@ -26,6 +27,7 @@ class Method:
     name: str
     config: str
     idea: str
+    plain: str
     settings: Settings = field(default_factory=dict)
     strength: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     calibrator: str | None = None
@@ -89,6 +91,9 @@ def read_comparison(path: Path) -> Comparison:
         if names.count(name) != 1:
             raise ValueError(f'{path} expects one method {name!r}, got {names.count(name)}.')
     for method in comparison.methods:
+        if method.plain not in names:
+            raise ValueError(f'{path} expects a method as what is plain beside {method.name!r}, '
+                             f'got {method.plain!r}.')
         if method.calibrator not in (None, *comparison.calibrators):
             raise ValueError(f'{path} expects one of {list(comparison.calibrators)} as the '
                              f'calibrator of {method.name!r}, got {method.calibrator!r}.')

@@ -17,7 +17,7 @@ from .methods import Comparison, Method
 RATE = 'optim_wrapper.optimizer.lr'
 _CALIBRATOR = 'model.test_cfg.rcnn.calibrator'
 _TRIAL_SEED = 0
-TUNING = ('none', 'rate', 'all')
+TUNING = ('calibrator', 'rate', 'all')
 
 
 @dataclass(frozen=True)
@@ -97,12 +97,14 @@ class Plan:
         """Choose settings for each method, then the strength of its calibrator.
 
         Args:
-            tuning: 'all'; 'rate', learning rates only; 'none', the settings of the configs.
+            tuning: 'all'; 'rate', without strengths of methods; 'calibrator', without learning
+                rates, too.
 
         Returns:
-            Rows of the comparison, of methods whose run did not fail.
+            Rows of the comparison. Where all trials failed, settings are those that were tried
+            first.
         """
-        rates = self.comparison.learning_rates if tuning != 'none' else [1]
+        rates = self.comparison.learning_rates if tuning != 'calibrator' else [1]
         best = self._best({method: [{RATE: rate * self._config(method).optim_wrapper.optimizer.lr}
                                     for rate in rates] for method in self.methods})
         if tuning == 'all':
@@ -113,7 +115,7 @@ class Plan:
             method: [{**settings, **calibrator} for calibrator in self._calibrators(method)]
             for method, settings in best.items() if method.calibrator})
         return [Entry(method, calibrator, settings[method]) for method in self.methods
-                for calibrator, settings in (('', best), (method.calibrator or '', calibrated))
+                for calibrator, settings in (('', best), (method.calibrator, calibrated))
                 if method in settings]
 
     def test(self, entries: Iterable[Entry], seeds: Sequence[int]) -> Sweep:
@@ -147,8 +149,7 @@ class Plan:
                             in zip(settings_of, values, strict=True)
                             if (method.name, settings) not in self._tried()]
             known = [value for value in values if value is not None]
-            if known:
-                best[method] = settings_of[values.index(max(known))]
+            best[method] = settings_of[values.index(max(known)) if known else 0]
         return best
 
     def _tried(self) -> list[tuple[str, Settings]]:

@@ -13,8 +13,8 @@ from bacl.feature_bank.fingerprint import is_extractor
 from bacl.feature_bank.sweep import Sweep, detections_file
 from bacl.report.results import calibration_error, drawn_ap, match_lvis, reliability
 
-STATISTICS = 'statistics.npz'
 NUM_DRAWS = 1000
+_VERSION = 1  # of what is computed
 _GROUPS = ('all', 'r')  # whose AP is drawn
 
 
@@ -22,7 +22,7 @@ def write_statistics(folder: Path, training: Path, ann_file: str, max_dets: int)
     """Save what is derived from the detections of a run and from its checkpoint.
 
     Args:
-        folder: of the run, with its detections; gets ``statistics.npz``.
+        folder: of the run, with its detections.
         training: folder of its training.
         ann_file: annotations of the test, in LVIS format.
         max_dets: detections of an image that count.
@@ -38,7 +38,7 @@ def write_statistics(folder: Path, training: Path, ann_file: str, max_dets: int)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, calibration_error=error, state_mb=size / 2**20,
                         **{f'drawn_{group}': drawn[group] for group in _GROUPS})
-    write_atomically(folder / STATISTICS, buffer.getvalue())
+    write_atomically(_file(folder, max_dets), buffer.getvalue())
 
 
 def read_statistics(sweep: Sweep, ann_file: str, max_dets: int,
@@ -56,7 +56,7 @@ def read_statistics(sweep: Sweep, ann_file: str, max_dets: int,
     """
     folders = {key: sweep.folders[key] for key in sweep.results}
     missing = [folder for folder in dict.fromkeys(folders.values())
-               if not (folder / STATISTICS).is_file()]
+               if not _file(folder, max_dets).is_file()]
     logs = [folder / 'statistics.log' for folder in missing]
     for number, error in run_each(
             write_statistics, [(folder, sweep.training_of(folder), ann_file, max_dets)
@@ -64,4 +64,8 @@ def read_statistics(sweep: Sweep, ann_file: str, max_dets: int,
         if error:
             raise RuntimeError(f'Statistics of {missing[number]} failed: {error} '
                                f'(log: {logs[number]})')
-    return {key: dict(np.load(folder / STATISTICS)) for key, folder in folders.items()}
+    return {key: dict(np.load(_file(folder, max_dets))) for key, folder in folders.items()}
+
+
+def _file(folder: Path, max_dets: int) -> Path:
+    return folder / f'statistics-{_VERSION}_{NUM_DRAWS}-draws_{max_dets}-detections.npz'

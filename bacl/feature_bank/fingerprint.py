@@ -33,7 +33,8 @@ _PACKAGE = Path(__file__).parents[1]
 _SOURCES = (
     'compat/mmcv_ops.py', 'datasets/transforms/*.py', 'feature_bank/extraction.py',
     'feature_bank/views.py', 'models/augmenters/box_generator.py', 'models/backbones/*.py',
-    'models/dense_heads/early_stop_rpn_head.py', 'models/detectors/*.py',
+    'models/dense_heads/*_rpn_head.py', 'models/detectors/decoupled_two_stage.py',
+    'models/detectors/folded_module.py',
     'models/roi_heads/frozen_roi_extractor.py', 'ops/row_roi_align.py')
 
 

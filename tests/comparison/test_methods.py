@@ -61,6 +61,7 @@ def test_chosen_methods_come_with_those_that_they_are_compared_with():
 @pytest.mark.parametrize('change, message', [
     (lambda content: content.update(baseline='none'), "one method 'none', got 0"),
     (lambda content: content['methods'].append(content['methods'][0]), "'SCE', got 2"),
+    (lambda content: content['methods'][0].update(plain='None'), "beside 'SCE', got 'None'"),
     (lambda content: content['methods'][0].update(calibrator='None'), "of 'SCE', got 'None'"),
     (lambda content: content['methods'][0].update(strength={'a': [1], 'b': [2]}), 'one strength'),
     (lambda content: content.update(learning_rates=[2, 1]), 'first of learning_rates, got 2'),

@@ -46,7 +46,7 @@ def make_plan(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(PretendedSweep, 'made', [])
 
     def make(**changes):
-        method = Method('BACL', 'stage2', 'loss', **{
+        method = Method('BACL', 'stage2', 'loss', 'BACL', **{
             'strength': {SHARPNESS: [0.5, 0.7]}, 'calibrator': 'LogitAdjustment', **changes})
         comparison = Comparison([method], [1, 0.5, 2], {'LogitAdjustment': {'tau': [0.5, 1.0]}},
                                 'BACL', 'BACL')
@@ -72,7 +72,7 @@ def test_rates_come_first_then_strengths_then_the_calibrator(make_plan):
 def test_less_tuning_tries_less(make_plan):
     assert make_plan().tune('rate')[0].settings == {RATE: 0.02}
     plan = make_plan(calibrator=None)
-    (plain,) = plan.tune('none')
+    (plain,) = plan.tune('calibrator')
     assert plain.settings == {RATE: 0.01} and not plan.trials and len(PretendedSweep.made) == 2
 
 
@@ -92,10 +92,10 @@ def test_trials_see_held_out_images_and_the_test_its_own(make_plan, cfg, tmp_pat
     assert own != held_out and list(test.seeds) == [0, 1]
 
 
-def test_a_method_all_of_whose_trials_fail_has_no_row(make_plan, monkeypatch):
+def test_a_method_all_of_whose_trials_fail_keeps_its_rows(make_plan, monkeypatch):
     plan = make_plan()
     monkeypatch.setattr(PretendedSweep, 'fails', True)
-    assert plan.tune('all') == []
+    assert [entry.settings[RATE] for entry in plan.tune('all')] == [0.01, 0.01]
     assert {trial.ap for trial in plan.trials} == {None}
 
 

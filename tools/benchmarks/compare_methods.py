@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 from bacl.comparison import Data, Plan, comparison_frame, read_comparison
-from bacl.comparison.methods import Comparison, Method
+from bacl.comparison.methods import Comparison
 from bacl.comparison.page import write_comparison_page
 from bacl.comparison.plan import TUNING, Entry
 from bacl.comparison.statistics import read_statistics
@@ -41,7 +41,7 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4],
                         help='of the trainings that are tested (default: 0 1 2 3 4)')
     parser.add_argument('--tuning', choices=TUNING, default='all',
-                        help='what is tuned: nothing, learning rates, or strengths, too')
+                        help='what is tuned: calibrators alone, learning rates, too, or all')
     parser.add_argument('--held-out', type=float, default=0.05, metavar='SHARE',
                         help='share of the training images that methods are tuned on '
                         '(default: 0.05)')
@@ -53,9 +53,11 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--comparison', type=Path, default=CONFIGS / 'comparison/methods.yml',
                         metavar='FILE',
                         help='what is compared (default: configs/comparison/methods.yml)')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/comparison'),
-                        help='for all that is written (default: work_dirs/comparison)')
+    parser.add_argument('--work-dir', type=Path,
+                        help='for all that is written (default: work_dirs/comparison/NAME, that '
+                        'of the file of --comparison)')
     args = parser.parse_args(argv)
+    args.work_dir = args.work_dir or Path('work_dirs/comparison', args.comparison.stem)
     if args.jobs < 1:
         parser.error(f'argument --jobs: expects a number from 1 on, got {args.jobs}')
     return args
@@ -81,11 +83,9 @@ def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
     cfg.work_dir = str(Path('work_dirs', config.stem))
     prepare_stage1(cfg, args.stage1_checkpoint)
     checkpoint = cfg.load_from
-    folder = args.work_dir / f'held-out-{args.held_out:g}'
-    folder.mkdir(exist_ok=True)
-    data = Data.split(cfg, args.held_out, folder)
+    data = Data.split(cfg, args.held_out, args.work_dir)
     cfg.merge_from_dict(data.settings(cfg, is_test=True))
-    bank = folder / 'bank'
+    bank = data.part.parent / 'bank'
     build_feature_bank(cfg, checkpoint, str(bank), BankOptions(views=1, jitters=1),
                        lambda line: print(line, flush=True))
     return data, str(bank)
@@ -119,9 +119,8 @@ def write(args: argparse.Namespace, comparison: Comparison, plan: Plan, entries:
     evaluator = box_evaluator(Config.fromfile(config))
     statistics = read_statistics(sweep, evaluator['ann_file'], METRICS.build(evaluator).max_dets,
                                  args.jobs)
-    frame = comparison_frame(entries, sweep.results, statistics, comparison.baseline,
-                             comparison.reference)
-    frame.insert(1, 'config', [_method(comparison, name).config for name in frame['method']])
+    frame = comparison_frame(entries, sweep.results, statistics, plan.errors,
+                             comparison.baseline, comparison.reference)
     frame.to_csv(args.work_dir / 'comparison.csv', index=False, float_format='%.4f')
     trials = pd.DataFrame([{
         'method': trial.method,
@@ -136,10 +135,6 @@ def write(args: argparse.Namespace, comparison: Comparison, plan: Plan, entries:
     print(frame[['row', 'seeds', 'AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr',
                  'exhaustive_AP']].round(1).to_string(index=False))
     print(f'{args.work_dir}/comparison.csv, trials.csv, runs.csv; {page}')
-
-
-def _method(comparison: Comparison, name: str) -> Method:
-    return next(method for method in comparison.methods if method.name == name)
 
 
 def main() -> None:

@@ -10,14 +10,19 @@ comparison (of compare_methods.py).
 import argparse
 import sys
 from collections.abc import Iterable
-from math import isnan
 from pathlib import Path
 
-import pandas as pd
 import yaml
-from bacl.comparison import rank_correlation, read_comparison
-from bacl.engine.running.seed_table import CPU, Results, spread
+from bacl.engine.running.seed_table import Results, spread
 from bacl.engine.running.steps import METRICS
+from comparison_tables import (
+    format_comparison,
+    format_ideas,
+    format_short,
+    format_trials,
+    read_rows,
+    read_trials,
+)
 from emoji_lt_ablation import (
     CONFIGS,
     all_tables,
@@ -32,9 +37,6 @@ from emoji_lt_ablation import (
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
 COMPARISON_PAGE, README = CONFIGS / 'comparison/README.md', Path('README.md')
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
-COMPARED, COMPARISON, TRIALS = (CONFIGS / 'comparison' / name for name in (
-    'methods.yml', 'comparison.csv', 'trials.csv'))
-_COMPARED = ('AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 TWINS = 'bacl/README.md#emoji-lt-mini'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
@@ -110,125 +112,6 @@ def format_index(tables: list[dict], results: Results) -> str:
     return '\n\n'.join(parts)
 
 
-def format_comparison(frame: pd.DataFrame, tables: list[dict]) -> str:
-    """Return a Markdown table of all methods compared, the best by AP first, and correlations.
-
-    Args:
-        frame: of bacl.comparison, as tools/benchmarks/compare_methods.py writes it.
-        tables: of the paper.
-    """
-    paper = {row['row']: row['paper'] for table in tables if table['table'] == 'XIII'
-             for row in table['rows'] if 'paper' in row}
-    names = {method.name: method.paper for method in read_comparison(COMPARED).methods}
-    columns = ['row', *map(_title, _COMPARED), 'ECE', 'CPU s', 'state MB', 'AP over BCE\\*',
-               'APr over BCE\\*', 'AP over BACL', 'seeds', 'paper, LVIS v1: AP / APr']
-    lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
-    for row in frame.to_dict('records'):
-        cells = [link(row['config'], row['row'].replace('*', '\\*'))]
-        cells += [_spread(row, name) for name in (*_COMPARED, 'calibration_error')]
-        cells += [f'{row[name]:.{digits}f}' for name, digits in ((CPU, 0), ('state_mb', 1))]
-        cells += [_gain(row, name) for name in ('AP_over_baseline', 'APr_over_baseline',
-                                                'AP_over_reference')]
-        numbers = None if row['calibrator'] else paper.get(f'LVIS v1, R50, {names[row["method"]]}')
-        cells += [str(row['seeds']), ' / '.join(map(str, numbers[:2])) if numbers else '–']
-        lines.append(f'| {" | ".join(cells)} |')
-    return '\n'.join([*lines, '', *_correlations(frame[frame['calibrator'] == ''], paper, names)])
-
-
-def format_short(frame: pd.DataFrame) -> str:
-    """Return a Markdown table of the plain rows, BACL, and the best by AP and by fixed AP.
-
-    Args:
-        frame: of bacl.comparison, as tools/benchmarks/compare_methods.py writes it.
-    """
-    best = [*frame.nlargest(3, 'AP')['row'], *frame.nlargest(3, 'fixed_AP')['row']]
-    wanted = {'SCE', 'SCE + NorCal', 'BCE*', 'BACL', *best}
-    columns = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
-    lines = [f'| row | {" | ".join(map(_title, columns))} |', '|---' * (len(columns) + 1) + '|']
-    for row in frame[frame['row'].isin(wanted)].to_dict('records'):
-        name = row['row'].replace('*', '\\*')
-        lines.append(f'| {name} | {" | ".join(_spread(row, column) for column in columns)} |')
-    return '\n'.join(lines)
-
-
-def format_ideas(frame: pd.DataFrame, baseline: str) -> str:
-    """Return a Markdown table of the gains of each kind of idea over the baseline.
-
-    Args:
-        frame: of bacl.comparison, as tools/benchmarks/compare_methods.py writes it.
-        baseline: name of its row.
-    """
-    base = frame.set_index('row').loc[baseline]
-    metrics = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
-    lines = [f'| idea | rows | {" | ".join(map(_title, metrics))} |',
-             '|---' * (len(metrics) + 2) + '|']
-    rows = frame[frame['row'] != baseline]
-    calibrated = rows['calibrator'] != ''
-    groups = [(f'{idea}{", calibrated" * is_calibrated}', part) for is_calibrated in (False, True)
-              for idea, part in rows[calibrated == is_calibrated].groupby('idea', sort=False)]
-    for idea, part in groups:
-        gains = [part[metric] - base[metric] for metric in metrics]
-        cells = [f'{gain.median():+.1f} ({gain.min():+.1f} to {gain.max():+.1f})'
-                 if len(part) > 1 else f'{gain.iloc[0]:+.1f}' for gain in gains]
-        lines.append(f'| {idea} | {len(part)} | {" | ".join(cells)} |')
-    return '\n'.join(lines)
-
-
-def format_trials(trials: pd.DataFrame) -> str:
-    """Return a Markdown table of what tuning tried for each method.
-
-    Args:
-        trials: as tools/benchmarks/compare_methods.py writes them.
-    """
-    lines = ['| method | tried: AP on held-out images |', '|---|---|']
-    for method, part in trials.groupby('method', sort=False):
-        cells = []
-        for row in part.to_dict('records'):
-            words = ', '.join(f'{key.rpartition(".")[2]} {value}' for key, _, value in (
-                setting.partition('=') for setting in row['settings'].split(' ')))
-            ap = row['held-out AP']
-            cells.append(f'{words}: ' + ('failed' if isnan(ap) else f'{ap:.1f}'))
-        lines.append(f'| {method.replace("*", "&#42;")} | {"; ".join(cells)} |')
-    return '\n'.join(lines)
-
-
-def _title(metric: str) -> str:
-    return metric.replace('_', ' ')
-
-
-def _spread(row: dict, name: str) -> str:
-    deviation = row[f'{name}_std']
-    return 'n/a' if isnan(row[name]) else f'{row[name]:.1f}' if isnan(deviation) \
-        else f'{row[name]:.1f} ± {deviation:.1f}'
-
-
-def _gain(row: dict, name: str) -> str:
-    """A difference with its interval, in bold if that is beyond 0."""
-    if isnan(row[name]):
-        return '–'
-    low, high = row[f'{name}_low'], row[f'{name}_high']
-    gain = f'{row[name]:+.1f}'
-    return f'{f"**{gain}**" if low > 0 or high < 0 else gain} ({low:+.1f} to {high:+.1f})'
-
-
-def _correlations(frame: pd.DataFrame, paper: dict[str, list[float]],
-                  names: dict[str, str | None]) -> list[str]:
-    """Lines on how the order of methods agrees with that of the paper's Table XIII."""
-    lines = ['| order of methods, Kendall\'s tau | AP | APr | methods |', '|---|---|---|---|']
-    for version in ('LVIS v0.5', 'LVIS v1'):
-        rows = [(row, paper[key]) for row in frame.to_dict('records')
-                if (key := f'{version}, R50, {names[row["method"]]}') in paper]
-        if len(rows) < 3:
-            continue
-        cells = []
-        for place, metric in enumerate(('AP', 'APr')):
-            found = rank_correlation([row[metric] for row, _ in rows],
-                                     [numbers[place] for _, numbers in rows])
-            cells.append(f'{found["tau"]:.2f} ({found["low"]:.2f} to {found["high"]:.2f})')
-        lines.append(f'| with {version}, R50 | {" | ".join(cells)} | {len(rows)} |')
-    return lines if len(lines) > 2 else []
-
-
 def format_metafile(family: str, collection: dict, results: Results) -> str:
     """Return the metafile of a family: every config, with results where they were measured."""
     models = []
@@ -284,16 +167,16 @@ def main(argv: Iterable[str] | None = None) -> None:
     args = parser.parse_args(argv)
     results, _ = read_csv(RESULTS)
     collections = read_collections()
-    comparison = pd.read_csv(COMPARISON).fillna({'calibrator': ''})
+    comparison = read_rows()
     metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
                  for family, collection in collections.items()}
     contents = {
         INDEX: fill(INDEX, families=format_families(collections),
-                    comparison=format_comparison(comparison, all_tables()),
+                    comparison=format_comparison(comparison, all_tables(), link),
                     index=format_index(all_tables(), results)),
         README: fill(README, comparison=format_short(comparison)),
-        COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(comparison, 'BCE*'),
-                              trials=format_trials(pd.read_csv(TRIALS))),
+        COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(comparison),
+                              trials=format_trials(read_trials())),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}

@@ -3,6 +3,7 @@ import json
 import math
 import shutil
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from ..conversion import to_feature_bank
 DETECTIONS = 'detections'
 # What decides how a trained detector is tested, and nothing of its training.
 _OF_TESTS = frozenset({'test_cfg', 'test_dataloader', 'test_evaluator', 'tta_model',
-                       'tta_pipeline', 'val_cfg', 'val_dataloader', 'val_evaluator'})
+                       'tta_pipeline'})
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,20 @@ def training_contents(cfg: Config) -> dict:
     """What of a config decides the trained weights, that is all but how they are tested.
 
     A calibrator that takes class counts from the training, and leaves them in its checkpoint, is
-    part of the training.
+    part of the training; so are the proposals of the test where the training has none of its own.
 
     Args:
         cfg: of a run.
     """
     kept = {key: value for key, value in cfg.to_dict().items() if key not in _OF_TESTS}
     model = dict(kept['model'])
-    calibrator = (model.pop('test_cfg', None) or {}).get('rcnn', {}).get('calibrator') or {}
+    test_cfg = model.pop('test_cfg', None) or {}
+    if 'rpn_proposal' not in (model.get('train_cfg') or {}):
+        model['test_cfg.rpn'] = test_cfg.get('rpn')
+    calibrator = dict(test_cfg.get('rcnn') or {}).get('calibrator') or {}
     kind = resolve_type(calibrator, MODELS, cfg.get('default_scope'))
-    if hasattr(kind, 'set_class_counts') and not {'ann_file', 'counts'} & calibrator.keys():
+    if hasattr(kind, 'set_class_counts') and not (
+            calibrator.get('ann_file') or calibrator.get('counts')):
         model['calibrator'] = calibrator
     return dict(kept, model=model)
 
@@ -108,13 +113,23 @@ def train_and_test(runs: Sequence[Run], folders: Sequence[Path], training: Path,
         folders: for what each test writes.
         training: folder for what the training writes.
         keeps_detections: whether a test leaves its detections, ``detections.bbox.json``, too.
+
+    Raises:
+        RuntimeError: if a test fails, once the others are done.
     """
     lay_out_configs_once()
     if not (training / TRAINING).is_file():
         shutil.rmtree(training, ignore_errors=True)  # remains of an interrupted one
         _train(runs[0], training)
+    errors = []
     for run, folder in zip(runs, folders, strict=True):
-        _test(run, folder, training, keeps_detections)
+        try:
+            _test(run, folder, training, keeps_detections)
+        except Exception as error:  # whatever a user's module raises
+            traceback.print_exc()
+            errors.append(f'{folder.name}: {type(error).__name__}: {error}')
+    if errors:
+        raise RuntimeError('; '.join(errors))
 
 
 def _train(run: Run, folder: Path) -> None:
@@ -127,7 +142,10 @@ def _train(run: Run, folder: Path) -> None:
     if hooks.get('checkpoint'):
         hooks.checkpoint.interval = -1  # nothing but the last
     build_runner(cfg).train()
-    _save(folder / TRAINING, {**asdict(run), CPU: time.process_time() - started})
+    settings = {key: value for key, value in run.settings.items()
+                if key.split('.')[0] not in _OF_TESTS and not key.startswith('model.test_cfg.')}
+    _save(folder / TRAINING, {**asdict(run), 'settings': settings,
+                              CPU: time.process_time() - started})
 
 
 def _test(run: Run, folder: Path, training: Path, keeps_detections: bool) -> None:

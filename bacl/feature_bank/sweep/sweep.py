@@ -2,7 +2,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ class Sweep:
     """Trainings with tests of them, each of several rows with each of several seeds.
 
     A run has a folder that is named after a digest of all that decides its result, the code
-    excepted: config, settings, seed, bank and checkpoint of stage 1. A finished one holds its
+    excepted: config, settings, the JSON files that these name, seed, bank and checkpoint of
+    stage 1. A finished one holds its
     result, and is reused by any sweep in the same folder. Runs that differ only in how they are
     tested, by a calibrator for example, share a training, which has a folder of its own.
 
@@ -58,7 +59,11 @@ class Sweep:
         contents, trained = {}, {}
         for row in rows:
             cfg = load_config(row.config, row.settings)
-            contents[row.name], trained[row.name] = cfg.to_dict(), training_contents(cfg)
+            files = {path: file_digest(path) for path in sorted(_named_files(cfg.to_dict()))}
+            contents[row.name] = cfg.to_dict(), list(files.values())
+            trained[row.name] = training_contents(cfg)
+            trained[row.name] = trained[row.name], [
+                files[path] for path in sorted(_named_files(trained[row.name]))]
         self.folders: dict[tuple[str, int], Path] = {}
         self._runs: dict[Path, Run] = {}
         self._trainings: dict[Path, Path] = {}
@@ -166,6 +171,18 @@ class Sweep:
 
 class _ProgressBar(tqdm):
     monitor_interval = 0  # its thread would not survive the forks
+
+
+def _named_files(node: Any, folder: str = '') -> set[Path]:
+    """The JSON files that a config names, such as annotations; of datasets below their root."""
+    if isinstance(node, Mapping):
+        folder = node.get('data_root') or folder
+        return set().union(*(_named_files(value, folder) for value in node.values()))
+    if isinstance(node, list | tuple):
+        return set().union(*(_named_files(value, folder) for value in node))
+    if not (isinstance(node, str) and node.endswith('.json')):
+        return set()
+    return {path for path in (Path(node), Path(folder, node)) if path.is_file()}
 
 
 def _digest(*parts: Any) -> str:

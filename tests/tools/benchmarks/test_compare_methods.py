@@ -14,11 +14,12 @@ ROOT = Path(__file__).resolve().parents[3]
 COMPARISON = dict(
     learning_rates=[1, 2], calibrators={'LogitAdjustment': {'tau': [0.5, 1.0]}}, baseline='FHM',
     reference='BACL', methods=[
-        dict(name='BACL', config='stage2', idea='loss and features',
+        dict(name='BACL', config='stage2', idea='loss and features', plain='FHM',
              strength={'model.roi_head.hallucinator.num_sampled_classes': [2]}),
-        dict(name='FHM', config='stage2', idea='features', calibrator='LogitAdjustment', settings={
-            'model.roi_head.bbox_head.loss_cls.with_margin': False,
-            'model.roi_head.bbox_head.loss_cls.with_weight': False})])
+        dict(name='FHM', config='stage2', idea='features', plain='FHM',
+             calibrator='LogitAdjustment', settings={
+                 'model.roi_head.bbox_head.loss_cls.with_margin': False,
+                 'model.roi_head.bbox_head.loss_cls.with_weight': False})])
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def compare(folder, *argv):
 def test_methods_are_tuned_calibrated_tested_and_reused(folder):
     done = compare(folder, '--seeds', '0', '1', '--jobs', '2')
     assert done.returncode == 0, done.stdout + done.stderr
-    out = folder / 'work_dirs/comparison'
+    out = folder / 'work_dirs/comparison/comparison'
     text = (out / 'comparison.csv').read_text()
     frame = pd.read_csv(out / 'comparison.csv').fillna({'calibrator': ''})
     assert sorted(frame['row']) == ['BACL', 'FHM', 'FHM + LogitAdjustment']
@@ -70,14 +71,14 @@ def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder):
     del cfg.model.roi_head.hallucinator
     cfg.dump(folder / 'configs/family/whole.py')
     content = dict(COMPARISON, trains_features=True, learning_rates=[1], calibrators={}, methods=[
-        dict(name='BACL', config='whole', idea='loss'), dict(
-            name='FHM', config='whole', idea='loss', settings={
+        dict(name='BACL', config='whole', idea='loss', plain='FHM'), dict(
+            name='FHM', config='whole', idea='loss', plain='FHM', settings={
                 'model.roi_head.bbox_head.loss_cls.with_margin': False})])
     (folder / 'comparison.yml').write_text(yaml.safe_dump(content))
-    done = compare(folder, '--seeds', '0', '--tuning', 'none')
+    done = compare(folder, '--seeds', '0', '--tuning', 'calibrator')
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(pd.read_csv(folder / 'work_dirs/comparison/comparison.csv')) == 2
-    assert not (folder / 'work_dirs/comparison/held-out-0.3').exists()
+    assert len(pd.read_csv(folder / 'work_dirs/comparison/comparison/comparison.csv')) == 2
+    assert not list((folder / 'work_dirs/comparison/comparison').glob('held-out*'))
 
 
 def test_mistakes_are_one_line(folder):
