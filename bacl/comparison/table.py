@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from bacl.engine.running.seed_table import CPU, Results
 from bacl.report.results import interval
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, norm, t
 
 from .plan import Entry
 
@@ -73,8 +73,9 @@ def _difference(title: str, row: str, other: str, name: str, drawn: str, results
     """Mean difference over the seeds of both, and its interval.
 
     Every draw takes images and seeds with replacement, the same for both rows, so that it has the
-    luck of the images and that of the training in it. S seeds drawn from S vary less than new ones
-    would, by the factor sqrt((S - 1) / S), which is made up for. Of one seed only the luck of the
+    luck of the images and that of the training in it. The latter is widened: S seeds drawn from S
+    vary less than new ones would, by the factor sqrt((S - 1) / S), and their spread is itself known
+    from few (Student's t instead of the normal distribution). Of one seed only the luck of the
     images is known.
     """
     seeds = sorted(seed for key, seed in results if key == row and (other, seed) in results)
@@ -87,9 +88,15 @@ def _difference(title: str, row: str, other: str, name: str, drawn: str, results
     chosen = rng.integers(0, len(seeds), (len(seeds), draws.shape[1]))
     of_images = draws.mean(axis=0)
     of_seeds = np.take_along_axis(draws, chosen, axis=0).mean(axis=0) - of_images
-    widened = of_images + of_seeds * np.sqrt(len(seeds) / max(1, len(seeds) - 1))
+    widened = of_images + of_seeds * _widening(len(seeds))
     low, high = interval(widened[~np.isnan(widened)])
     return {title: 100 * np.mean(measured), f'{title}_low': 100 * low, f'{title}_high': 100 * high}
+
+
+def _widening(num_seeds: int) -> float:
+    if num_seeds == 1:
+        return 1.
+    return (num_seeds / (num_seeds - 1)) ** 0.5 * t.ppf(0.975, num_seeds - 1) / norm.ppf(0.975)
 
 
 def rank_correlation(ours: Sequence[float], paper: Sequence[float]) -> dict[str, float]:
