@@ -47,7 +47,7 @@ def test_intervals_are_of_paired_differences_over_images_and_seeds(frame):
     good, noisy = rows.loc['good'], rows.loc['noisy']
     assert good['AP_over_baseline'] == pytest.approx(2)
     # Images alone vary by 3: paired, they cancel.
-    assert 1.5 < good['AP_over_baseline_low'] < 2 < good['AP_over_baseline_high'] < 2.5
+    assert 1 < good['AP_over_baseline_low'] < 2 < good['AP_over_baseline_high'] < 3
     assert noisy['AP_over_baseline'] == pytest.approx(0, abs=1e-9)
     assert noisy['AP_over_baseline_low'] < -1 < 1 < noisy['AP_over_baseline_high']
     assert rows.loc['base', ['AP_over_baseline', 'AP_over_baseline_low']].isna().all()
