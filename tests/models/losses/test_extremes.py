@@ -91,8 +91,8 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
             'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL',
-            'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedFocalLoss',
+            'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
             'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
             'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)
