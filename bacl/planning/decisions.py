@@ -205,7 +205,7 @@ def _decide_metric(settings: Settings, facts: Facts, detector: Detector, *_) -> 
     settings.decisions.append(Decision(
         'metric', f'COCO over these groups, {settings.max_dets} detections of an image and class',
         'validation images do not say which classes were looked for, so that all count as labelled '
-        f'everywhere; the fullest image has {facts.most_in_an_image} objects, '
+        f'everywhere; none has more than {facts.most_in_an_image} objects, and '
         f'{facts.most_of_a_class} of one class'))
 
 
