@@ -182,9 +182,13 @@ def _decide_classes(settings: Settings, facts: Facts, *_) -> None:
     notes += [f'{alone} have no object for validation, and no AP'] * bool(alone)
     settings.decisions += [
         Decision('classes', f'{classes.num_classes:,}',
-                 f'{seen.min():,} to {seen.max():,} training images each'
+                 f'{_range(seen.min(), seen.max())} training images each'
                  + ''.join(f'; {note}' for note in notes)),
         Decision('groups', choice, reason)]
+
+
+def _range(low: int, high: int) -> str:
+    return f'{low:,}' if low == high else f'{low:,} to {high:,}'
 
 
 def _decide_metric(settings: Settings, facts: Facts, detector: Detector, *_) -> None:
@@ -205,7 +209,7 @@ def _decide_metric(settings: Settings, facts: Facts, detector: Detector, *_) -> 
     settings.decisions.append(Decision(
         'metric', f'COCO over these groups, {settings.max_dets} detections of an image and class',
         'validation images do not say which classes were looked for, so that all count as labelled '
-        f'everywhere; the fullest image has {facts.most_in_an_image} objects, '
+        f'everywhere; none has more than {facts.most_in_an_image} objects, and '
         f'{facts.most_of_a_class} of one class'))
 
 
@@ -343,17 +347,19 @@ def _decide_proposals(settings: Settings, facts: Facts, detector: Detector, *_) 
         f'19 of 20 images have at most {crowded:.0f} objects, ten proposals for each are enough'))
 
 
-def _decide_hallucination(settings: Settings, facts: Facts, detector: Detector, *_) -> None:
+def _decide_hallucination(settings: Settings, facts: Facts, detector: Detector,
+                          machine: Machine) -> None:
     per_gpu = detector.recipe.images_per_step // detector.recipe.gpus
     wanted = max(1, detector.sampled_classes * settings.images_per_gpu // per_gpu)
     num_classes = facts.classes.num_classes
     settings.sampled_classes = min(wanted, ceil(num_classes / 2))
-    reason = f'{detector.sampled_classes} classes for {per_gpu} images, as the base'
+    reason = f'in proportion to the base, which has {detector.sampled_classes} for {per_gpu} images'
     if settings.sampled_classes < wanted:
         reason = f'at most half of the {num_classes} classes, so that the weak ones are chosen'
+    where = ' on each GPU' * (machine.gpus > 1)
     settings.decisions.append(Decision(
-        'hallucination', f'c = {settings.sampled_classes} classes a step and GPU, '
-        f'm = {detector.features_per_class} features of each', reason))
+        'hallucination', f'classes in a step{where}: c = {settings.sampled_classes}; features of '
+        f'each: m = {detector.features_per_class}', f'{reason}; m is that of the base'))
 
 
 def _decide_first_method(settings: Settings, facts: Facts, compared: str) -> None:

@@ -168,6 +168,15 @@ def test_hallucinated_classes_follow_the_batch_of_a_gpu_and_are_at_most_half_of_
     assert decided(**changes).sampled_classes == classes
 
 
+def test_reason_of_hallucination_is_that_of_its_number(decided):
+    told = reason(decided(), 'hallucination')
+    assert told.choice == 'classes in a step on each GPU: c = 8; features of each: m = 12'
+    assert told.reason == ('in proportion to the base, which has 8 for 2 images; '
+                           'm is that of the base')
+    told = reason(decided(counts=(5, 50, 500)), 'hallucination')
+    assert told.reason.startswith('at most half of the 3 classes')
+
+
 def test_crowded_images_have_more_proposals(decided):
     assert decided(objects=100).proposals == (2000, 1000, 1000)
     assert decided(objects=101).proposals == (4000, 2000, 2000)
