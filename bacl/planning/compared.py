@@ -18,7 +18,7 @@ def best_compared(path: Path) -> str:
     if not path.is_file():
         return ''
     with path.open(newline='', encoding='utf-8') as file:
-        ap = {row['row']: float(row['AP']) for row in csv.DictReader(file)}
+        ap = {row['row']: float(row['AP']) for row in csv.DictReader(file) if row['AP']}
     if not ap:
         return ''
     best = max(ap, key=ap.get)
