@@ -37,6 +37,7 @@ _MODULES = tuple(f'bacl.{name}' for name in (
     'feature_bank.extraction', 'feature_bank.views', 'models.augmenters.box_generator',
     'models.detectors.decoupled_two_stage', 'models.detectors.folded_module',
     'ops.row_roi_align'))
+# Whose code is not digested.
 _HOSTS = sys.stdlib_module_names | {'mmcv', 'mmdet', 'mmengine', 'torch'}
 
 
