@@ -39,7 +39,7 @@ def main() -> None:
     args = parse_args()
     num_images = num_objects = 0
     try:
-        files = find_images(args.images, args.out)
+        files = find_images(args.images, args.out / PICTURES)
         found = predict(args.config, args.checkpoint, args.images, args.out, args.score_thr,
                         args.max_dets, args.device, args.skip_unreadable, args.cfg_options)
         with Progress() as progress:

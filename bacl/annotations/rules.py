@@ -59,7 +59,8 @@ UNKNOWN_IMAGE = Rule('unknown-image', 'annotations of an image_id that is not li
 UNKNOWN_CATEGORY = Rule('unknown-category', 'annotations of a category_id that is not listed',
                         'List the category or remove them', refused=True)
 BAD_IMAGE = Rule('bad-image', 'images without a file name, or whose width or height is no whole '
-                 'number above 0', 'Write the size of the image in pixels', refused=True)
+                 'number above 0', 'Write names as text, sizes in pixels as whole numbers',
+                 refused=True)
 BAD_CATEGORY = Rule('bad-category', 'categories whose name is no text, or whose image_count or '
                     'instance_count is no whole number from 0', 'Repair them', refused=True)
 BAD_FEDERATED = Rule('bad-federated', 'images whose neg_category_ids or '

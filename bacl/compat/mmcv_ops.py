@@ -1,8 +1,9 @@
-"""NMS and RoIAlign for an mmcv without compiled operators.
+"""NMS, RoIAlign and deformable attention for an mmcv without compiled operators.
 
 ``mmcv-lite`` is a pure Python wheel: ``mmcv.ops`` needs the compiled module ``mmcv._ext``, which it
 lacks. :func:`install` lets Python find a stand-in of that name whose NMS and RoIAlign come from
-torchvision; they run on CPU and CUDA. Every other operator exists and fails when it is called.
+torchvision, and whose deformable attention is the form that mmcv has for the CPU; they run on CPU
+and CUDA. Every other operator exists and fails when it is called.
 
 All functions follow the calling convention of ``mmcv._ext``: keyword names are mmcv's, and results
 are written into tensors that mmcv has allocated.
@@ -150,6 +151,72 @@ def roi_align_backward(
     grad_input.copy_(grad)
 
 
+def ms_deform_attn_forward(
+    value: Tensor,
+    value_spatial_shapes: Tensor,
+    value_level_start_index: Tensor,
+    sampling_locations: Tensor,
+    attention_weights: Tensor,
+    im2col_step: int,
+) -> Tensor:
+    """Multi-scale deformable attention on CUDA, by mmcv's own form of it for the CPU.
+
+    So DETRs run on CUDA without compiled operators, more slowly and with more memory.
+
+    Args:
+        value: (B, keys, heads, D).
+        value_spatial_shapes: (levels, 2), height and width.
+        value_level_start_index: unused.
+        sampling_locations: (B, queries, heads, levels, points, 2), x and y in [0, 1].
+        attention_weights: (B, queries, heads, levels, points).
+        im2col_step: unused.
+
+    Returns:
+        (B, queries, heads * D).
+    """
+    from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
+
+    return multi_scale_deformable_attn_pytorch(
+        value, value_spatial_shapes, sampling_locations, attention_weights
+    )
+
+
+def ms_deform_attn_backward(
+    value: Tensor,
+    value_spatial_shapes: Tensor,
+    value_level_start_index: Tensor,
+    sampling_locations: Tensor,
+    attention_weights: Tensor,
+    grad_output: Tensor,
+    grad_value: Tensor,
+    grad_sampling_loc: Tensor,
+    grad_attn_weight: Tensor,
+    im2col_step: int,
+) -> None:
+    """Write the gradients of :func:`ms_deform_attn_forward`.
+
+    Args:
+        value: as in the forward pass.
+        value_spatial_shapes: as in the forward pass.
+        value_level_start_index: unused.
+        sampling_locations: as in the forward pass.
+        attention_weights: as in the forward pass.
+        grad_output: (B, queries, heads * D).
+        grad_value: of the shape of ``value``, overwritten.
+        grad_sampling_loc: of the shape of ``sampling_locations``, overwritten.
+        grad_attn_weight: of the shape of ``attention_weights``, overwritten.
+        im2col_step: unused.
+    """
+    inputs = [x.detach().requires_grad_() for x in (value, sampling_locations, attention_weights)]
+    with torch.enable_grad():
+        output = ms_deform_attn_forward(
+            inputs[0], value_spatial_shapes, value_level_start_index, *inputs[1:], im2col_step
+        )
+    targets = (grad_value, grad_sampling_loc, grad_attn_weight)
+    for target, grad in zip(targets, torch.autograd.grad(output, inputs, grad_output), strict=True):
+        target.copy_(grad)
+
+
 def get_compiler_version() -> str:
     """Answer mmcv's environment report, which asks for the compiler of its operators."""
     return 'n/a (operators from torchvision)'
@@ -186,6 +253,8 @@ class _Loader(importlib.abc.Loader):
             nms,
             roi_align_forward,
             roi_align_backward,
+            ms_deform_attn_forward,
+            ms_deform_attn_backward,
             get_compiler_version,
             get_compiling_cuda_version,
         )

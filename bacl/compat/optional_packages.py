@@ -2,7 +2,7 @@
 from importlib import import_module
 
 # What pip calls a package that is imported under another name.
-DISTRIBUTIONS = {'jinja2': 'Jinja2'}
+DISTRIBUTIONS = {'jinja2': 'Jinja2', 'open_clip': 'open_clip_torch'}
 
 
 def require_packages(user: str, *modules: str) -> None:

@@ -2,11 +2,19 @@
 from .class_image_pairs import ClassImagePairs
 from .coco_lt import CocoLTDataset
 from .episodic_sampler import EpisodicSampler, draw_pairs
+from .image_level import (
+    ImageLevelDataset,
+    ImageLevelMosaic,
+    JointDataset,
+    JointSampler,
+    LoadCoarseBox,
+)
 from .lvis import LongTailLVISV05Dataset, LongTailLVISV1Dataset
 from .repeat_factor import RepeatFactorSampler, repeat_factors, round_at_random
 from .transforms import ContiguousRandomFlip, CroppedCopyPaste, DropEmptyGT, LoadCroppedMasks
 
 __all__ = [
     'ClassImagePairs', 'CocoLTDataset', 'ContiguousRandomFlip', 'CroppedCopyPaste', 'DropEmptyGT',
-    'EpisodicSampler', 'LoadCroppedMasks', 'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset',
+    'EpisodicSampler', 'ImageLevelDataset', 'ImageLevelMosaic', 'JointDataset', 'JointSampler',
+    'LoadCoarseBox', 'LoadCroppedMasks', 'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset',
     'RepeatFactorSampler', 'draw_pairs', 'repeat_factors', 'round_at_random']

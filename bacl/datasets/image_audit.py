@@ -17,7 +17,8 @@ MISSING_IMAGE = Rule('missing-image', 'images that do not exist or cannot be rea
 BROKEN_IMAGE = Rule('broken-image', 'images that cannot be decoded, or only in part',
                     'Download or build them again', refused=True)
 OTHER_SIZE = Rule('other-size', 'images whose size as loaded is not that of the annotations',
-                  'Where EXIF turns them: remove the tag if boxes fit the unturned image',
+                  'Write the size as loaded. Where EXIF turns them: remove the tag if boxes fit '
+                  'the unturned image',
                   refused=True)
 OTHER_CHANNELS = Rule('other-channels', 'images not loaded as three channels of 8 bits',
                       "Leave LoadImageFromFile(color_type=) 'color'", refused=True)
@@ -45,12 +46,12 @@ class ImageRecord(NamedTuple):
     Attributes:
         image_id: its id there.
         img_path: path or URL.
-        size: (height, width), pixels.
+        size: (height, width), pixels; None if it does not say.
     """
 
     image_id: int
     img_path: str
-    size: tuple[float, float]
+    size: tuple[float, float] | None
 
 
 class Loader(NamedTuple):
@@ -96,7 +97,7 @@ def _apply(record: ImageRecord, loader: Loader) -> Iterator[tuple[Rule, str]]:
         header = orientation = None
     is_turned = orientation not in UNTURNED
     exif = f', EXIF orientation {orientation}' if is_turned else ''
-    if image.shape[:2] != record.size:
+    if record.size is not None and image.shape[:2] != record.size:
         yield OTHER_SIZE, (f' ({image.shape[1]} x {image.shape[0]}, annotated as '
                            f'{record.size[1]} x {record.size[0]}{exif})')
     elif is_turned:

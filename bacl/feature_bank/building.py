@@ -66,7 +66,7 @@ def build_feature_bank(cfg: Config, checkpoint: str, root: str,
     weights = weights.get('state_dict', weights)
     model = build_extractor(cfg, weights, checkpoint)
     configs = evaluated_splits(cfg)
-    fingerprint = code_versions(cfg) | config_settings(cfg, options.negatives is not None) \
+    fingerprint = code_versions() | config_settings(cfg, options.negatives is not None) \
         | weight_digests(weights)
     for split, dataset in configs.items():
         fingerprint |= dataset_settings(split, dataset)

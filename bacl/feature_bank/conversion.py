@@ -85,7 +85,7 @@ def check_fits(cfg: Config, root: str, meta: dict[str, Any], training: bool) -> 
     if num_classes != meta['num_classes']:
         raise FeatureBankError(f'The bank {root} has {meta["num_classes"]} classes, bbox_head has '
                                f'num_classes={num_classes}. Build a bank with this config.')
-    here = code_versions(cfg) | config_settings(cfg, meta['options']['negatives'] is not None)
+    here = code_versions() | config_settings(cfg, meta['options']['negatives'] is not None)
     splits = {split: dataset for split, dataset in evaluated_splits(cfg).items()
               if training or split != 'train'}
     if not splits.keys() <= set(meta['splits']):

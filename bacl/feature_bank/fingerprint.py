@@ -5,15 +5,12 @@ classifier, on the annotations, on the pipelines and on the code. Losses, predic
 calibrators, samplers and schedules come after the bank and are free.
 """
 import hashlib
-import sys
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bacl.engine.running.config_types import resolve_type
 from mmdet import __version__ as mmdet_version
-from mmdet.registry import DATASETS, MODELS
+from mmdet.registry import DATASETS
 from mmengine.config import Config, ConfigDict
 from mmengine.fileio import get
 from torch import Tensor
@@ -30,15 +27,15 @@ _FREE_RPN = _FREE - {'bbox_coder'}
 # Wrappers that repeat images of the dataset in them.
 REPEATING = ('RepeatDataset', 'ClassBalancedDataset')
 _SPLITS = ('train', 'val', 'test')
-# Code of this package that every bank comes from, besides the classes that its config names. What
-# learns or acts after the bank, such as losses, is in neither.
-_MODULES = tuple(f'bacl.{name}' for name in (
-    'compat.mmcv_ops', 'datasets.transforms.contiguous_flip', 'datasets.transforms.drop_empty_gt',
-    'feature_bank.extraction', 'feature_bank.views', 'models.augmenters.box_generator',
-    'models.detectors.decoupled_two_stage', 'models.detectors.folded_module',
-    'ops.row_roi_align'))
-# Whose code is not digested.
-_HOSTS = sys.stdlib_module_names | {'mmcv', 'mmdet', 'mmengine', 'torch'}
+_PACKAGE = Path(__file__).parents[1]
+# Code of this package that features, proposals and stored boxes come from. What learns or acts
+# after the bank, such as losses, is not in it; the files of a bank have a FORMAT of their own.
+_SOURCES = (
+    'compat/mmcv_ops.py', 'datasets/transforms/*.py', 'feature_bank/extraction.py',
+    'feature_bank/views.py', 'models/augmenters/box_generator.py', 'models/backbones/*.py',
+    'models/dense_heads/*_rpn_head.py', 'models/detectors/decoupled_two_stage.py',
+    'models/detectors/folded_module.py',
+    'models/roi_heads/frozen_roi_extractor.py', 'ops/row_roi_align.py')
 
 
 def is_extractor(name: str) -> bool:
@@ -138,29 +135,16 @@ def evaluated_splits(cfg: Config) -> dict[str, ConfigDict]:
     return splits
 
 
-def code_versions(cfg: Config) -> dict[str, str]:
-    """The code that features come from: mmdet's version, and digests of modules by their names.
+def code_versions() -> dict[str, str]:
+    """The code that features come from: mmdet's version, and digests of files of this package.
 
-    These are modules of this package, and those of the classes that the config names before its
-    classifier, whosever they are. A digest is that of the text, whatever ends its lines; it does
-    not know comments from code.
-
-    Args:
-        cfg: of a stage 1 or a stage 2.
+    A digest is that of the text, whatever ends its lines. It does not know comments from code.
     """
-    head = cfg.model.roi_head
-    parts = (cfg.model.backbone, cfg.model.get('neck'), cfg.model.rpn_head, head.bbox_head,
-             head.bbox_roi_extractor, head.get('shared_head'))
-    kinds = (resolve_type(part, MODELS, cfg.get('default_scope')) for part in parts if part)
-    named = {base.__module__ for kind in kinds for base in getattr(kind, '__mro__', ())
-             if base.__module__.partition('.')[0] not in _HOSTS}
+    paths = [path for pattern in _SOURCES for path in sorted(_PACKAGE.glob(pattern))]
     return {'mmdet.__version__': mmdet_version} | {
-        name: _text_digest(Path(import_module(name).__file__))
-        for name in sorted(named.union(_MODULES))}
-
-
-def _text_digest(path: Path) -> str:
-    return hashlib.blake2b(path.read_text(encoding='utf-8').encode()).hexdigest()[:32]
+        f'{_PACKAGE.name}/{path.relative_to(_PACKAGE).as_posix()}':
+        hashlib.blake2b(path.read_text(encoding='utf-8').encode()).hexdigest()[:32]
+        for path in paths}
 
 
 def differences(of_bank: Mapping[str, str], here: Mapping[str, str]) -> list[str]:

@@ -24,9 +24,9 @@ from bacl.engine.running.steps import (
     train_once,
 )
 
+from .decisions import CALIBRATOR
 from .plan import PLAN
 
-CALIBRATOR = 'NorCal'
 # Row of the table -> run whose predictions it shows. Differences are to the first.
 ROWS = {'baseline': 'baseline', f'baseline + {CALIBRATOR}': CALIBRATOR, 'stage 1': 'stage1',
         'BACL': 'stage2'}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from bacl.annotations.group_thresholds import GROUP_THRESHOLDS, lt_groups
 
-from .detectors import Anchors, Detector
+from .detectors import SMALL, Anchors, Detector
 from .facts import Facts
 from .geometry import (
     choose_anchors,
@@ -17,6 +17,7 @@ from .geometry import (
     median_object,
     median_sides,
     rounded,
+    rounded_down,
 )
 
 # The smallest numbers of a common and of a frequent class in LVIS, which counts images.
@@ -27,7 +28,10 @@ MAX_EPOCHS = 100  # of stage 1
 MAX_CHECKPOINTS = 12  # of a training
 ITERATIONS_PER_EPOCH = 8  # at least; else the batch is smaller
 USED_MEMORY = 0.8  # of a GPU, by the estimate
+LEAST_PIXELS = 1e5  # of an image that a large detector is given, such as 416 x 256
 PROPOSALS_PER_OBJECT = 10
+CALIBRATOR = 'NorCal'  # of the baseline, a softmax
+LEAST_RATIO = 10  # of the images of the most frequent class to those of the rarest, of a tail
 # Held-out training images on which the calibrator is chosen, and their part of all at most.
 CALIBRATION_IMAGES, CALIBRATION_SHARE = 2000, 0.1
 
@@ -68,7 +72,7 @@ class Settings:
         group_thresholds: smallest numbers of instances in groups 2, 3, ...; () for LVIS's groups.
         scale: largest long and short side of images, pixels.
         canvas: side of images with Copy-Paste, pixels; 0 without it.
-        resizes_training: whether training images of the small detector are resized.
+        resizes_training: whether training images of the small detector are resized as in tests.
         anchors: of the RPN.
         gpus: processes; 1 on a CPU.
         images_per_gpu: in a step.
@@ -102,8 +106,8 @@ class Settings:
     decisions: list[Decision] = field(default_factory=list)
 
 
-def decide(facts: Facts, detector: Detector, machine: Machine,
-           epochs: int | None = None) -> Settings:
+def decide(facts: Facts, detector: Detector, machine: Machine, epochs: int | None = None,
+           compared: str = '') -> Settings:
     """Make all settings.
 
     Args:
@@ -111,14 +115,16 @@ def decide(facts: Facts, detector: Detector, machine: Machine,
         detector: as its bases have it.
         machine: of the trainings.
         epochs: of stage 1; None makes them of the number of images.
+        compared: of :func:`.compared.best_compared`.
     """
     settings = Settings()
     for step in (_decide_classes, _decide_metric, _decide_size, _decide_copy_paste,
                  _decide_anchors, _decide_batch):
         step(settings, facts, detector, machine)
     _decide_schedule(settings, facts, detector, epochs)
-    for step in (_decide_sampler, _decide_proposals, _decide_hallucination, _decide_first_method):
+    for step in (_decide_sampler, _decide_proposals, _decide_hallucination):
         step(settings, facts, detector, machine)
+    _decide_first_method(settings, facts, compared)
     return settings
 
 
@@ -132,24 +138,26 @@ def choose_thresholds(instance_count: np.ndarray) -> tuple[tuple[int, ...], str]
     """Borders of groups of classes by number of training instances, and why.
 
     LVIS's borders if they fit, else COCO-LT's, else those that make three groups, or two of few
-    classes, of about the same number of classes.
+    classes, of about the same number of classes. Classes without an object do not count.
 
     Args:
         instance_count: (C,).
     """
+    counts = np.sort(instance_count[instance_count > 0])
     names = {LVIS_THRESHOLDS: "LVIS's borders (which counts images)",
              GROUP_THRESHOLDS: "COCO-LT's borders"}
     for thresholds, name in names.items():
-        if fits(instance_count, thresholds):
+        if fits(counts, thresholds):
             return thresholds, f'{name}; every group has a twentieth of the classes at least'
-    counts = np.sort(instance_count[instance_count > 0])
-    for parts in (3, 2):
-        borders = np.unique([counts[len(counts) * part // parts] for part in range(1, parts)])
-        borders = tuple(int(border) for border in borders if border > counts[0])
-        if len(borders) == parts - 1 and (parts == 2 or len(counts) >= 6):
-            return borders, ("neither LVIS's nor COCO-LT's borders have classes on all sides; "
-                             f'these make {parts} groups of about as many classes')
-    return (max(1, int(counts[0])),), 'all classes are equally frequent'
+    if counts[0] == counts[-1]:
+        return (int(counts[0]),), 'all classes are equally frequent'
+    why = "neither LVIS's nor COCO-LT's borders have enough classes on all sides; these make "
+    thirds = tuple(int(counts[len(counts) * part // 3]) for part in (1, 2))
+    if len(counts) >= 6 and counts[0] < thirds[0] < thirds[1]:
+        return thirds, f'{why}3 groups of about as many classes'
+    # Where many are as rare as the rarest, the border lies above them.
+    middle = max(counts[len(counts) // 2], counts[counts > counts[0]][0])
+    return (int(middle),), f'{why}2 groups as equal as they can be'
 
 
 def _decide_classes(settings: Settings, facts: Facts, *_) -> None:
@@ -174,9 +182,13 @@ def _decide_classes(settings: Settings, facts: Facts, *_) -> None:
     notes += [f'{alone} have no object for validation, and no AP'] * bool(alone)
     settings.decisions += [
         Decision('classes', f'{classes.num_classes:,}',
-                 f'{seen.min():,} to {seen.max():,} training images each'
+                 f'{_range(seen.min(), seen.max())} training images each'
                  + ''.join(f'; {note}' for note in notes)),
         Decision('groups', choice, reason)]
+
+
+def _range(low: int, high: int) -> str:
+    return f'{low:,}' if low == high else f'{low:,} to {high:,}'
 
 
 def _decide_metric(settings: Settings, facts: Facts, detector: Detector, *_) -> None:
@@ -197,7 +209,7 @@ def _decide_metric(settings: Settings, facts: Facts, detector: Detector, *_) -> 
     settings.decisions.append(Decision(
         'metric', f'COCO over these groups, {settings.max_dets} detections of an image and class',
         'validation images do not say which classes were looked for, so that all count as labelled '
-        f'everywhere; the fullest image has {facts.most_in_an_image} objects, '
+        f'everywhere; none has more than {facts.most_in_an_image} objects, and '
         f'{facts.most_of_a_class} of one class'))
 
 
@@ -207,18 +219,20 @@ def _decide_size(settings: Settings, facts: Facts, detector: Detector, machine: 
     if detector.train_scales:
         settings.scale, reason = choose_scale(
             detector.scale, long_side, short_side, object_side,
-            _pixels_for(detector, machine, 1) if machine.memory else np.inf)
+            _pixels_for(detector, machine) if machine.memory else np.inf)
     else:
-        longest = float(facts.image_sizes.max())
-        side, reason = choose_small_scale(detector.scale[0], long_side, longest, object_side)
+        side, reason = choose_small_scale(detector.scale[0], long_side,
+                                          float(facts.image_sizes.max()), object_side)
         settings.scale = (side, side)
-        settings.resizes_training = side != detector.scale[0] or longest > side
+        # Tests resize all images. Where that changes none, training does without.
+        settings.resizes_training = bool((facts.image_sizes.max(1) != side).any())
     settings.decisions.append(Decision(
         'image size', '{} x {}'.format(*settings.scale)
         + (', smaller ones in training' if detector.train_scales else ''), reason))
 
 
-def _decide_copy_paste(settings: Settings, facts: Facts, detector: Detector, *_) -> None:
+def _decide_copy_paste(settings: Settings, facts: Facts, detector: Detector,
+                       machine: Machine) -> None:
     matter = 'Copy-Paste in stage 1'
     if not detector.recipe.copy_paste:
         decision = Decision(matter, 'no', 'the recipe of the small detector is without')
@@ -228,6 +242,9 @@ def _decide_copy_paste(settings: Settings, facts: Facts, detector: Detector, *_)
     else:
         settings.canvas = detector.canvas if settings.scale == detector.scale else rounded(
             detector.canvas / detector.scale[0] * settings.scale[0])
+        if machine.memory:
+            settings.canvas = min(settings.canvas,
+                                  rounded_down(_pixels_for(detector, machine) ** 0.5))
         decision = Decision(matter, f'yes, on {settings.canvas} x {settings.canvas} pixels',
                             'all objects have masks; in the paper stage 1 gains 0.5 AP by it')
     settings.decisions.append(decision)
@@ -244,10 +261,19 @@ def _decide_anchors(settings: Settings, facts: Facts, detector: Detector, *_) ->
         f'{len(settings.anchors.strides)} levels, height to width {ratios}', reason))
 
 
-def _pixels_for(detector: Detector, machine: Machine, num_images: int) -> float:
-    """Pixels of an image, so that so many fit into the memory."""
-    room = USED_MEMORY * machine.memory - detector.recipe.fixed_memory
-    return max(0.0, room) / detector.recipe.memory_of_pixels / num_images * 1e6
+def _pixels_for(detector: Detector, machine: Machine) -> float:
+    """Pixels of all images of a step that fit into the memory of a GPU.
+
+    Raises:
+        ValueError: if there is no room for a small image.
+    """
+    recipe = detector.recipe
+    pixels = (USED_MEMORY * machine.memory - recipe.fixed_memory) / recipe.memory_of_pixels * 1e6
+    if pixels < LEAST_PIXELS:
+        raise ValueError(f'--memory {machine.memory:g}: by the estimate, an image of '
+                         f'{detector.name} has no room there. Take --detector {SMALL}, or a GPU of '
+                         '2 GB or more.')
+    return pixels
 
 
 def _decide_batch(settings: Settings, facts: Facts, detector: Detector, machine: Machine) -> None:
@@ -256,20 +282,25 @@ def _decide_batch(settings: Settings, facts: Facts, detector: Detector, machine:
     num_images = len(facts.image_sizes)
     wanted = max(1, min(recipe.images_per_step, num_images // ITERATIONS_PER_EPOCH))
     per_gpu = max(1, wanted // settings.gpus)
-    reason = f'{recipe.images_per_step} images a step, as the base'
+    reason = f'the base has {recipe.images_per_step} images a step'
     if wanted < recipe.images_per_step:
-        reason = f'{num_images} images make {ITERATIONS_PER_EPOCH} steps an epoch at least'
+        reason += f', {num_images} in steps of {wanted} make {ITERATIONS_PER_EPOCH} an epoch'
+    if settings.gpus > wanted:
+        reason += '; every GPU has one at least'
     if recipe.memory_of_pixels and machine.memory:
         pixels = max(settings.scale[0] * settings.scale[1], settings.canvas ** 2)
-        room = int(_pixels_for(detector, machine, 1) // pixels)
-        reason += (f'; {room} images of {pixels / 1e6:.1f} million pixels fit into '
-                   f'{machine.memory:g} GB by the estimate')
-        per_gpu = max(1, min(per_gpu, room))
+        room = int(_pixels_for(detector, machine) // pixels)  # of one there is
+        per_gpu = min(per_gpu, room)
+        reason += (f'; {room} of {pixels / 1e6:.2g} million pixels fit into {machine.memory:g} GB '
+                   'by the estimate')
+    elif recipe.memory_of_pixels:
+        reason += '; whether they fit is not known without --memory GB'
     settings.images_per_gpu = per_gpu
     batch = per_gpu * settings.gpus
     settings.learning_rate = float(f'{detector.learning_rate * batch / recipe.images_per_step:.3g}')
-    where = f'{settings.gpus} GPUs x {per_gpu} images' if machine.gpus > 1 else \
-        f'{per_gpu} images on a {"GPU" if machine.gpus else "CPU"}'
+    images = f'{per_gpu} image{"s" * (per_gpu > 1)}'
+    where = f'{settings.gpus} GPUs x {images}' if machine.gpus > 1 else \
+        f'{images} on a {"GPU" if machine.gpus else "CPU"}'
     settings.decisions.append(Decision(
         'batch, learning rate', f'{where}, {settings.learning_rate:g}',
         f'{reason}; the learning rate is in proportion'))
@@ -286,9 +317,13 @@ def _decide_schedule(settings: Settings, facts: Facts, detector: Detector,
     second = max(1, round(first * base[1] / base[0]))
     settings.epochs = (first, second, first + second)
     settings.warmup = max(1, min(detector.warmup, first * per_epoch // 10))
-    reason = 'as asked for' if epochs else 'as the bases' if first == base[0] else (
-        f'few images: at least {least:,} iterations in stage 1, '
-        f'or {MAX_EPOCHS} epochs')
+    if epochs:
+        reason = 'as asked for'
+    elif first == base[0]:
+        reason = 'epochs of the base'
+    else:
+        reason = f'few images, of which {least:,} iterations are wanted'
+        reason += f', but {first} epochs are the most' * (first * per_epoch < least)
     settings.decisions.append(Decision(
         'schedule', f'{first} epochs ({first * per_epoch:,} iterations), then {second}; baseline '
         f'{first + second}',
@@ -312,31 +347,34 @@ def _decide_proposals(settings: Settings, facts: Facts, detector: Detector, *_) 
         f'19 of 20 images have at most {crowded:.0f} objects, ten proposals for each are enough'))
 
 
-def _decide_hallucination(settings: Settings, facts: Facts, detector: Detector, *_) -> None:
+def _decide_hallucination(settings: Settings, facts: Facts, detector: Detector,
+                          machine: Machine) -> None:
     per_gpu = detector.recipe.images_per_step // detector.recipe.gpus
     wanted = max(1, detector.sampled_classes * settings.images_per_gpu // per_gpu)
     num_classes = facts.classes.num_classes
     settings.sampled_classes = min(wanted, ceil(num_classes / 2))
-    reason = f'{detector.sampled_classes} classes for {per_gpu} images, as the base'
+    reason = f'in proportion to the base, which has {detector.sampled_classes} for {per_gpu} images'
     if settings.sampled_classes < wanted:
         reason = f'at most half of the {num_classes} classes, so that the weak ones are chosen'
+    where = ' on each GPU' * (machine.gpus > 1)
     settings.decisions.append(Decision(
-        'hallucination', f'c = {settings.sampled_classes} classes a step and GPU, '
-        f'm = {detector.features_per_class} features of each', reason))
+        'hallucination', f'classes in a step{where}: c = {settings.sampled_classes}; features of '
+        f'each: m = {detector.features_per_class}', f'{reason}; m is that of the base'))
 
 
-def _decide_first_method(settings: Settings, facts: Facts, *_) -> None:
+def _decide_first_method(settings: Settings, facts: Facts, compared: str) -> None:
     num_images = len(facts.image_sizes)
     settings.calibration_share = min(CALIBRATION_SHARE, CALIBRATION_IMAGES / num_images)
     images = facts.classes.image_count[facts.classes.image_count > 0]
-    rare = int((images <= 10).sum())
-    tail = (f'the most frequent class has {images.max() / images.min():.0f} times the images of '
-            f'the rarest, {rare} of {len(images)} have ten images or fewer')
-    if images.max() < 10 * images.min():
-        choice, why = 'the baseline', 'there is hardly a tail to repair'
+    ratio = images.max() / images.min()
+    reason = f'the most frequent class has {ratio:.0f} times the images of the rarest'
+    if ratio < LEAST_RATIO:
+        choice = 'the baseline'
+        reason += ', which is hardly a tail'
     else:
-        choice, why = 'NorCal on the baseline, then BACL', (
-            'NorCal trains nothing; by the paper BACL gains most where many classes are rare (APr '
-            '4.0 to 20.1, AP 22.0 to 27.8 on LVIS v0.5); on Emoji-LT mini, measured, APr 11.5 to '
-            '12.1, AP 25.6 to 23.5')
-    settings.decisions.append(Decision('look at first', choice, f'{tail}; {why}'))
+        choice = f'the baseline with {CALIBRATOR}, then BACL'
+        reason += (f'; {CALIBRATOR} trains nothing; what BACL adds to it on these data, the table '
+                   'of the runs tells (LVIS v0.5, in the paper of BACL: AP 22.0 of the baseline, '
+                   '27.8 of BACL, without calibration)')
+        reason += f'; {compared}' * bool(compared)
+    settings.decisions.append(Decision('look at first', choice, reason))

@@ -25,6 +25,11 @@ def rounded(pixels: float) -> int:
     return max(_STEP, int(pixels / _STEP + 0.5) * _STEP)
 
 
+def rounded_down(pixels: float) -> int:
+    """The largest multiple of 32 that is no larger, at least one."""
+    return max(_STEP, int(pixels) // _STEP * _STEP)
+
+
 def median_sides(sizes: np.ndarray) -> tuple[float, float]:
     """Median of the long and of the short sides of (N, 2) widths and heights."""
     return float(np.median(sizes.max(1))), float(np.median(sizes.min(1)))
@@ -55,26 +60,25 @@ def choose_scale(base: tuple[int, int], long_side: float, short_side: float, obj
         Long and short side; a sentence without its full stop.
     """
     factor = min(base[0] / long_side, base[1] / short_side)
-    seen = (f'images are {long_side:.0f} x {short_side:.0f} in the median, half of the objects '
-            f'smaller than {object_side:.0f} pixels')
+    reason = (f'images are {long_side:.0f} x {short_side:.0f} in the median, half of the objects '
+              f'smaller than {object_side:.0f} pixels')
     ratio = base[0] / base[1]
-    reason = f'{seen}, {object_side * factor:.0f} after resizing'
     if factor > MAX_ENLARGEMENT:
         factor = MAX_ENLARGEMENT
-        reason = f'{seen}; images are enlarged to the double at most'
+        reason += '; images are enlarged to the double at most'
     elif object_side * factor < LEAST_OBJECT and factor < 1:
+        reason += f'; at {base[0]} x {base[1]} that would be {object_side * factor:.0f} pixels'
         factor = min(1.0, LEAST_OBJECT / object_side)
-        reason = (f'{seen}; at {base[0]} x {base[1]} that would be '
-                  f'{object_side * min(base[0] / long_side, base[1] / short_side):.0f} pixels')
     else:
         factor = None
     scale = base if factor is None else (
         rounded(factor * max(long_side, ratio * short_side)), rounded(factor * short_side))
     if scale[0] * scale[1] > max_pixels:
         shrink = (max_pixels / (scale[0] * scale[1])) ** 0.5
-        scale = tuple(max(_STEP, int(side * shrink) // _STEP * _STEP) for side in scale)
+        scale = tuple(rounded_down(side * shrink) for side in scale)
         reason += '; the memory has room for no larger image'
-    return scale, reason
+    found = object_side * min(scale[0] / long_side, scale[1] / short_side)
+    return scale, f'{reason}; {found:.0f} after resizing'
 
 
 def choose_small_scale(base: int, long_side: float, longest_side: float,
@@ -92,7 +96,7 @@ def choose_small_scale(base: int, long_side: float, longest_side: float,
     side = max(base, min(wanted, own, LARGEST_SMALL))
     reason = (f'images are {long_side:.0f} pixels long in the median, half of the objects smaller '
               f'than {object_side:.0f} pixels, {object_side * side / long_side:.0f} at this size; '
-              'a CPU has to see them')
+              f'{LEAST_OBJECT_SMALL} are wanted, and {LARGEST_SMALL} pixels the most for a CPU')
     return side, reason
 
 

@@ -42,8 +42,7 @@ class Sources:
 
     def images_of(self, split: str) -> Path:
         """The folder of images of a side."""
-        apart = split == 'val' and self.val is not None and self.val_images is not None
-        return self.val_images if apart else self.images
+        return self.val_images if split == 'val' and self.val_images else self.images
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,12 @@ def read_pair(sources: Sources, report: Report) -> Pair:
     Raises:
         FileNotFoundError: if a file or folder is missing.
         PlanRefusedError: if the data cannot be used, naming file and ids.
-        ValueError: if a file is of another format.
+        ValueError: if a file is of another format, or an argument is wrong.
     """
+    if sources.num_opened < 0:
+        raise ValueError(f'--open-images expects a number from 0 on, got {sources.num_opened}.')
+    if sources.val_images and not sources.val:
+        raise ValueError('--val-images expects --val, the annotations of these images.')
     folders: dict[Path, ImageFolder] = {}
     sides: list[Side] = []
     for split, ann_file in (('train', sources.train), ('val', sources.val)):
@@ -106,15 +109,16 @@ def read_pair(sources: Sources, report: Report) -> Pair:
         find_images(side, folders[root])
         sides.append(side)
     is_lvis = all(side.format_name != 'COCO' for side in sides) and is_federated(sides[-1])
-    if len(sides) == 2:
-        sides[1].repairs += align_categories(sides[1].data, sides[0].data, *(
-            side.ann_file for side in reversed(sides)))
-    notes = []
     for side in sides:
         if not is_lvis:
             to_coco(side)
         report(f'Checking {side.ann_file}.')
         audit_side(side, folders[sources.images_of(side.split)], sources.num_opened)
+    if len(sides) == 2:  # audited: an id that is not listed could be one of the other file
+        sides[1].repairs += align_categories(sides[1].data, sides[0].data, *(
+            side.ann_file for side in reversed(sides)))
+    notes = []
+    for side in sides:
         notes += [f'{side.ann_file}: {note}.' for note in side.repairs]
         notes += [f'{side.ann_file}: {note}' for note in side.notes]
     if len(sides) == 1:

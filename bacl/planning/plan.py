@@ -8,7 +8,8 @@ import torch
 from bacl.annotations.coco import coco_class_table
 from bacl.compat.atomic_files import write_atomically
 
-from .config_texts import config_names, make_configs
+from .compared import COMPARISON, best_compared
+from .config_texts import COPY_PASTE, DATASET, config_names, make_configs
 from .decisions import Machine, Settings, decide
 from .detectors import DEFAULT, SMALL, read_detector
 from .facts import collect_facts
@@ -89,7 +90,8 @@ def make_plan(sources: Sources, request: Request, bases: Path, report: Report) -
     report('Deciding.')
     classes = coco_class_table(pair.train.data, pair.train.ann_file)
     facts = collect_facts(pair, classes)
-    settings = decide(facts, detector, machine, request.epochs)
+    settings = decide(facts, detector, machine, request.epochs,
+                      best_compared(bases.parent / COMPARISON))
     comment = (f'{classes.num_classes:,} classes, {facts.num_train:,} images for training, '
                f'{facts.num_val:,} for validation.')
     configs = config_names(name, detector.name)
@@ -104,8 +106,7 @@ def make_plan(sources: Sources, request: Request, bases: Path, report: Report) -
         groups={group.key: group.label for group in groups.groups},
         calibration_share=settings.calibration_share,
         ann_files=[paths.root + file for file in paths.ann_files.values()]), indent=2) + '\n'
-    for file in folder.glob('*.py'):  # of an earlier plan
-        file.unlink()
+    _remove_older(folder)
     for file, text in texts.items():
         write_atomically(folder / file, text.encode())
     return Plan(folder, configs, settings, pair.notes, next_commands(folder.as_posix(), configs))
@@ -121,6 +122,14 @@ def default_name(sources: Sources) -> str:
 def _check_folder(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / PLAN).is_file():
         raise ValueError(f'{folder} exists and is no plan. Choose another --name or --out.')
+
+
+def _remove_older(folder: Path) -> None:
+    """Remove the configs of an earlier plan; what else is in the folder stays."""
+    if (folder / PLAN).is_file():
+        older = json.loads((folder / PLAN).read_text())
+        for file in (DATASET, COPY_PASTE, *(f'{name}.py' for name in older['configs'].values())):
+            (folder / file).unlink(missing_ok=True)
 
 
 def find_machine(request: Request) -> tuple[Machine, str]:

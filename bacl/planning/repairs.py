@@ -4,12 +4,15 @@ Every function changes the content of a file in place and says in words what it 
 the author of a file can repair is left to the audit.
 """
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
+from bacl.annotations.audit import FREQUENCIES
+from bacl.annotations.class_table import COCO_LT_GROUP, LVIS_GROUP
 from bacl.annotations.columns import is_integer, number_rows
+from bacl.annotations.splitting import COUNTS
 from pycocotools import mask as coco_masks
 
 # The native formats of tools, by a key that only they have.
@@ -45,8 +48,8 @@ def repair(data: dict, crowds_are_objects: bool = False) -> list[str]:
         Sentences without their full stop.
     """
     return [*_repair_ids(data), *_repair_categories(data),
-            *_repair_crowds(data['annotations'], crowds_are_objects), *_repair_masks(data),
-            *_repair_boxes(data), *_repair_areas(data['annotations'])]
+            *_repair_flags(data), *_repair_crowds(data, crowds_are_objects), *_repair_masks(data),
+            *_repair_boxes(data), *_repair_areas(_records(data, 'annotations'))]
 
 
 def _records(data: dict, section: str) -> list[dict]:
@@ -111,17 +114,38 @@ def _repair_categories(data: dict) -> Iterator[str]:
     parents = {category.get('supercategory') for category in categories}
     dropped = [category for category in named if category.get('id') not in used and (
         category.get('supercategory') == 'none' and category['name'] in parents)]
-    if dropped and len(dropped) < len(categories):
-        data['categories'] = [category for category in data['categories']
-                              if not any(category is other for other in dropped)]
-        names = ', '.join(repr(category['name']) for category in dropped)
-        yield f'the category {names} is left out: it has no annotation and stands for a group ' \
-              'of others, as in files of Roboflow'
+    background = [category for category in named if category.get('id') not in used and
+                  str(category['name']).strip('_').lower() == 'background']
+    for left_out, why in (
+            (dropped, 'stands for a group of others, as in files of Roboflow'),
+            (background, 'no detector of this package has a class for the background')):
+        if left_out and len(left_out) < len(data['categories']):
+            data['categories'] = [category for category in data['categories']
+                                  if not any(category is other for other in left_out)]
+            names = ', '.join(repr(category['name']) for category in left_out)
+            yield f'the category {names} is left out: it has no annotation, and {why}'
+    words = [category for category in categories if LVIS_GROUP in category]
+    if words and not any(category[LVIS_GROUP] in FREQUENCIES for category in words):
+        for category in words:
+            del category[LVIS_GROUP]
+        yield f'the {LVIS_GROUP!r} of categories is left out: it is none of those of LVIS ' \
+              f'({", ".join(FREQUENCIES)})'
 
 
-def _repair_crowds(annotations: Sequence[dict], are_objects: bool) -> Iterator[str]:
-    crowds = [annotation for annotation in annotations if isinstance(annotation, dict)
-              and annotation.get('iscrowd')] if are_objects else []
+def _repair_flags(data: dict) -> Iterator[str]:
+    num_empty = 0
+    for annotation in _records(data, 'annotations'):
+        for name in ('iscrowd', 'ignore'):
+            if annotation.get(name, 0) is None:
+                annotation[name] = 0
+                num_empty += 1
+    if num_empty:
+        yield f'{num_empty} flags (iscrowd, ignore) that are null are taken as 0'
+
+
+def _repair_crowds(data: dict, are_objects: bool) -> Iterator[str]:
+    crowds = [annotation for annotation in _records(data, 'annotations')
+              if annotation.get('iscrowd')] if are_objects else []
     for annotation in crowds:
         annotation['iscrowd'] = 0
     if crowds:
@@ -191,10 +215,19 @@ def _scale_boxes(annotations: Sequence[dict], sizes: dict[int, tuple[int, int]])
     yield f'{len(annotations)} boxes in parts of the image, from 0 to 1, are turned into pixels'
 
 
-def _repair_areas(annotations: Iterable[dict]) -> Iterator[str]:
-    num_areas = 0
+def _repair_areas(annotations: Sequence[dict]) -> Iterator[str]:
+    num_text = num_areas = 0
     for annotation in annotations:
-        if not isinstance(annotation, dict) or annotation.get('area') is not None:
+        area = _as_number(annotation['area']) if isinstance(annotation.get('area'), str) else None
+        if area is not None:
+            annotation['area'] = area
+            num_text += 1
+    if num_text:
+        yield f'{num_text} areas that are written as text are read as numbers'
+    areas = [annotation.get('area') for annotation in annotations]
+    are_unknown = all(area is None or _is_number(area) and area <= 0 for area in areas)
+    for annotation, known in zip(annotations, areas, strict=True):
+        if known is not None and not are_unknown:  # a single 0 is one
             continue
         area = _area_of(annotation.get('segmentation'))
         box = annotation.get('bbox')
@@ -289,7 +322,9 @@ def align_categories(data: dict, train: dict, ann_file: Any, train_file: Any) ->
         for field in ('neg_category_ids', 'not_exhaustive_category_ids'):
             if isinstance(image.get(field), list):
                 image[field] = [new_of[i] for i in image[field] if i in new_of]
-    counts = ('image_count', 'instance_count', 'lt_group')  # of the other file
+    # Those of LVIS are of the training set in every file.
+    is_lvis = all(LVIS_GROUP in category for category in train['categories'])
+    counts = () if is_lvis else (*COUNTS, COCO_LT_GROUP)
     data['categories'] = [{key: value for key, value in category.items() if key not in counts}
                           for category in train['categories']]
     return ['categories of validation get the ids and the order of training']

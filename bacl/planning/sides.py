@@ -9,7 +9,7 @@ from bacl.annotations.class_table import LVIS_GROUP
 from bacl.annotations.coco import coco_use
 from bacl.annotations.lvis import lvis_use
 from bacl.annotations.masks import mask_faults
-from bacl.annotations.rules import CROWD, NOTHING_LEFT, Finding
+from bacl.annotations.rules import BOX_OVERHANG, CROWD, NOTHING_LEFT, Finding
 from bacl.annotations.use import Use
 from bacl.datasets import CocoLTDataset, LongTailLVISV05Dataset, LongTailLVISV1Dataset
 from bacl.datasets.image_audit import EXIF_ORIENTATION, MISSING_IMAGE, ImageRecord, Loader
@@ -29,6 +29,12 @@ MIN_SIZE = 32
 
 DATASETS: dict[str, type[LongTailMixin]] = {
     'LVIS v1': LongTailLVISV1Dataset, 'LVIS': LongTailLVISV05Dataset, 'COCO': CocoLTDataset}
+
+
+# What an unusual record may be a mistake for.
+_HINTS = {
+    CROWD: ' If these are single objects, as some tools write masks: --crowds-are-objects.',
+    BOX_OVERHANG: ' If boxes are [x1, y1, x2, y2]: write [x, y, width, height].'}
 
 
 class PlanRefusedError(ValueError):
@@ -159,7 +165,7 @@ def _refuse_missing(side: Side, names: Sequence[str], found: FoundImages,
 
 def _read_sizes(side: Side, paths: Sequence[Path]) -> None:
     """Width and height of images whose records lack them, or have them as text."""
-    num_read = 0
+    num_read = num_numbers = 0
     for image, path in zip(side.data['images'], paths, strict=True):
         sides = [_as_side(image.get(key)) for key in ('width', 'height')]
         if None in sides:
@@ -169,11 +175,14 @@ def _read_sizes(side: Side, paths: Sequence[Path]) -> None:
                 raise PlanRefusedError(
                     f'{side.ann_file} is refused: image {image.get("id")!r} has no width and '
                     f'height, and {path} cannot be opened ({error}).') from error
-        if sides != [image.get('width'), image.get('height')]:
-            image['width'], image['height'] = sides
             num_read += 1
+        elif any(isinstance(image[key], float) for key in ('width', 'height')):
+            num_numbers += 1
+        image['width'], image['height'] = sides
     if num_read:
         side.repairs.append(f'width and height of {num_read} images are read from their files')
+    if num_numbers:
+        side.repairs.append(f'width and height of {num_numbers} images are taken as whole numbers')
 
 
 def _as_side(value: object) -> int | None:
@@ -196,7 +205,7 @@ def audit_side(side: Side, folder: ImageFolder, num_opened: int = NUM_OPENED) ->
     Args:
         side: gets ``notes``.
         folder: of the images.
-        num_opened: images that are decoded, evenly spread over the file.
+        num_opened: images that are decoded at most, evenly spread over the file.
 
     Raises:
         PlanRefusedError: naming each rule that refuses something, with file and ids.
@@ -208,7 +217,7 @@ def audit_side(side: Side, folder: ImageFolder, num_opened: int = NUM_OPENED) ->
     findings = list(audit.findings)
     images = side.data['images']
     if num_opened and not any(finding.rule.refused for finding in findings):
-        step = max(1, len(images) // num_opened)
+        step = -(-len(images) // num_opened)
         records = [
             ImageRecord(image['id'], str(folder.path(side.prefix + name)),
                         (image['height'], image['width']))
@@ -224,7 +233,8 @@ def audit_side(side: Side, folder: ImageFolder, num_opened: int = NUM_OPENED) ->
         raise PlanRefusedError('\n'.join([f'{side.ann_file} is refused:',
                                           *(f'  {finding}' for finding in refused)]) + hint)
     is_part = audit.left_out and not audit.left_out.endswith('Left out: nothing.')
-    side.notes = [audit.left_out] * bool(is_part) + [str(finding) for finding in findings]
+    side.notes = [audit.left_out] * bool(is_part) + [
+        f'{finding}{_HINTS.get(finding.rule, "")}' for finding in findings]
 
 
 def _use(side: Side) -> Use:

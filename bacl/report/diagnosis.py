@@ -10,9 +10,10 @@ recognition?         minus AP; ``recognition``: fixed AP of the head minus that 
                      :data:`BOTH` of their sum. If the file holds no more detections of an image
                      than count, fixed AP cannot tell, and ``rank`` is what AP gained when the
                      number of detections was tripled to the last one. Less than :data:`NOTHING`
-                     behind the head is no problem.
+                     behind the head, or of both parts, is no problem.
 Localisation or      The type of error whose mending adds most to AP50 of the tail; none below
-classification?      :data:`NOTHING`.
+classification?      :data:`NOTHING`. What is missed may be crowded out, and a wrong class may be
+                     the tail's: then the sentence says so, by the answers beside it.
 Taken for what?      ``hardly``, if wrong classes outscore the right one on fewer than
                      :data:`FEW_CONFUSED` of the objects of the tail; else ``head`` or ``tail``, by
                      where the larger part of the wrong classes is: in more frequent groups or not.
@@ -50,6 +51,7 @@ TEST_DEEPER = ('python tools/test.py {config} {checkpoint} --work-dir {work_dir}
 CALIBRATE = 'python tools/calibrate.py {config} {checkpoint} --calibrator LogitAdjustment'
 TRAIN_CLASSIFIER = 'python tools/train.py STAGE2_CONFIG --stage1-checkpoint {checkpoint}'
 REPEAT = 'python tools/train.py {config} --seed 1 --work-dir {work_dir}-seed1'
+LOOK_AT_RUN = 'python tools/analysis_tools/export.py {work_dir} --out export'
 LOOK_AT_DATA = ('python tools/analysis_tools/dataset_report.py TRAIN_ANN_FILE IMG_DIR '
                 '--out data_report')
 
@@ -129,7 +131,7 @@ class Ends:
 
 
 def rank_or_recognition(fixed: pd.DataFrame, caps: pd.DataFrame, ends: Ends, is_deep: bool,
-                        paths: Paths = Paths()) -> Finding:
+                        paths: Paths = Paths(), counts_all: bool = False) -> Finding:
     """Is the tail crowded out by higher scores of other classes, or not recognised?
 
     Args:
@@ -138,6 +140,8 @@ def rank_or_recognition(fixed: pd.DataFrame, caps: pd.DataFrame, ends: Ends, is_
         ends: of the groups.
         is_deep: whether the file holds more detections of an image than the evaluation counts.
         paths: of the run.
+        counts_all: whether the evaluation has no limit on an image, as that of COCO, whose limit is
+            on an image and class: then a file is never deep, and what AP gained is no estimate.
     """
     question = 'Rank or recognition?'
     frame = fixed.set_index('group')
@@ -163,14 +167,18 @@ def rank_or_recognition(fixed: pd.DataFrame, caps: pd.DataFrame, ends: Ends, is_
         gained, first, last = _last_tripling(caps, ends.tail)
         rank, recognition = max(0., gained), max(0., behind - max(0., gained))
         how = (f'its AP grew by {_points(gained)} from {first} to {last} detections of an image, '
-               f'and is {_points(behind)} below that of {head}; the file holds no more '
-               'detections, so this is an estimate')
-    share = rank / (rank + recognition) if rank + recognition else 0.
+               f'and is {_points(behind)} below that of {head}')
+        if not counts_all:
+            how += '; the file holds no more detections, so this is an estimate'
+    if max(rank, recognition) < NOTHING:
+        return Finding(question, 'nothing', f'Neither, for {tail}: {how}.', figure,
+                       'Look at the other findings.')
+    share = rank / (rank + recognition)
     verdict = 'both' if BOTH < share < 1 - BOTH else 'rank' if share >= 0.5 else 'recognition'
     text = {'rank': f'Rank, not recognition: {tail} is known, but crowded out', 'recognition':
             f'Recognition, not rank: {tail} is not known well enough', 'both':
             f'Rank and recognition: {tail} is crowded out and not known well enough'}[verdict]
-    if not is_deep:
+    if not is_deep and not counts_all:
         advice, command = 'Test with more detections of an image, and report again', TEST_DEEPER
     elif verdict == 'recognition':
         advice, command = ('Train the classifier on balanced samples: a stage 2 with FCBL and '
@@ -208,13 +216,16 @@ _ERROR_ADVICE = {
                'model.test_cfg.rpn.max_per_img=2000 model.test_cfg.rcnn.score_thr=0.00001')}
 
 
-def costliest_error(errors: pd.DataFrame, ends: Ends, paths: Paths = Paths()) -> Finding:
+def costliest_error(errors: pd.DataFrame, ends: Ends, paths: Paths = Paths(), rank: str = '',
+                    taken: str = '') -> Finding:
     """Is the tail found in the wrong place, or called the wrong name?
 
     Args:
         errors: of :func:`.results.error_types`.
         ends: of the groups.
         paths: of the run.
+        rank: verdict of :func:`rank_or_recognition`.
+        taken: verdict of :func:`confusion`.
     """
     question, figure = 'Localisation or classification?', 'error_gains'
     gain = errors.pivot(index='group', columns='error', values='gain_ap50')
@@ -232,6 +243,12 @@ def costliest_error(errors: pd.DataFrame, ends: Ends, paths: Paths = Paths()) ->
     if ends.head != ends.tail:
         text += f'; they cost {ends.name(ends.head)} {_points(of_head[worst])}'
     advice, command = _ERROR_ADVICE[worst]
+    if worst == 'missed' and rank in ('rank', 'both'):
+        text += '; below the limit of an image, that is: see rank'
+        advice, command = 'Calibrate the scores, which needs no training', CALIBRATE
+    elif worst == 'classification' and taken == 'hardly':
+        text += '; its own objects are hardly taken for others, so others are taken for it'
+        advice, command = 'Look at what is taken for it', LOOK_AT_RUN
     return Finding(question, worst, f'{text}.', figure, f'{advice}.', paths.fill(command))
 
 

@@ -8,7 +8,7 @@ from bacl.annotations import ClassTable, read_annotations
 from bacl.compat.checkpoints import load_weights
 from bacl.engine.probing.class_values import norms_of_weights
 from bacl.engine.running.dataset_configs import unwrapped_datasets
-from bacl.engine.running.seed_table import RESULT, spread
+from bacl.engine.running.seed_table import TRAINING, spread
 from bacl.engine.running.work_dir import find_checkpoint
 from mmdet.registry import DATASETS
 from mmengine.config import Config
@@ -23,24 +23,25 @@ def find_trainings(folders: Sequence[Path]) -> dict[str, list[Path]]:
     """Work_dirs by what was trained in them.
 
     Args:
-        folders: each that of a training or, with a folder for each run in ``runs``, of a sweep.
+        folders: each that of a training or, with a folder for each in ``trainings``, of a sweep.
 
     Returns:
-        Of a training its folder; of a sweep, which names them after it, the finished runs of each
+        Of a training its folder; of a sweep, which names them after it, the finished ones of each
         config with each settings, one for each seed.
 
     Raises:
-        FileNotFoundError: if a sweep has no finished run.
+        FileNotFoundError: if a sweep has no finished training.
     """
     found: dict[str, list[Path]] = {}
     for folder in folders:
-        if not (folder / 'runs').is_dir():
+        if not (folder / 'trainings').is_dir():
             found.setdefault(folder.name, []).append(folder)
             continue
-        results = sorted(folder.glob(f'runs/*/{RESULT}'))
-        if not results:
-            raise FileNotFoundError(f'{folder}/runs has no run with {RESULT}. Let the sweep end.')
-        for path in results:
+        paths = sorted(folder.glob(f'trainings/*/{TRAINING}'))
+        if not paths:
+            raise FileNotFoundError(f'{folder}/trainings has no folder with {TRAINING}. Let the '
+                                    'sweep end.')
+        for path in paths:
             run = json.loads(path.read_text())
             settings = (f'{key}={value}' for key, value in run['settings'].items())
             name = ' '.join([f'{folder.name}:', Path(run['config']).stem, *settings])

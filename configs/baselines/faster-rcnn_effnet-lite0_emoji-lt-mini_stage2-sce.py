@@ -1,14 +1,13 @@
-# Stage 2 on Emoji-LT mini, softmax cross entropy (SCE): a new classifier on the frozen extractor.
-_base_ = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-bce.py'
+# Stage 2 on Emoji-LT mini, softmax cross entropy (SCE): a new classifier on the frozen
+# extractor.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_sce-stage2.py',
+    '../_base_/datasets/emoji-lt.py',
+    '../_base_/schedules/schedule_emoji-lt_stage2.py',
+    '../_base_/default_runtime.py',
+]
 
-model = dict(
-    fresh=('fc_cls',),
-    roi_head=dict(
-        bbox_head=dict(
-            loss_cls=dict(_delete_=True, type='CrossEntropyLoss', use_sigmoid=False),
-            # A softmax needs no prior probability: mmdet's own initialisation.
-            init_cfg=[
-                dict(type='Normal', std=0.01, override=dict(name='fc_cls')),
-                dict(type='Normal', std=0.001, override=dict(name='fc_reg')),
-                dict(type='Xavier', distribution='uniform', override=dict(name='shared_fcs')),
-            ])))
+# The training tool starts from the last checkpoint of this config.
+stage1_config = './faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py'
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

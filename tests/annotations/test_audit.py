@@ -9,6 +9,7 @@ from bacl.annotations.audit import Audit, audit_annotations
 from bacl.annotations.rules import NUM_EXAMPLES, RULES, Finding
 from bacl.annotations.use import Use
 from bacl.datasets.image_audit import IMAGE_RULES
+from bacl.datasets.image_level.records import IMAGE_LEVEL_RULES
 from bacl.engine.checking.data_check import BAD_CLASSES, BAD_FILE
 from hypothesis import given
 from hypothesis import strategies as st
@@ -272,6 +273,6 @@ def test_boxes_are_under_the_rule_of_the_slow_twin(boxes):
 def test_documentation_lists_the_rules_and_which_of_them_refuse():
     text = Path(bacl.__file__).with_name('datasets').joinpath('README.md').read_text()
     documented = re.findall(r'^\| `([\w-]+)` \| .* \| (refused|counted|handled)\b', text, re.M)
-    rules = [BAD_FILE, BAD_CLASSES, *RULES, *IMAGE_RULES]
+    rules = [BAD_FILE, BAD_CLASSES, *RULES, *IMAGE_LEVEL_RULES, *IMAGE_RULES]
     assert [name for name, _ in documented] == [rule.name for rule in rules]
     assert [outcome == 'refused' for _, outcome in documented] == [rule.refused for rule in rules]

@@ -224,6 +224,27 @@ def test_roi_align_under_autocast_trains():
     assert feats.grad.abs().sum() > 0
 
 
+def test_deformable_attention_on_cuda_is_that_of_the_cpu():
+    from mmcv.ops.multi_scale_deform_attn import (
+        MultiScaleDeformableAttnFunction,
+        multi_scale_deformable_attn_pytorch,
+    )
+
+    generator = torch.Generator().manual_seed(0)
+    shapes = torch.tensor([[4, 3], [2, 2]])
+    value, places, weights = (
+        torch.rand(size, generator=generator, dtype=torch.float64, requires_grad=True)
+        for size in ((2, 16, 2, 3), (2, 5, 2, 2, 4, 2), (2, 5, 2, 2, 4)))
+    # The function that mmcv calls for CUDA, here with tensors of the CPU.
+    got = MultiScaleDeformableAttnFunction.apply(value, shapes, torch.tensor([0, 12]), places,
+                                                 weights, 64)
+    expected = multi_scale_deformable_attn_pytorch(value, shapes, places, weights)
+    torch.testing.assert_close(got, expected)
+    grads = [torch.autograd.grad(output.square().sum(), (value, places, weights))
+             for output in (got, expected)]
+    torch.testing.assert_close(*grads)
+
+
 def test_empty_inputs_give_empty_results():
     boxes, scores = torch.zeros(0, 4), torch.zeros(0)
     dets, kept = nms(boxes, scores, 0.5, offset=1)

@@ -97,6 +97,8 @@ def innermost() -> Callable[[dict], dict]:
     """A function from the config of a dataset to that of the dataset inside its wrappers."""
 
     def find(dataset: dict) -> dict:
+        if 'datasets' in dataset:  # detection data and others
+            return find(dataset.datasets[0])
         return find(dataset.dataset) if 'dataset' in dataset else dataset
 
     return find

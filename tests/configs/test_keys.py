@@ -25,8 +25,8 @@ REGISTRIES = [registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS, registr
 # Names that a config gives to its own parts, and that only other configs read.
 VARIABLES = {
     'canvas', 'cascade', 'cascade_box_heads', 'copy_paste_pipeline', 'data_root', 'dataset_type',
-    'mask_branch', 'num_classes', 'num_parents', 'single_image_pipeline', 'swin_t',
-    'swin_t_channels', 'test_pipeline', 'train_pipeline', 'vis_backends'}
+    'image_level_data', 'mask_branch', 'num_classes', 'num_parents', 'single_image_pipeline',
+    'swin_t', 'swin_t_channels', 'test_pipeline', 'train_pipeline', 'vis_backends'}
 
 
 class Anything:

@@ -47,6 +47,9 @@ def shrink(box_heads):
     def shrunk(model):
         model.backbone.init_cfg = None  # a download, or a file of another package
         model.test_cfg.get('rcnn', model.test_cfg).max_per_img = 5
+        if model.get('teacher'):  # files of other packages
+            model.teacher = dict(type='RandomTeacher',
+                                 embed_dims=model.roi_head.semantic_branch.embed_dims)
         if 'roi_head' in model:
             model.train_cfg.rpn_proposal.max_per_img = model.test_cfg.rpn.max_per_img = 20
             stages = model.train_cfg.rcnn
@@ -61,6 +64,9 @@ def shrink(box_heads):
             for part in (head, head.loss_cls):
                 if 'num_classes' in part:
                     part.num_classes = NUM_CLASSES
+        calibrator = model.test_cfg.get('rcnn', {}).get('calibrator') or {}
+        if calibrator.pop('ann_file', None):  # a file
+            calibrator.update(image_share=[0.1] * NUM_CLASSES, dimension=[1.5] * NUM_CLASSES)
         if 'mask_head' in model.get('roi_head', {}):
             model.roi_head.mask_head.num_classes = NUM_CLASSES
         return model

@@ -243,7 +243,8 @@ def test_stage_2_has_the_model_of_its_stage_1_but_for_the_method(stage2_name, st
                         r'|rpn_head\.type|roi_head\.bbox_roi_extractor\.type'
                         r'|roi_head\.bbox_head(\.\d)?\.(loss_cls\..+|init_cfg\.0\.bias_prob'
                         r'|cls_predictor_cfg(\.type)?)'
-                        r'|test_cfg\.rcnn\.calibrator'
+                        # Of a test only.
+                        r'|test_cfg\.rcnn\.(calibrator|score_thr)'
                         # SimCal's.
                         r'|train_cfg\.rpn_proposal\.max_per_img)')
     paths = [path.removeprefix('model.') for path in changes(stage1_of(stage2_name), stage2_name)

@@ -192,7 +192,7 @@ def test_nor_does_the_backward_pass_of_other_augmenters(build, monkeypatch):
 @pytest.mark.parametrize('loss_type', [
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss',
     'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EqualizedFocalLoss',
-    'EqualizedQualityFocalLoss', 'FederatedLoss', 'GRWCrossEntropyLoss',
+    'EqualizedQualityFocalLoss', 'FederatedFocalLoss', 'FederatedLoss', 'GRWCrossEntropyLoss',
     'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2',
     'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
     'SynchronizedSeesawLoss'])

@@ -100,15 +100,15 @@ def test_levels_that_are_added_are_those_of_neck_and_anchors(plan, coco, write_i
         assert cfg.model.rpn_head.anchor_generator.strides == [4, 8, 16, 32, 64, 128]
 
 
-def test_small_detector_resizes_larger_images_in_training_too(plan, coco, write_images, load):
+def test_small_detector_resizes_in_training_as_in_tests(plan, coco, write_images, load):
     made = plan(coco(NAMES), write_images(NAMES), epochs=2)
-    cfg = load(made)  # images of 64 x 48 pixels are enlarged to 160, as its base has them
-    assert not made.settings.resizes_training
-    assert not any(transform.type == 'Resize' for transform in cfg.train_pipeline)
-    pipelines = _pipelines(replace(made.settings, resizes_training=True, scale=(320, 320)),
-                           SimpleNamespace(train_scales=()))
-    resize = dict(type='Resize', scale=(320, 320), keep_ratio=True)
-    assert pipelines['train_pipeline'][1] == pipelines['test_pipeline'][1] == resize
+    cfg = load(made)  # images of 64 x 48 pixels
+    resize = dict(type='Resize', scale=(160, 160), keep_ratio=True)
+    assert cfg.train_dataloader.dataset.pipeline[2] == resize
+    assert cfg.test_dataloader.dataset.pipeline[1] == resize
+    assert len(cfg.train_dataloader.dataset.pipeline) == 6
+    assert _pipelines(replace(made.settings, resizes_training=False),
+                      SimpleNamespace(train_scales=())) == {}
 
 
 @pytest.mark.parametrize('gpus', [0, 1])
@@ -130,9 +130,11 @@ def test_all_runs_build_and_the_data_load(gpus, plan, coco, write_images, load):
 def test_a_plan_replaces_an_older_one_and_nothing_else(plan, coco, write_images, tmp_path):
     images = write_images(NAMES)
     first = plan(coco(NAMES), images, gpus=1)
+    (first.folder / 'mine.py').touch()
     second = plan(coco(NAMES), images)
     assert {path.name for path in second.folder.iterdir()} == {
-        'README.md', 'plan.json', 'dataset.py', *(f'{c}.py' for c in second.configs.values())}
+        'README.md', 'plan.json', 'dataset.py', 'mine.py',
+        *(f'{config}.py' for config in second.configs.values())}
     assert first.configs != second.configs
     (tmp_path / 'configs/bacl').mkdir()
     (tmp_path / 'configs/bacl/mine.py').touch()

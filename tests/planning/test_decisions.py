@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from bacl.annotations import ClassTable
+from bacl.planning.compared import best_compared
 from bacl.planning.decisions import Machine, choose_thresholds, decide, fits
 from bacl.planning.facts import Facts
 
@@ -49,15 +50,15 @@ def reason(settings, matter):
     ([12] * 3 + [200] * 25 + [900] * 32 + [9000] * 20, (200, 900), '3 groups'),  # 3 of 80: too few
     (range(200, 209), (203, 206), '3 groups'),
     ([3, 90, 900], (90,), '2 groups'),
-    ([7, 7, 7, 90], (90,), None),
+    ([7, 7, 7, 90], (90,), '2 groups'),  # more than half are as rare as the rarest
+    ([0] * 10 + [50] * 10 + [500] * 10, (500,), '2 groups'),  # those without objects do not count
     ([5, 5, 5], (5,), 'equally frequent'),
     ([0, 0, 8], (8,), 'equally frequent'),
 ])
 def test_borders_are_those_of_a_benchmark_if_they_fit_else_of_equal_groups(
         counts, thresholds, words):
     found, why = choose_thresholds(np.array(counts))
-    assert found == thresholds or words is None
-    assert words is None or words in why
+    assert found == thresholds and words in why
     table = ClassTable(tuple(map(str, range(len(counts)))), np.array(counts), np.array(counts), 9)
     assert table.grouped_by_instances(found).group is not None  # the borders are allowed
 
@@ -102,6 +103,27 @@ def test_batch_follows_the_memory_and_the_learning_rate_the_batch(
     assert settings.learning_rate == rate
 
 
+def test_reason_of_the_batch_is_told_as_it_is(decided):
+    def why(**changes):
+        return reason(decided(**changes), 'batch, learning rate').reason
+
+    base = 'the base has 16 images a step'
+    room = '; 7 of 1.6 million pixels fit into 24 GB by the estimate'
+    assert why().startswith(base + room)
+    assert why(num_images=40).startswith(
+        f'{base}, 40 in steps of 5 make 8 an epoch; every GPU has one at least{room}')
+    assert 'whether they fit is not known without --memory GB' in why(memory=None)
+    choice = reason(decided(num_images=40), 'batch, learning rate').choice
+    assert choice == '8 GPUs x 1 image, 0.01'
+
+
+def test_a_memory_has_room_for_images_and_those_with_pasted_objects_or_is_refused(decided):
+    settings = decided(gpus=1, memory=3)
+    assert max(settings.canvas ** 2, settings.scale[0] * settings.scale[1]) <= 1.4 / 1.5 * 1e6
+    with pytest.raises(ValueError, match='--memory 1: .* Take --detector faster-rcnn_effnet'):
+        decided(gpus=1, memory=1)
+
+
 def test_few_images_make_small_batches_and_many_epochs(decided):
     settings = decided(num_images=40, gpus=1, memory=24)
     assert settings.images_per_gpu == 5  # 8 iterations an epoch
@@ -121,6 +143,20 @@ def test_small_detector_takes_the_schedule_of_its_base(decided):
     assert settings.images_per_gpu == 16 and settings.learning_rate == 6e-4
 
 
+def test_epochs_that_are_not_enough_are_told(decided):
+    assert reason(decided(num_images=40, gpus=1), 'schedule').reason.endswith(
+        'few images, of which 19,200 iterations are wanted, but 100 epochs are the most')
+    assert reason(decided(num_images=1000), 'schedule').reason.endswith(
+        'few images, of which 6,000 iterations are wanted')
+
+
+@pytest.mark.parametrize('size, is_resized', [((160, 160), False), ((64, 48), True),
+                                              ((160, 120), False), ((640, 480), True)])
+def test_small_detector_trains_on_images_of_the_size_of_tests(size, is_resized, decided):
+    settings = decided(SMALL, gpus=0, memory=None, num_images=99, size=size, side=40)
+    assert settings.resizes_training == is_resized
+
+
 # Hallucination, proposals, Copy-Paste.
 
 
@@ -130,6 +166,15 @@ def test_small_detector_takes_the_schedule_of_its_base(decided):
 def test_hallucinated_classes_follow_the_batch_of_a_gpu_and_are_at_most_half_of_all(
         changes, classes, decided):
     assert decided(**changes).sampled_classes == classes
+
+
+def test_reason_of_hallucination_is_that_of_its_number(decided):
+    told = reason(decided(), 'hallucination')
+    assert told.choice == 'classes in a step on each GPU: c = 8; features of each: m = 12'
+    assert told.reason == ('in proportion to the base, which has 8 for 2 images; '
+                           'm is that of the base')
+    told = reason(decided(counts=(5, 50, 500)), 'hallucination')
+    assert told.reason.startswith('at most half of the 3 classes')
 
 
 def test_crowded_images_have_more_proposals(decided):
@@ -150,7 +195,23 @@ def test_objects_are_pasted_only_with_masks_and_only_by_the_large_detector(decid
 
 def test_without_a_tail_the_baseline_is_enough(decided):
     assert reason(decided(counts=[500] * 5 + [900] * 5), 'look at first').choice == 'the baseline'
-    assert 'BACL' in reason(decided(), 'look at first').choice
+    found = reason(decided(), 'look at first')
+    assert found.choice == 'the baseline with NorCal, then BACL'
+    assert '1000 times the images of the rarest' in found.reason
+
+
+def test_what_was_compared_is_told_if_there_is_a_table(tmp_path, facts, detector):
+    path = tmp_path / 'comparison.csv'
+    assert best_compared(path) == ''
+    path.write_text('row,AP\n')
+    assert best_compared(path) == ''
+    path.write_text('row,method,AP,APr\ncRT,cRT,35.12,9\nSCE + NorCal,SCE,34,1\nBACL,BACL,33.3,8\n')
+    compared = best_compared(path)
+    assert compared == (
+        'of 3 rows compared on Emoji-LT lvis-like, another data set, cRT has the highest AP, 35.1 '
+        '(SCE + NorCal 34.0, BACL 33.3): configs/comparison/README.md')
+    settings = decide(facts(), detector(LARGE), Machine(8, 24), compared=compared)
+    assert reason(settings, 'look at first').reason.endswith(compared)
 
 
 def test_calibration_takes_a_tenth_of_the_images_and_2000_at_most(decided):

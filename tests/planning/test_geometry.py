@@ -27,6 +27,8 @@ def test_images_have_the_size_of_the_base_unless_they_or_their_objects_are_small
 def test_images_are_no_larger_than_the_memory_allows():
     scale, why = choose_scale(BASE, 4000, 3000, 8, max_pixels=2e6)
     assert 1.8e6 < scale[0] * scale[1] <= 2e6 and 'memory' in why
+    # Of the size that it is, not of that which there is no room for.
+    assert why.endswith(f'; {8 * min(scale[0] / 4000, scale[1] / 3000):.0f} after resizing')
     assert scale[0] / scale[1] == pytest.approx(BASE[0] / BASE[1], rel=0.05)
 
 

@@ -230,6 +230,46 @@ def test_masks_of_any_kind_are_pasted_where_all_objects_have_one(
         assert labels(made) == truth(files)
 
 
+def test_placeholders_for_what_a_script_does_not_know_are_taken_as_such(
+        plan, coco, write_images, labels, truth):
+    data = coco(PLAIN)
+    for image in data['images']:
+        image.update(width=64.0, height=48.0)
+    for annotation in data['annotations']:
+        annotation.update(area=0, iscrowd=None)
+    for category in data['categories']:
+        category['frequency'] = 'often'
+    data['categories'].insert(0, dict(id=0, name='_background_', supercategory=None))
+    made = plan(data, write_images(PLAIN))
+    assert labels(made) == truth(PLAIN)
+    notes = '\n'.join(made.notes)
+    for said in ('width and height of 13 images are taken as whole numbers', '20 flags',
+                 "the category '_background_' is left out", "the 'frequency' of categories is left",
+                 '20 annotations without an area get that of their mask'):
+        assert said in notes
+
+
+def test_areas_as_text_are_numbers_and_one_of_0_is_0(plan, coco, write_images, labels, truth):
+    data = coco(PLAIN)
+    for annotation in data['annotations']:
+        annotation['area'] = str(annotation['area'])
+    made = plan(data, write_images(PLAIN))
+    assert labels(made) == truth(PLAIN)
+    assert '20 areas that are written as text' in '\n'.join(made.notes)
+    data['annotations'][0]['area'] = '0'
+    assert 'small-box, 1' in '\n'.join(plan(data, write_images(PLAIN)).notes)
+
+
+def test_what_may_be_a_mistake_is_told_with_its_cure(plan, coco, write_images):
+    data = coco(PLAIN)
+    for annotation in data['annotations']:
+        x, y, w, h = annotation['bbox']
+        annotation.update(bbox=[x, y, x + w, y + h], iscrowd=annotation['id'] % 4 == 1)
+    notes = '\n'.join(plan(data, write_images(PLAIN)).notes)
+    assert 'If boxes are [x1, y1, x2, y2]: write [x, y, width, height].' in notes
+    assert '--crowds-are-objects' in notes
+
+
 def change(data, where, **values):
     data[where][0].update(values)
     return data
@@ -283,3 +323,10 @@ def test_broken_image_is_named(plan, coco, write_images):
     with pytest.raises(PlanRefusedError, match='broken-image, 1: .*image 1: .*000.jpg'):
         plan(coco(PLAIN), folder)
     plan(coco(PLAIN), folder, num_opened=0)
+
+
+def test_no_more_images_are_opened_than_asked_for(plan, coco, write_images):
+    folder = write_images(PLAIN)
+    for name in PLAIN[1::2]:
+        (folder / name).write_bytes(b'no image')
+    plan(coco(PLAIN), folder, num_opened=7)

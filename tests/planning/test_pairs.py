@@ -60,9 +60,21 @@ def test_categories_of_validation_get_the_ids_and_the_order_of_training(
     found = labels(made)
     assert set(found) < set(truth(NAMES))
     assert {name for _, name, _ in found} == {'cat', 'dog', 'yak'}
+    val['annotations'][0]['category_id'] = 2  # no id of this file, but one of the other
+    with pytest.raises(PlanRefusedError, match='val_ann.json is refused:\n.*unknown-category, 1'):
+        plan(train, Path('images'), val)
+    val['annotations'][0]['category_id'] = val['categories'][0]['id']
     val['categories'][0]['name'] = 'gnu'
     with pytest.raises(ValueError, match="objects of 1 categories that .*train_ann.json .*'gnu'"):
         plan(train, Path('images'), val)
+
+
+def test_counts_of_lvis_are_those_of_training_in_a_file_with_other_ids(plan, halves, write_images):
+    train, val = map(lvis, halves)
+    val['categories'].reverse()
+    plan(train, write_images(NAMES), val)
+    written = json.loads(Path('data/world/annotations/val.json').read_text())
+    assert written['categories'] == train['categories']
 
 
 def test_images_of_two_folders_with_equal_names(plan, halves, write_images, load, labels, truth):

@@ -65,8 +65,10 @@ def found_by(fault):
     found = []
     for n, (image, label, box) in enumerate(zip(IMAGES, LABELS, BOXES, strict=True)):
         score = 0.9 - n / 1000
-        if label >= NUM_RARE or fault == 'none':
+        if label >= NUM_RARE or fault in ('none', 'called rare'):
             found.append((image, label, box, score))
+            if label >= NUM_RARE and fault == 'called rare':  # frequent objects, the more so
+                found += [(image, other, box, 0.95) for other in range(NUM_RARE)]
         elif fault == 'crowded':
             found.append((image, label, box, score / 10))
         elif fault == 'shifted':
@@ -127,12 +129,24 @@ def test_a_tail_that_is_not_known_has_a_problem_of_recognition(diagnose):
     ((0.1, 0.5), (0.3, 0.5), True, 'both'),
     ((0.1, 0.5), (0.1, 0.9), False, 'both'),  # + 0.2 from 100 to 300, 0.2 are left
     ((0.49, 0.5), (0.49, 0.9), True, 'nothing'),
+    ((0.1, 0.5), (0.1, 0.1), True, 'nothing'),  # the head is ahead by its scores alone
 ])
 def test_the_larger_part_of_what_the_tail_lacks_decides(ap, fixed, deep, verdict):
     frame = pd.DataFrame(dict(group=['r', 'f'], ap=ap, fixed_ap=fixed))
     caps = pd.DataFrame(dict(cap=[50, 100, 200, 300], group='r', ap=[0, ap[0] - 0.2, 0.1, ap[0]]))
     ends = Ends('r', 'f', dict(r='rare', c='common', f='frequent'))
     assert rank_or_recognition(frame, caps, ends, deep).verdict == verdict
+
+
+def test_where_the_evaluation_counts_all_nothing_is_an_estimate():
+    # As COCO's, which has a limit on an image and class: there is no deeper test to ask for.
+    fixed = pd.DataFrame(dict(group=['r', 'f'], ap=[0.1, 0.5], fixed_ap=[0.1, 0.5]))
+    ends = Ends('r', 'f', dict(r='rare', f='frequent'))
+    for before, verdict, tool in ((0.1, 'recognition', 'train.py'), (-0.2, 'rank', 'calibrate.py')):
+        caps = pd.DataFrame(dict(cap=[100, 300], group='r', ap=[before, 0.1]))
+        finding = rank_or_recognition(fixed, caps, ends, False, counts_all=True)
+        assert finding.verdict == verdict and tool in finding.command
+        assert 'estimate' not in finding.text
 
 
 @pytest.mark.parametrize('fault, verdict', [
@@ -144,6 +158,19 @@ def test_the_error_that_costs_the_tail_most_is_named(diagnose, fault, verdict):
     if verdict != 'nothing':
         assert '100.0 points of AP50' in finding.text
     assert ('calibrate.py' in finding.command) == (verdict == 'classification')
+
+
+def test_answers_beside_each_other_do_not_contradict(diagnose):
+    found = diagnose('crowded')
+    assert found['Rank or recognition?'].verdict == 'rank'
+    missed = found['Localisation or classification?']
+    assert missed.verdict == 'missed' and 'see rank' in missed.text
+    assert 'calibrate.py' in missed.command
+    found = diagnose('called rare', max_dets=100)
+    assert found['Taken for what?'].verdict == 'hardly'
+    wrong = found['Localisation or classification?']
+    assert wrong.verdict == 'classification' and 'others are taken for it' in wrong.text
+    assert wrong.command == 'python tools/analysis_tools/export.py runs/a --out export'
 
 
 def test_every_type_of_error_has_its_words():

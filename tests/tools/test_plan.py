@@ -60,6 +60,8 @@ def test_plan_is_written_and_shown_with_the_next_commands(run, folder, capsys):
     (['--memory', 0], '--memory expects GB above 0, got 0'),
     (['--epochs', 0], '--epochs expects a number from 1 on, got 0'),
     (['--val-share', 1.5], '--val-share expects a number between 0 and 1, got 1.5'),
+    (['--open-images', -1], '--open-images expects a number from 0 on, got -1'),
+    (['--val-images', 'data/birds'], '--val-images expects --val'),
     (['--name', '../x'], "--name expects letters, digits"),
     (['--images', 'data/none'], "--images expects a folder, got 'data/none'")])
 def test_what_is_wrong_is_one_line(run, folder, arguments, message):

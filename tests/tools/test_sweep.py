@@ -15,6 +15,7 @@ from small_stage2 import build_bank, make_stage2
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
 LR = 'optim_wrapper.optimizer.lr'
+CALIBRATOR = 'model.test_cfg.rcnn.calibrator'
 
 
 @pytest.fixture(scope='module')
@@ -75,23 +76,31 @@ def test_runs_are_those_of_train_and_test_and_a_failed_one_does_not_end_the_swee
     config = stage2 / 'stage2.py'
     # No batch of no images can be made, which shows when training begins.
     fails = 'train_dataloader.batch_size=0'
-    output = finish(start('sweep.py', config, '--list', f'{LR}=0.01', fails, '--seeds', 0,
+    cooled = f'{LR}=0.01 {CALIBRATOR}.type=Temperature {CALIBRATOR}.temperature=0.5'
+    output = finish(start('sweep.py', config, '--list', f'{LR}=0.01', cooled, fails, '--seeds', 0,
                           '--jobs', 2), code=1)
     assert 'batch_size=0, seed 0 FAILED: ValueError: batch_size' in output
     assert 'lr=0.01, seed 0: AP ' in output and 'Traceback' not in output
     log = Path(output.partition('(log: ')[2].partition(')')[0])
     assert 'Traceback' in (tmp_path / log).read_text()
     assert output.splitlines()[-1] == 'Failed: batch_size=0 (seed 0). The same command tries again.'
-    (row,) = read(tmp_path / 'work_dirs/sweep/results.csv')
+    row, of_cooled = read(tmp_path / 'work_dirs/sweep/results.csv')
     assert row['config'] == 'stage2' and row[LR] == '0.01' and float(row['cpu_seconds']) > 0
+    assert of_cooled[f'{CALIBRATOR}.temperature'] == '0.5'
 
     finish(start('train.py', config, '--seed', 0, '--work-dir', 'plain', '--cfg-options',
                  f'{LR}=0.01'))
     finish(start('test.py', config, 'plain/epoch_2.pth', '--work-dir', 'tested'))
-    (folder,) = (path.parent for path in tmp_path.glob('work_dirs/sweep/runs/*/result.json'))
-    metrics = json.loads((folder / 'result.json').read_text())['metrics']
-    assert metrics['lvis/bbox_AP'] > 0.01
-    assert metrics == json.loads((tmp_path / 'tested/metrics.json').read_text())
+    finish(start('test.py', config, 'plain/epoch_2.pth', '--work-dir', 'cooled', '--cfg-options',
+                 f'{CALIBRATOR}.type=Temperature', f'{CALIBRATOR}.temperature=0.5'))
+    metrics = [json.loads(path.read_text())['metrics']
+               for path in tmp_path.glob('work_dirs/sweep/runs/*/result.json')]
+    expected = [json.loads((tmp_path / name / 'metrics.json').read_text())
+                for name in ('tested', 'cooled')]
+    assert expected[0] != expected[1] and expected[0]['lvis/bbox_AP'] > 0.01
+    assert len(metrics) == 2 and all(result in metrics for result in expected)
+    # The two share a training.
+    (folder,) = (path.parent for path in tmp_path.glob('work_dirs/sweep/trainings/*/training.json'))
     assert [path.name for path in folder.glob('*.pth')] == ['epoch_2.pth']
     swept, trained = (torch.load(path / 'epoch_2.pth', weights_only=False)['state_dict']
                       for path in (folder, tmp_path / 'plain'))
@@ -106,7 +115,7 @@ def test_ctrl_c_leaves_what_is_finished(start, stage2, tmp_path):
     while not list(tmp_path.glob('work_dirs/sweep/runs/*/result.json')):
         assert process.poll() is None
         time.sleep(0.05)
-    while len(runs := list(tmp_path.glob('work_dirs/sweep/runs/*/run.log'))) < 2:
+    while len(runs := list(tmp_path.glob('work_dirs/sweep/logs/*.log'))) < 2:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     output = finish(process, code=1)

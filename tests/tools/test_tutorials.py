@@ -48,8 +48,6 @@ def called(smoke_data, load_tool, tmp_path, monkeypatch):
 
 
 def test_own_data(called, capsys):
-    if not (ROOT / 'tools/predict.py').is_file():
-        pytest.skip('there is no tools/predict.py yet')
     space = runpy.run_path(str(ROOT / 'tools/tutorials/own_data.py'))
     assert called == ['build_emoji_lt.py', 'plan.py', 'run_plan.sh', 'calibrate.py', 'predict.py']
     shown = capsys.readouterr().out

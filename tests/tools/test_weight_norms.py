@@ -15,6 +15,7 @@ def train(write_lvis, tmp_path):
         folder = tmp_path / folder
         folder.mkdir(parents=True)
         dataset = dict(type='LongTailLVISV1Dataset', data_root=str(data), pipeline=[],
+                       data_prefix=dict(img=''),
                        ann_file='annotations/lvis_v1_train.json')
         (folder / 'config.py').write_text(f"""
 train_dataloader = dict(dataset=dict(type='RepeatDataset', times=2, dataset={dataset}))
@@ -26,7 +27,7 @@ default_scope = 'mmdet'
         torch.save(dict(state_dict={'roi_head.bbox_head.fc_cls.weight': weight}),
                    folder / 'epoch_2.pth')
         if result:
-            (folder / 'result.json').write_text(json.dumps(result))
+            (folder / 'training.json').write_text(json.dumps(result))
         return folder
 
     return train
@@ -49,8 +50,8 @@ def table(load_tool, monkeypatch, capsys):
 def test_norms_of_trainings_and_of_the_seeds_of_a_sweep(train, table, tmp_path):
     plain = train('plain', [2.0, 4.0, 3.0])  # of 2 images and rare, 4 and frequent, 1 and common
     for seed, norms in enumerate(([3.0, 1.0, 5.0], [4.0, 2.0, 6.0])):
-        train(f'sgd/runs/{seed}', norms, dict(config='a/b.py', settings={'lr': 0.1}))
-    train('sgd/runs/2', [1.0, 1.0, 1.0])  # not finished
+        train(f'sgd/trainings/{seed}', norms, dict(config='a/b.py', settings={'lr': 0.1}))
+    train('sgd/trainings/2', [1.0, 1.0, 1.0])  # not finished
     head, _, first, second = table(plain, tmp_path / 'sgd')
     assert head == ['training', 'runs', 'mean', 'r / mean', 'c / mean', 'f / mean',
                     'rank correlation']
@@ -60,8 +61,8 @@ def test_norms_of_trainings_and_of_the_seeds_of_a_sweep(train, table, tmp_path):
 
 
 def test_what_is_missing_is_named(train, table, tmp_path):
-    (tmp_path / 'sweep/runs').mkdir(parents=True)
-    with pytest.raises(SystemExit, match='sweep/runs has no run with result.json'):
+    (tmp_path / 'sweep/trainings').mkdir(parents=True)
+    with pytest.raises(SystemExit, match='sweep/trainings has no folder with training.json'):
         table(tmp_path / 'sweep')
     folder = train('plain', [1.0, 2.0, 3.0])
     (folder / 'epoch_2.pth').unlink()

@@ -32,10 +32,23 @@ class Head(nn.Module):
     def __init__(self, loss_cls: nn.Module) -> None:
         super().__init__()
         self.num_classes = loss_cls.num_classes
-        self.fc_cls = nn.Linear(NUM_FEATS, self.num_classes + 1)
+        self.fc_cls = nn.Linear(NUM_FEATS, loss_cls.num_channels)
         nn.init.normal_(self.fc_cls.weight, std=0.01)
         nn.init.constant_(self.fc_cls.bias, torch.tensor(PRIOR).logit())
         self.loss_cls = loss_cls
+
+
+def draw_samples(num_classes: int, num_objects: int,
+                 generator: torch.Generator) -> tuple[Tensor, Tensor, Samples]:
+    """Return labels and features of the RoIs of a batch, and of jittered ground-truth boxes."""
+    classes = torch.randperm(num_classes, generator=generator)[:num_objects]
+    labels = torch.full((NUM_ROIS,), num_classes)
+    rows = torch.randperm(NUM_ROIS, generator=generator)[:NUM_ROIS // FOREGROUND_SHARE]
+    labels[rows] = classes[torch.randint(num_objects, (len(rows),), generator=generator)]
+    feats = torch.randn(NUM_ROIS, NUM_FEATS, generator=generator).relu()
+    gt_labels = classes.repeat_interleave(JITTERS)
+    gt_feats = torch.randn(len(gt_labels), NUM_FEATS, generator=generator).relu()
+    return labels, feats, Samples(gt_feats, gt_labels)
 
 
 class Step:
@@ -43,14 +56,9 @@ class Step:
 
     def __init__(self, num_classes: int, num_objects: int, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        classes = torch.randperm(num_classes, generator=generator)[:num_objects]
         self.num_rois = NUM_ROIS
-        self.labels = torch.full((NUM_ROIS,), num_classes)
-        rows = torch.randperm(NUM_ROIS, generator=generator)[:NUM_ROIS // FOREGROUND_SHARE]
-        self.labels[rows] = classes[torch.randint(num_objects, (len(rows),), generator=generator)]
-        self.feats = torch.randn(NUM_ROIS, NUM_FEATS, generator=generator).relu()
-        self.gt_labels = classes.repeat_interleave(JITTERS)
-        self.gt_feats = torch.randn(len(self.gt_labels), NUM_FEATS, generator=generator).relu()
+        self.labels, self.feats, (self.gt_feats, self.gt_labels, _) = draw_samples(
+            num_classes, num_objects, generator)
         self.all_feats = torch.cat([self.feats, self.gt_feats])
         self.plain, self.bacl = Head(ObjectnessBCELoss(num_classes)), Head(FCBL(num_classes))
         self.hallucinator = FeatureHallucinator(num_classes, NUM_FEATS)

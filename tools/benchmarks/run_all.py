@@ -11,8 +11,8 @@ from pathlib import Path
 from reporting import format_table, is_met
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ('training_step', 'classifier_step', 'communication', 'nms', 'inference',
-              'evaluation', 'data_loading', 'feature_bank')
+BENCHMARKS = ('training_step', 'classifier_step', 'method_steps', 'communication', 'nms',
+              'inference', 'evaluation', 'data_loading', 'feature_bank')
 
 
 def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:

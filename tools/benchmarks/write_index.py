@@ -1,20 +1,28 @@
 """Write the generated parts of configs: index and results, and the metafiles of mim.
 
-Fills README.md, bacl/README.md, the models of every family's metafile.yml and model-index.yml from
-the configs, tables.yml (rows, configs, the paper's numbers), emoji_lt_ablation.csv (measured by
-emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with other settings for all rows; in
-bacl/README.md alone) and emoji_lt_lvis-like.csv (the results.csv of a tools/sweep.py).
+Fills README.md, configs/README.md, those of bacl and comparison, the models of every family's
+metafile.yml and model-index.yml from the configs, tables.yml (rows, configs, the paper's numbers),
+emoji_lt_ablation.csv (measured by emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with
+other settings for all rows; in bacl/README.md alone), and comparison.csv and trials.csv of
+comparison (of compare_methods.py).
 """
 
 import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import mean
 
 import yaml
-from bacl.engine.running.seed_table import COLUMNS, CPU, Results, spread, values_of
+from bacl.engine.running.seed_table import Results, spread
 from bacl.engine.running.steps import METRICS
+from comparison_tables import (
+    format_comparison,
+    format_ideas,
+    format_short,
+    format_trials,
+    read_rows,
+    read_trials,
+)
 from emoji_lt_ablation import (
     CONFIGS,
     all_tables,
@@ -27,8 +35,8 @@ from emoji_lt_ablation import (
 )
 
 INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
+COMPARISON_PAGE, README = CONFIGS / 'comparison/README.md', Path('README.md')
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
-COMPARISON = CONFIGS / 'emoji_lt_lvis-like.csv'
 TWINS = 'bacl/README.md#emoji-lt-mini'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
@@ -104,19 +112,6 @@ def format_index(tables: list[dict], results: Results) -> str:
     return '\n\n'.join(parts)
 
 
-def format_comparison(results: Results) -> str:
-    """Return a Markdown table of stages 2 on Emoji-LT lvis-like, the best by AP first."""
-    columns = [*LVIS_COLUMNS, 'exhaustive_AP', 'fixed_AP']
-    lines = ['| stage 2 | ' + ' | '.join(COLUMNS[name] for name in columns) + ' | CPU s |',
-             '|---|' + '---|' * (len(columns) + 1)]
-    rows = dict.fromkeys(name for name, _ in results)
-    for row in sorted(rows, key=lambda name: -mean(values_of(name, 'AP', results))):
-        cells = [spread(values_of(row, name, results)) for name in columns]
-        cells.append(spread(values_of(row, CPU, results), scale=1).split('.')[0])
-        lines.append(f'| {link(row, row.partition("stage2-")[2])} | ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
-
-
 def format_metafile(family: str, collection: dict, results: Results) -> str:
     """Return the metafile of a family: every config, with results where they were measured."""
     models = []
@@ -172,12 +167,16 @@ def main(argv: Iterable[str] | None = None) -> None:
     args = parser.parse_args(argv)
     results, _ = read_csv(RESULTS)
     collections = read_collections()
+    comparison = read_rows()
     metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
                  for family, collection in collections.items()}
     contents = {
         INDEX: fill(INDEX, families=format_families(collections),
-                    comparison=format_comparison(read_csv(COMPARISON)[0]),
+                    comparison=format_comparison(comparison, all_tables(), link),
                     index=format_index(all_tables(), results)),
+        README: fill(README, comparison=format_short(comparison)),
+        COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(comparison),
+                              trials=format_trials(read_trials())),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}

@@ -5,14 +5,23 @@ import sys
 import time
 from pathlib import Path
 
-from bacl.datasets.emoji_lt import PRESETS, EmojiLTSummary, build_emoji_lt
+from bacl.datasets.emoji_lt import (
+    PRESETS,
+    EmojiLTSummary,
+    ImageLevelSummary,
+    build_emoji_lt,
+    build_image_level,
+)
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--preset', choices=tuple(PRESETS), default='mini', help='size')
-    parser.add_argument('--out', type=Path, help='folder; default: data/emoji_lt/PRESET')
+    parser.add_argument('--out', type=Path, help='folder; default: data/emoji_lt/PRESET, '
+                        'or data/emoji_lt/PRESET-image-level')
+    parser.add_argument('--image-level', action='store_true', help='build instead the pictures of '
+                        'single drawings with their classes and without boxes')
     parser.add_argument('--seed', type=int, default=0, help='seed of everything random')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     return parser.parse_args()
@@ -41,16 +50,28 @@ def print_statistics(summary: EmojiLTSummary) -> None:
     print(f'  digest of the annotations: {summary.digest}')
 
 
+def print_image_level(summary: ImageLevelSummary) -> None:
+    """Print what the image-level data contain and where they are."""
+    print(f'Emoji-LT {summary.preset}, seed {summary.seed}: {summary.num_images} images with a '
+          f'class and without boxes, {summary.num_categories} categories, of which '
+          f'{summary.num_new_styles} in styles that training leaves out, {summary.ann_file}')
+    print(f'  samples: {summary.contact_sheet}')
+    print(f'  digest of the annotations: {summary.digest}')
+
+
 def main() -> None:
     """Build and report; an error that the user can cure is one line."""
     args = parse_args()
-    out_dir = args.out or Path('data/emoji_lt') / args.preset
+    name = f'{args.preset}-image-level' if args.image_level else args.preset
+    out_dir = args.out or Path('data/emoji_lt') / name
+    build, report = (build_image_level, print_image_level) if args.image_level else (
+        build_emoji_lt, print_statistics)
     start = time.perf_counter()
     try:
-        summary = build_emoji_lt(args.preset, out_dir, args.seed, args.workers, show_progress)
+        summary = build(args.preset, out_dir, args.seed, args.workers, show_progress)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
-    print_statistics(summary)
+    report(summary)
     print(f'  {time.perf_counter() - start:.1f} s')
 
 

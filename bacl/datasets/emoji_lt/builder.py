@@ -1,13 +1,13 @@
 """Building of Emoji-LT on disk."""
 import json
 import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..json_files import digest_files, write_json
 from .contact_sheet import draw_contact_sheet
 from .federation import federate
+from .folders import check_numbers, complete_folder
 from .plan import SPLIT_STREAMS, plan_dataset
 from .presets import get_preset
 from .render import Progress, render_dataset
@@ -98,23 +98,13 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
             version.
     """
     sizes = get_preset(preset)
-    for name, value, minimum in (('seed', seed, 0), ('workers', workers, 1)):
-        if value < minimum:
-            raise ValueError(f'build_emoji_lt({name}=) expects a number >= {minimum}, got {value}.')
+    check_numbers('build_emoji_lt', seed, workers)
     out_dir = Path(out_dir)
     built = read_build(out_dir, preset, seed)
     if built is not None:
         return built
-    check_replaceable(out_dir)
-
-    partial_dir = out_dir.with_name(f'{out_dir.name}.partial')
-    shutil.rmtree(partial_dir, ignore_errors=True)
-    try:
-        partial_dir.mkdir(parents=True)
-    except OSError as error:
-        raise OSError('build_emoji_lt(out_dir=) expects a folder that can be written, got '
-                      f'{out_dir} ({error}).') from error
-    try:
+    own_entries = {ANNOTATION_FOLDER, CONTACT_SHEET, STAMP, *SPLIT_STREAMS}
+    with complete_folder(out_dir, own_entries, 'build_emoji_lt') as partial_dir:
         plan = plan_dataset(sizes, seed)
         datasets = render_dataset(plan, sizes.image_size, partial_dir, seed, workers, progress)
         (partial_dir / ANNOTATION_FOLDER).mkdir()
@@ -126,10 +116,6 @@ def build_emoji_lt(preset: str, out_dir: str | os.PathLike, seed: int = 0, worke
         summary = summarize(preset, seed, datasets, partial_dir, out_dir)
         write_json(partial_dir / STAMP,
                    {key: value for key, value in asdict(summary).items() if key != 'out_dir'})
-        shutil.rmtree(out_dir, ignore_errors=True)
-        partial_dir.rename(out_dir)
-    finally:
-        shutil.rmtree(partial_dir, ignore_errors=True)
     return summary
 
 
@@ -153,18 +139,6 @@ def read_build(out_dir: Path, preset: str, seed: int) -> EmojiLTSummary | None:
         len(list((out_dir / split).glob('*.jpg'))) == summary.num_images[split]
         for split in SPLIT_STREAMS)
     return summary if complete and digest_files(ann_files) == summary.digest else None
-
-
-def check_replaceable(out_dir: Path) -> None:
-    """Raise an error if a folder holds anything that a build did not put there."""
-    if out_dir.is_dir():
-        known = {ANNOTATION_FOLDER, CONTACT_SHEET, STAMP, *SPLIT_STREAMS}
-        foreign = sorted(entry.name for entry in out_dir.iterdir() if entry.name not in known)
-    else:
-        foreign = [out_dir.name] if out_dir.exists() else []
-    if foreign:
-        raise FileExistsError(f'build_emoji_lt(out_dir=) expects a new folder or one of its own, '
-                              f'got {out_dir} with {foreign[0]!r}. Choose another folder.')
 
 
 def summarize(preset: str, seed: int, datasets: dict[str, dict], written_to: Path,

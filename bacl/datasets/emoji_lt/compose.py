@@ -13,6 +13,8 @@ from .sources import OPAQUE_ALPHA
 
 # Longer side of an object before rotation, relative to the side of the image (20 to 60 of 160 px).
 MIN_OBJECT_SIZE, MAX_OBJECT_SIZE = 0.125, 0.375
+# The same of a drawing that has an image to itself.
+MIN_SINGLE_SIZE, MAX_SINGLE_SIZE = 0.4, 0.8
 MAX_ROTATION = 30.0  # degrees; more would turn one arrow or clock into another
 MAX_BRIGHTNESS_CHANGE = 0.25
 # No object hides more of another, and none is cut off more by the border of the image.
@@ -77,6 +79,33 @@ def compose_scene(photograph: Image.Image, drawings: Sequence[np.ndarray], size:
         masks[(index, *in_image)] = covers
         blend(image[in_image], patch[in_patch], brightness)
     return Scene(image, masks)
+
+
+def compose_single(photograph: Image.Image, drawing: np.ndarray, size: int,
+                   rng: np.random.Generator) -> np.ndarray:
+    """Paste one drawing into a random crop of a photograph, large and, where it fits, whole.
+
+    Its longer side before rotation is :data:`MIN_SINGLE_SIZE` to :data:`MAX_SINGLE_SIZE` of the
+    image's; rotation and brightness are those of a scene.
+
+    Args:
+        photograph: RGB.
+        drawing: (h, w, 4), uint8, RGBA.
+        size: side of the image in pixels.
+        rng: draws everything that is random.
+
+    Returns:
+        (size, size, 3), uint8, RGB.
+    """
+    image = random_crop(photograph, size, rng)
+    scale, turn, light, *place = rng.random(5)
+    object_size = size * (MIN_SINGLE_SIZE + (MAX_SINGLE_SIZE - MIN_SINGLE_SIZE) * scale)
+    patch = warp_drawing(drawing, object_size, MAX_ROTATION * (2 * turn - 1))
+    centre = [size / 2 + (u - 0.5) * max(size - length, 0)
+              for u, length in zip(place, patch.shape, strict=False)]
+    in_image, in_patch = overlap(patch.shape[:2], centre, size)
+    blend(image[in_image], patch[in_patch], 1 + MAX_BRIGHTNESS_CHANGE * (2 * light - 1))
+    return image
 
 
 def random_crop(photograph: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ NUM_TRAIN_STYLES = {'r': 2, 'c': 3, 'f': None}
 TWIN_SHARE = 0.04
 
 # First word of the random streams, next to the seed.
-_CATEGORIES, _TRAIN, _VAL, FEDERATION_STREAM = range(4)
+_CATEGORIES, _TRAIN, _VAL, FEDERATION_STREAM, IMAGE_LEVEL_STREAM = range(5)
 SPLIT_STREAMS = {'train': _TRAIN, 'val': _VAL}
 
 
@@ -43,10 +43,12 @@ class Plan(NamedTuple):
     Attributes:
         categories: C emoji, in the order of their code points.
         images: per split, 'train' and 'val', the objects of every image, from bottom to top.
+        train_styles: per category, the drawings that training may show, file per vendor.
     """
 
     categories: list[Emoji]
     images: dict[str, list[list[PlannedObject]]]
+    train_styles: list[dict[str, Path]]
 
 
 def plan_dataset(preset: Preset, seed: int) -> Plan:
@@ -73,7 +75,7 @@ def plan_dataset(preset: Preset, seed: int) -> Plan:
     val_styles = [emoji.styles for emoji in categories]
     return Plan(categories, {
         'train': plan_split(counts, preset.num_train, train_styles, rng),
-        'val': plan_split(val_counts, preset.num_val, val_styles, rng)})
+        'val': plan_split(val_counts, preset.num_val, val_styles, rng)}, train_styles)
 
 
 def choose_categories(num_categories: int, rng: np.random.Generator) -> list[Emoji]:

@@ -24,8 +24,8 @@ _IMAGES_PER_MESSAGE = 16  # between processes
 
 Progress = Callable[[int, int], None]
 
-_load_drawing = lru_cache(maxsize=None)(load_drawing)  # 7,000 drawings of a full dataset: 150 MB
-_load_photographs = lru_cache(maxsize=1)(load_photographs)
+cached_drawing = lru_cache(maxsize=None)(load_drawing)  # 7,000 drawings of a full dataset: 150 MB
+cached_photographs = lru_cache(maxsize=1)(load_photographs)
 
 
 class ImageJob(NamedTuple):
@@ -63,7 +63,7 @@ def render_dataset(plan: Plan, image_size: int, root: Path, seed: int, workers: 
         (root / split).mkdir()
     datasets = {split: dict(images=[], annotations=[]) for split in plan.images}
     render = partial(render_image, len(plan.categories), image_size, root, seed)
-    records = _map(render, jobs, workers)
+    records = map_jobs(render, jobs, workers)
     for done, (job, (image, annotations)) in enumerate(zip(jobs, records, strict=True), 1):
         dataset = datasets[job.split]
         dataset['images'].append(image)
@@ -92,9 +92,9 @@ def render_image(num_categories: int, image_size: int, root: Path, seed: int,
         The records of the image and of its annotations, these without ids.
     """
     rng = np.random.default_rng([seed, SPLIT_STREAMS[job.split], job.index])
-    photographs = _load_photographs()
+    photographs = cached_photographs()
     photograph = photographs[rng.integers(len(photographs))]
-    drawings = [_load_drawing(planned.drawing) for planned in job.objects]
+    drawings = [cached_drawing(planned.drawing) for planned in job.objects]
     scene = compose_scene(photograph, drawings, image_size, rng)
 
     image_id = job.index + 1
@@ -110,8 +110,8 @@ def render_image(num_categories: int, image_size: int, root: Path, seed: int,
              for planned, mask in zip(job.objects, scene.masks, strict=True)])
 
 
-def _map(function: Callable, jobs: Sequence[ImageJob], workers: int) -> Iterator:
-    """Results in the order of the jobs, as they become ready."""
+def map_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator:
+    """Results of so many processes in the order of the jobs, as they become ready."""
     if workers == 1:
         yield from map(function, jobs)
         return

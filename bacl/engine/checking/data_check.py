@@ -9,7 +9,9 @@ import cv2
 from bacl.annotations.audit import audit_annotations, is_bad_image, size_of
 from bacl.annotations.rules import Finding, Rule
 from bacl.annotations.use import Use
+from bacl.datasets import ImageLevelDataset
 from bacl.datasets.image_audit import IMAGE_RULES, ImageRecord, Loader, audit_image
+from bacl.datasets.image_level.records import audit_records
 from bacl.datasets.long_tail import LongTailMixin
 from bacl.evaluation.metrics.grouped_ap_metric import GroupedAPMetric
 from mmcv.transforms import LoadImageFromFile
@@ -89,6 +91,10 @@ def check_data(cfg: Config, with_images: bool = True, num_workers: int = 0) -> l
     for split, config in _dataset_configs(cfg):
         dataset = _build_unloaded(split, config)
         loader = _loader(config, cfg.get('default_scope'))
+        if isinstance(dataset, ImageLevelDataset):
+            reports[repr((split, dataset.ann_file, dataset.class_file))] = _check_image_level(
+                split, dataset, loader, with_images, num_workers)
+            continue
         use = _use(cfg, split, dataset)
         key = repr((config.type, dataset.ann_file, dataset.data_prefix, use, loader))
         if key in reports:
@@ -149,12 +155,13 @@ def _dataset_configs(cfg: Config) -> Iterator[tuple[str, ConfigDict]]:
             yield from ((split, config) for config in unwrapped_datasets(dataloader.dataset))
 
 
-def _build_unloaded(split: str, config: ConfigDict) -> LongTailMixin:
+def _build_unloaded(split: str, config: ConfigDict) -> LongTailMixin | ImageLevelDataset:
     dataset_class = DATASETS.get(config.type) if isinstance(config.type, str) else config.type
-    if not (isinstance(dataset_class, type) and issubclass(dataset_class, LongTailMixin)):
+    if not (isinstance(dataset_class, type)
+            and issubclass(dataset_class, LongTailMixin | ImageLevelDataset)):
         raise ValueError(f'{split}_dataloader.dataset.type expects a LongTailLVISV1Dataset, '
-                         f'LongTailLVISV05Dataset or CocoLTDataset, got {config.type!r}, whose '
-                         'format is not known here.')
+                         'LongTailLVISV05Dataset, CocoLTDataset or ImageLevelDataset, got '
+                         f'{config.type!r}, whose format is not known here.')
     return DATASETS.build(dict(config, lazy_init=True))
 
 
@@ -188,6 +195,25 @@ def _check_dataset(split: str, dataset: LongTailMixin, use: Use, loader: Loader,
         records = [
             ImageRecord(image['id'], dataset.image_path(image), (image['height'], image['width']))
             for image in data['images'] if not is_bad_image(image, dataset.image_name_field)]
+        report.num_opened = len(records)
+        report.findings += audit_images(records, loader, num_workers)
+    return report
+
+
+def _check_image_level(split: str, dataset: ImageLevelDataset, loader: Loader, with_images: bool,
+                       num_workers: int) -> DatasetReport:
+    report = DatasetReport([split], type(dataset).__name__, dataset.ann_file,
+                           f'{dataset.ann_file}.')
+    try:
+        reading, classes = dataset.read(), dataset.read_classes()
+    except (OSError, ValueError) as error:
+        report.findings = [Finding(BAD_FILE, 1, [str(error).rstrip('.')])]
+        return report
+    report.summary = f'{dataset.ann_file}: {len(reading.records)} images without boxes.'
+    report.findings = audit_records(reading, classes)
+    if with_images:
+        records = [ImageRecord(number, dataset.image_path(record), None)
+                   for number, record in enumerate(reading.records)]
         report.num_opened = len(records)
         report.findings += audit_images(records, loader, num_workers)
     return report

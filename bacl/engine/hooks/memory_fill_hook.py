@@ -2,12 +2,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from bacl.datasets.image_labels import image_labels
 from mmdet.registry import HOOKS
 from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ..running.runner_state import unwrapped_model
 from .seed_hook import CountingSampler
@@ -34,13 +35,6 @@ def class_balanced_order(classes: Iterable[Sequence[int]], num_images: int, rank
             images_of_class[label].append(image)
     return [images[(rank + num_ranks * turn) % len(images)]
             for images in images_of_class.values() for turn in range(num_images)]
-
-
-def image_labels(dataset: Dataset) -> Iterable[list[int]]:
-    """The labels of the objects of each image, without ignored ones."""
-    for index in range(len(dataset)):
-        yield [instance['bbox_label'] for instance in dataset.get_data_info(index)['instances']
-               if not instance['ignore_flag']]
 
 
 @HOOKS.register_module()

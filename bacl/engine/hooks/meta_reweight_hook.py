@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from bacl.datasets.image_labels import image_labels
 from bacl.models.losses.meta_balanced_sigmoid import MetaBalancedSigmoidLoss
 from mmdet.registry import HOOKS
 from mmengine.dist import get_rank
@@ -21,8 +22,7 @@ def rarest_class_weights(dataset: Dataset) -> Tensor:
 
     Images without objects weigh 0. Ignored objects do not count.
     """
-    labels = [{instance['bbox_label'] for instance in dataset.get_data_info(index)['instances']
-               if not instance['ignore_flag']} for index in range(len(dataset))]
+    labels = [set(image) for image in image_labels(dataset)]
     image_count = Counter(label for image in labels for label in image)
     return torch.tensor([1 / min(image_count[label] for label in image) if image else 0
                          for image in labels], dtype=torch.float64)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from bacl.annotations import ClassTable
+from bacl.datasets.image_labels import image_labels
 from mmdet.registry import HOOKS
 from mmengine.hooks import EMAHook
 from mmengine.runner import Runner
@@ -26,10 +27,9 @@ def count_instances(dataset: Any) -> ClassTable:
         The classes, without groups.
     """
     images = defaultdict(list)
-    for index in range(len(dataset)):
-        for instance in dataset.get_data_info(index)['instances']:
-            if not instance['ignore_flag']:
-                images[instance['bbox_label']].append(index)
+    for index, labels in enumerate(image_labels(dataset)):
+        for label in labels:
+            images[label].append(index)
     classes = [dict(id=label, name=name) for label, name in enumerate(dataset.metainfo['classes'])]
     return ClassTable.from_categories(classes, images, len(dataset))
 

@@ -86,7 +86,7 @@ def predict(config: str, checkpoint: str,
         raise ValueError(f'predict(score_thr=) expects a number in [0, 1], got {score_thr}.')
     if max_dets < 1:
         raise ValueError(f'predict(max_dets=) expects a positive int, got {max_dets}.')
-    files = find_images(images, out)
+    files = find_images(images, None if out is None else Path(out) / PICTURES)
     predictor = Predictor(config, checkpoint, device, cfg_options)
     classes = read_classes(predictor.cfg, predictor.class_names, predictor.num_classes)
     return _predictions(predictor, classes, files, None if out is None else Path(out), score_thr,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
-RESULT = 'result.json'  # in the folder of a finished run of a sweep
+# In the folders of what a sweep finished: of a training, of a run that tests one.
+TRAINING, RESULT = 'training.json', 'result.json'
 CPU = 'cpu_seconds'
 # What tables show of a result, if any row has it, and its title.
 COLUMNS = {

@@ -26,6 +26,8 @@ Settings = dict[str, Any]  # values by dotted keys, as of mmengine's --cfg-optio
 
 OF_ONE_RUN = {'cfg', 'default_scope', 'experiment_name', 'launcher', 'load_from',
               'randomness.seed', 'resume', 'work_dir'}
+# Components that heads look for in a dictionary that is none itself.
+_MAY_HAVE = {'model.test_cfg.rcnn': {'calibrator'}}
 # What is at the top of a config and is read when it runs.
 RUN_SETTINGS = arguments(Runner) - OF_ONE_RUN
 
@@ -141,7 +143,8 @@ def _problem(config: dict, settings: Settings, key: str, scope: str | None) -> s
         except LookupError:
             kind = settings.get('.'.join([*parts[:depth], 'type']))  # that it will have
             changed = {**node, 'type': kind} if kind and isinstance(node, Mapping) else node
-            if part not in _arguments_of(changed, scope):
+            may_have = _MAY_HAVE.get('.'.join(parts[:depth]), set())
+            if part not in _arguments_of(changed, scope) | may_have:
                 return f'{unknown}{_nearest(config, key, scope)!r}.'
             new = '.'.join(parts[:depth + 1])
             if new != key and f'{new}.type' not in settings:  # what may be in it is not known

@@ -97,7 +97,8 @@ class SigmoidFRACAL(_LocationStatistics, LogitCalibrator):
 
         p'_c = sigmoid(z_c) sigmoid(z_c + w_c - log10(C D_c^lambda / sum_j D_j^lambda))
 
-    An objectness channel stays as it is.
+    An objectness channel stays as it is. The product of two is as small as the square of one: a
+    ``score_thr`` of 1e-4 becomes one of 1e-8.
 
     Args:
         *args: of :class:`FRACAL`.

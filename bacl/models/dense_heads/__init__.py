@@ -1,4 +1,4 @@
-"""mmdet's RPN with another NMS: one that stops early, and one that resamples."""
+"""mmdet's RPN with another NMS: one that stops early, one that resamples; a head of DINO."""
 from .early_stop_rpn_head import EarlyStopRPNHead
 from .resampling_rpn_head import (
     KeepClassLabels,
@@ -6,6 +6,7 @@ from .resampling_rpn_head import (
     nearness,
     resample_proposals,
 )
+from .richsem_dino_head import RichSemDINOHead
 
-__all__ = ['EarlyStopRPNHead', 'KeepClassLabels', 'ResamplingRPNHead', 'nearness',
-           'resample_proposals']
+__all__ = ['EarlyStopRPNHead', 'KeepClassLabels', 'ResamplingRPNHead', 'RichSemDINOHead',
+           'nearness', 'resample_proposals']

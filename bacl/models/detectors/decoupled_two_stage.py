@@ -36,6 +36,9 @@ class DecoupledTwoStageDetector(TwoStageDetector):
     time on a CPU and changes features by rounding only, some 1e-6 of their range, which is why it
     is the default.
 
+    An RPN that is frozen, too, has its losses computed all the same. They are in the log, and what
+    samples their anchors draws random numbers: without it, the same seed would sample other RoIs.
+
     Args:
         backbone: config of the backbone; ``**kwargs`` are the rest of ``TwoStageDetector``'s.
         trainable: a parameter learns if its name contains one of these.

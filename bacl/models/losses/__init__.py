@@ -22,6 +22,7 @@ from .equalized_focal import (
 from .equilibrium import EquilibriumLoss, equilibrium_loss
 from .fcbl import FCBL, balance_margin, balance_weight, fcbl_loss
 from .federated import FederatedLoss, select_classes
+from .federated_focal import FederatedFocalLoss
 from .forest import ForestLoss, forest_scores
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .group_softmax import GroupSoftmaxLoss
@@ -40,10 +41,10 @@ from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 __all__ = [
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
     'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-    'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL', 'FederatedLoss',
-    'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'ImageShareLoss', 'LongTailLoss',
-    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
-    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL',
+    'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+    'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
+    'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
     'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
     'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
     'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',

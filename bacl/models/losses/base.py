@@ -101,6 +101,17 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
             "it would not ask this loss for them. Use a head whose base is mmdet's BBoxHead, such "
             'as Shared2FCBBoxHead.')
 
+    def serve_dense_head(self) -> None:
+        """Leave channels and scores to a dense head, which does not ask for them.
+
+        Raises:
+            ValueError: if the config does not say C, which such a head does not tell.
+        """
+        self.check('num_classes', self.num_classes, 'that of the head with use_sigmoid=True, which '
+                   'does not tell it', lambda v: v is not None)
+        # What mmdet's dense heads make of these: C + 1 scores where they expect C.
+        self.custom_cls_channels = self.custom_activation = self.custom_accuracy = False
+
     def init_state(self) -> None:
         """Declare buffers and modules; called once, when C is known as ``num_classes``."""
 

@@ -109,10 +109,13 @@ class EqualizationLossV2(ObjectnessLoss):
     def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
         """Add the gradients of the samples to those collected, over all ranks."""
         targets = self.targets(logits, labels)
-        grad = (logits.sigmoid() - targets).abs() * self.weights(targets)
-        grad = grad if weight is None else grad * weight[:, None]
+        grad = logits.sigmoid().sub_(targets).abs_().mul_(self.weights(targets))
+        if weight is not None:
+            grad.mul_(weight[:, None])
         pos_grad = grad * targets
-        sums = torch.stack([pos_grad, grad - pos_grad])[:, :, :-1].sum(1, dtype=torch.float64)
+        # One by one: a sum over slices of a stack takes three times as long.
+        sums = torch.stack([part.sum(0, dtype=torch.float64)[:-1]
+                            for part in (pos_grad, grad.sub_(pos_grad))])
         all_reduce(sums)
         self.pos_grad += sums[0]
         self.neg_grad += sums[1]

@@ -11,22 +11,6 @@ from torch import Tensor
 from .sigmoid_bce import SigmoidBCELoss
 
 
-def class_targets(logits: Tensor, labels: Tensor, quality: Tensor | None = None) -> Tensor:
-    """Targets of C class channels: one-hot rows, zeros for the background.
-
-    Args:
-        logits: (N, C), whose type the targets have.
-        labels: (N,), int64 in [0, C].
-        quality: (N,), in [0, 1], target of a sample at its label; None is 1.
-
-    Returns:
-        (N, C).
-    """
-    value = torch.ones_like(labels, dtype=logits.dtype) if quality is None else quality.to(logits)
-    with_background = logits.new_zeros(logits.size(0), logits.size(1) + 1)
-    return with_background.scatter_(1, labels[:, None], value[:, None])[:, :-1]
-
-
 def quality_focal_loss(logits: Tensor, targets: Tensor, focusing: Tensor) -> Tensor:
     """Binary cross entropy times the distance of score and target to a power.
 
@@ -40,7 +24,8 @@ def quality_focal_loss(logits: Tensor, targets: Tensor, focusing: Tensor) -> Ten
         focusing: (C,), >= 1; smaller ones have no gradient at t = p.
 
     Returns:
-        (N, C). For targets 0 and 1 it is the focal loss.
+        (N, C). For targets 0 and 1 it is the focal loss. All three may have any shapes that
+        broadcast.
 
     Reference:
         Li et al., "Generalized Focal Loss: Learning Qualified and Distributed Bounding Boxes for
@@ -58,6 +43,17 @@ def quality_focal_gradient(logits: Tensor, targets: Tensor, focusing: Tensor) ->
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction='none')
     return distance ** (focusing - 1) * (
         focusing * score * (1 - score) * cross_entropy + distance ** 2)
+
+
+def negative_focal_loss(logits: Tensor, focusing: Tensor) -> Tensor:
+    """:func:`quality_focal_loss` of targets 0, what nearly all channels are, with less to do."""
+    return logits.sigmoid() ** focusing * F.softplus(logits)
+
+
+def negative_focal_gradient(logits: Tensor, focusing: Tensor) -> Tensor:
+    """Gradient of :func:`negative_focal_loss`, of the same arguments, (N, C)."""
+    score = logits.sigmoid()
+    return (1 - score).mul_(F.softplus(logits)).mul_(focusing).add_(score).mul_(score ** focusing)
 
 
 @MODELS.register_module()
@@ -118,10 +114,7 @@ class EqualizedFocalLoss(SigmoidBCELoss):
             'scale_factor', scale_factor, 'a number >= 0', lambda v: v >= 0)
         self.use_sigmoid = use_sigmoid
         if use_sigmoid:
-            self.check('num_classes', num_classes, 'that of the head with use_sigmoid=True, which '
-                       'does not tell it', lambda v: v is not None)
-            # What mmdet's dense heads make of these: C + 1 scores where they expect C.
-            self.custom_cls_channels = self.custom_activation = self.custom_accuracy = False
+            self.serve_dense_head()
         self._step_is_over = True
 
     def init_state(self) -> None:
@@ -140,23 +133,31 @@ class EqualizedFocalLoss(SigmoidBCELoss):
         """(C,), float64: gamma_j of the current step."""
         return self.gamma + self.scale_factor * (1 - self.step_ratio)
 
-    def targets(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """What the channels are to say, and which of them are positives, both (N, C)."""
-        is_positive = class_targets(logits, labels)
-        return is_positive, is_positive
+    def targets(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Label of each sample, and what its channel is to say: both (N,), background included."""
+        return labels, torch.ones_like(labels)
 
-    def _channel_weight(self, is_positive: Tensor, focusing: Tensor) -> Tensor:
-        weight = focusing / self.gamma
-        if self.alpha is not None:
-            weight = weight * torch.lerp(1 - is_positive, is_positive, self.alpha)
-        return weight
+    def _positives(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Channel of each sample and whether it is positive, both (N, 1); else it is channel 0."""
+        is_positive = labels[:, None] < self.num_classes
+        return labels[:, None].where(is_positive, 0), is_positive
 
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
         """See :meth:`LongTailLoss.elementwise`."""
-        targets, is_positive = self.targets(logits, labels)
+        labels, targets = self.targets(labels)
         focusing = self.focusing().to(logits)
-        return quality_focal_loss(logits, targets, focusing) * self._channel_weight(
-            is_positive, focusing)
+        positive_weight, negative_weight = self._class_weights(focusing)
+        loss = negative_focal_loss(logits, focusing) * negative_weight
+        channel, is_positive = self._positives(labels)
+        positive = quality_focal_loss(logits.gather(1, channel), targets[:, None].to(logits),
+                                      focusing[channel]) * positive_weight[channel]
+        return loss.scatter(1, channel, torch.where(is_positive, positive, loss.gather(1, channel)))
+
+    def _class_weights(self, focusing: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (C,) of each class for positives and negatives."""
+        weight = focusing / self.gamma
+        return (weight, weight) if self.alpha is None else (
+            self.alpha * weight, (1 - self.alpha) * weight)
 
     def forward(self, cls_score: Tensor, labels: Tensor, weight: Tensor | None = None,
                 avg_factor: float | Tensor | None = None,
@@ -185,14 +186,21 @@ class EqualizedFocalLoss(SigmoidBCELoss):
 
     def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
         """Add the gradients of the samples to those collected, over all ranks."""
-        targets, is_positive = self.targets(logits, labels)
+        labels, targets = self.targets(labels)
         focusing = self.focusing().to(logits)
-        grad = quality_focal_gradient(logits, targets, focusing) * self._channel_weight(
-            is_positive, focusing)
-        grad = grad if weight is None else grad * weight[:, None]
-        pos_grad = grad * is_positive
-        sums = torch.stack([pos_grad.sum(0, dtype=torch.float64),
-                            (grad - pos_grad).sum(0, dtype=torch.float64)])
+        channel, is_positive = self._positives(labels)
+        positive = quality_focal_gradient(logits.gather(1, channel), targets[:, None].to(logits),
+                                          focusing[channel])
+        negative = negative_focal_gradient(logits, focusing)
+        negative.scatter_(1, channel, negative.gather(1, channel).masked_fill(is_positive, 0))
+        positive = positive.masked_fill(~is_positive, 0)
+        if weight is not None:
+            positive, negative = positive * weight[:, None], negative.mul_(weight[:, None])
+        sums = torch.stack([
+            positive.new_zeros(self.num_classes, dtype=torch.float64).index_add_(
+                0, channel.squeeze(1), positive.squeeze(1).double()),
+            negative.sum(0, dtype=torch.float64)])
+        sums *= torch.stack(self._class_weights(focusing))
         all_reduce(sums)
         self.pos_grad += sums[0]
         self.neg_grad += sums[1]
@@ -214,8 +222,6 @@ class EqualizedQualityFocalLoss(EqualizedFocalLoss):
     def __init__(self, num_classes: int | None = None, **kwargs) -> None:
         super().__init__(num_classes, alpha=None, **kwargs)
 
-    def targets(self, logits: Tensor,
-                labels: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def targets(self, labels: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """See the host; the labels may be a pair of labels (N,) and qualities (N,) in [0, 1]."""
-        labels, quality = labels if isinstance(labels, tuple | list) else (labels, None)
-        return class_targets(logits, labels, quality), class_targets(logits, labels)
+        return labels if isinstance(labels, tuple | list) else super().targets(labels)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from mmdet.models.dense_heads import DETRHead
 from mmdet.utils import ConfigType
 from mmengine.registry import Registry
 from torch import nn
@@ -37,8 +38,9 @@ def asks_for_scores(head: nn.Module) -> bool:
 
 def is_dense_head_of(loss: LongTailLoss, head: nn.Module) -> bool:
     """True if a head has sigmoid channels of its own, as many as a loss made for such heads."""
-    # Other losses of this package raise a TypeError if they are asked for use_sigmoid.
-    return getattr(head, 'use_sigmoid_cls', False) and loss.use_sigmoid and \
+    # Heads of DETRs ask their loss. Other losses raise a TypeError if they are asked.
+    has_sigmoid = getattr(head, 'use_sigmoid_cls', isinstance(head, DETRHead))
+    return has_sigmoid and loss.use_sigmoid and \
         getattr(head, 'cls_out_channels', None) == loss.num_channels
 
 

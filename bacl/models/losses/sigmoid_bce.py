@@ -6,7 +6,6 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from .base import LongTailLoss
-from .objectness_bce import objectness_bce_loss
 
 
 def sigmoid_bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -24,8 +23,11 @@ def sigmoid_bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
         and targets "sigmoid" means there is taken from Tan et al., "Equalization Loss for
         Long-Tailed Object Recognition", CVPR 2020, whose baseline it is.
     """
-    # A column takes the background labels and is dropped.
-    return objectness_bce_loss(F.pad(logits, (0, 1)), labels)[:, :-1]
+    # Background samples write their 0 somewhere.
+    index = labels[:, None].clamp(max=logits.size(1) - 1)
+    is_object = (labels < logits.size(1)).to(logits)[:, None]
+    targets = torch.zeros_like(logits).scatter_(1, index, is_object)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction='none')
 
 
 @MODELS.register_module()

@@ -6,9 +6,10 @@ from .forest_linear import ForestLinear
 from .linear import LinearPredictor
 from .scaled_linear import ScaledLinear
 from .tde_linear import TDELinear, exchange_classes, without_direction
+from .text_cosine_linear import TextCosineLinear
 
 __all__ = [
     'ClassPredictor', 'CosineLinear', 'DisAlignCosineLinear', 'DisAlignLinear', 'ForestLinear',
-    'LinearPredictor', 'ScaledLinear', 'TDELinear', 'align_logits', 'cosines', 'exchange_classes',
-    'without_direction'
+    'LinearPredictor', 'ScaledLinear', 'TDELinear', 'TextCosineLinear', 'align_logits', 'cosines',
+    'exchange_classes', 'without_direction'
 ]

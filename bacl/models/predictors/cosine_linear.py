@@ -13,15 +13,15 @@ def cosines(feats: Tensor, weight: Tensor, eps: float) -> Tensor:
     A feature vector of zeros has none; it gets 0.
 
     Args:
-        feats: (N, D); half precision is computed with in float32, in which ``eps`` is no zero.
+        feats: (..., D); half precision is computed with in float32, in which ``eps`` is no zero.
         weight: (M, D).
         eps: added to the norm of the features, > 0.
 
     Returns:
-        (N, M), in [-1, 1].
+        (..., M), in [-1, 1].
     """
     feats, weight = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (feats, weight))
-    feats = feats / (feats.norm(dim=1, keepdim=True) + eps)
+    feats = feats / (feats.norm(dim=-1, keepdim=True) + eps)
     return F.linear(feats, F.normalize(weight, dim=1))
 
 

@@ -37,6 +37,9 @@ class DisAlignMixin:
     scale is 1 and bias 0, so that the logits are those of the predictor; the confidence then learns
     only once these have moved.
 
+    The paper defines it on the scores of a softmax: what is aligned is one distribution over the
+    classes, with that of the balanced reference. A head with another loss is refused.
+
     In stage 2 nothing learns but ``logit_scale`` (C,), ``logit_bias`` (C,) and ``confidence``:
     ``DecoupledTwoStageDetector(trainable=('logit_scale', 'logit_bias', 'confidence'))``. The loss
     is :class:`~bacl.models.losses.GRWCrossEntropyLoss`.
@@ -47,6 +50,7 @@ class DisAlignMixin:
     """
 
     needs_background = True
+    activation = 'softmax'
     starts_empty = ('logit_scale', 'logit_bias', 'confidence')  # stage 1 has no alignment
 
     def __init__(self, in_features: int, out_features: int, **kwargs) -> None:

@@ -1,5 +1,11 @@
 """RoI heads: mmdet's, opened to long-tailed methods."""
 from .frozen_roi_extractor import FrozenRoIExtractor
+from .image_supervised_roi_head import (
+    ImageSupervisedCascadeRoIHead,
+    ImageSupervisedRoIHead,
+    ImageSupervisionMixin,
+    largest_proposals,
+)
 from .iterative_bbox_head import IterativeBBoxHead
 from .long_tail_roi_head import (
     FHMCascadeRoIHead,
@@ -18,7 +24,9 @@ from .simcal_roi_head import (
 )
 
 __all__ = [
-    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'IterativeBBoxHead',
+    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'ImageSupervisedCascadeRoIHead',
+    'ImageSupervisedRoIHead', 'ImageSupervisionMixin', 'IterativeBBoxHead',
     'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin',
-    'SimCalCascadeRoIHead', 'SimCalMixin', 'SimCalRoIHead', 'balanced_selection', 'merge_scores'
+    'SimCalCascadeRoIHead', 'SimCalMixin', 'SimCalRoIHead', 'balanced_selection',
+    'largest_proposals', 'merge_scores'
 ]

@@ -133,7 +133,8 @@ def activation_kind(head: nn.Module) -> str:
         return 'softmax'
     if hasattr(head.loss_cls, 'activation'):  # it cannot be tried, as long as there are no counts
         return head.loss_cls.activation
-    probe = torch.linspace(-1, 1, head.loss_cls.get_cls_channels(head.num_classes))[None]
+    probe = torch.linspace(
+        -1, 1, head.loss_cls.get_cls_channels(head.num_classes), device='cpu')[None]
     return 'softmax' if abs(activate(head, probe).sum().item() - 1) < 1e-4 else 'sigmoid'
 
 

@@ -65,13 +65,16 @@ def meaning_section(validation: Validation, runs: Sequence[Run], frames: ResultF
     ends = Ends.of(groups, counts)
     styles = None if isinstance(training, str) else recall_by_style(
         validation, training, run, ends.tail)
+    rank = rank_or_recognition(
+        frames.fixed_ap[run.name], frames.ap_by_cap[run.name], ends,
+        not matches.is_cap_per_class and matches.max_dets_in_file > matches.max_dets, run.paths,
+        matches.is_cap_per_class)
+    taken = confusion(frames.confused_pairs[run.name], counts[ends.tail], ends,
+                      f'confused_pairs_{number}', run.paths)
     findings = [
-        rank_or_recognition(frames.fixed_ap[run.name], frames.ap_by_cap[run.name], ends,
-                            not matches.is_cap_per_class
-                            and matches.max_dets_in_file > matches.max_dets, run.paths),
-        costliest_error(frames.error_types[run.name], ends, run.paths),
-        confusion(frames.confused_pairs[run.name], counts[ends.tail], ends,
-                  f'confused_pairs_{number}', run.paths),
+        rank,
+        costliest_error(frames.error_types[run.name], ends, run.paths, rank.verdict, taken.verdict),
+        taken,
         images_or_styles(frames.class_ap[run.name], ends, f'class_ap_{number}', styles),
         is_difference_real(frames.bootstrap, ends, run.paths)]
     titles = {figure.name: figure.title for figure in figures}

@@ -1,6 +1,6 @@
 """Results of a run: numbers from its detections and the annotations."""
 from .average_precision import AveragePrecision, average_precision, group_averages
-from .bootstrap import paired_bootstrap
+from .bootstrap import drawn_ap, interval, paired_bootstrap
 from .calibration import calibration_error, reliability
 from .class_ap import class_ap_frame
 from .comparison import class_gains, comparison_table
@@ -13,7 +13,7 @@ from .style_recall import StyleRecall, style_recall
 __all__ = [
     'ERROR_TYPES', 'AveragePrecision', 'Matches', 'Objects', 'StyleRecall', 'ap_by_cap',
     'average_precision', 'calibration_error', 'check_same_data', 'class_ap_frame', 'class_gains',
-    'comparison_table', 'confused_pairs', 'confused_pairs_of_matrix', 'error_types', 'fixed_ap',
-    'group_averages', 'match_coco_lt', 'match_lvis', 'paired_bootstrap', 'reliability',
-    'style_recall'
+    'comparison_table', 'confused_pairs', 'confused_pairs_of_matrix', 'drawn_ap', 'error_types',
+    'fixed_ap', 'group_averages', 'interval', 'match_coco_lt', 'match_lvis',
+    'paired_bootstrap', 'reliability', 'style_recall'
 ]

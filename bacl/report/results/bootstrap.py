@@ -50,20 +50,36 @@ def paired_bootstrap(matches: dict[str, Matches], num_draws: int = 1000, seed: i
     check_same_data(matches)
     measured, drawn = {}, {}
     for name, run in matches.items():
-        precision = AveragePrecision(run, ious=ious)
-        measured[name] = _group_ap(precision, np.ones((1, run.num_images)), run)
-        # One generator each, with the same seed: the same draws.
-        rng = np.random.default_rng(seed)
-        at_once = max(1, _WEIGHTS_AT_ONCE // max(len(run), run.num_images))
-        parts = [_group_ap(precision, _draw(rng, run.num_images, min(at_once, num_draws - start)),
-                           run) for start in range(0, num_draws, at_once)]
-        drawn[name] = {group: np.concatenate([part[group] for part in parts])
-                       for group in measured[name]}
+        measured[name], drawn[name] = drawn_ap(run, num_draws, seed, ious)
     first = next(iter(matches))
     return pd.DataFrame([
-        _row(name, group, measured[name][group][0], drawn[name][group],
-             None if name == first else measured[first][group][0], drawn[first][group], level)
+        _row(name, group, measured[name][group], drawn[name][group],
+             None if name == first else measured[first][group], drawn[first][group], level)
         for name in matches for group in measured[name]])
+
+
+def drawn_ap(run: Matches, num_draws: int, seed: int = 0, ious: Sequence[float] = IOU_THRS
+             ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """AP as measured, and in each draw of the images of a bootstrap.
+
+    Runs that were tested on the same data and have the same seed get the same draws.
+
+    Args:
+        run: what was detected.
+        num_draws: > 0.
+        seed: of the draws.
+        ious: thresholds that AP is the mean of.
+
+    Returns:
+        AP in [0, 1] of all classes ('all') and of each group, and (num_draws,) of the same.
+    """
+    precision, rng = AveragePrecision(run, ious=ious), np.random.default_rng(seed)
+    at_once = max(1, _WEIGHTS_AT_ONCE // max(len(run), run.num_images))
+    parts = [_group_ap(precision, _draw(rng, run.num_images, min(at_once, num_draws - start)), run)
+             for start in range(0, num_draws, at_once)]
+    measured = _group_ap(precision, np.ones((1, run.num_images)), run)
+    return ({group: float(ap[0]) for group, ap in measured.items()},
+            {group: np.concatenate([part[group] for part in parts]) for group in measured})
 
 
 def _draw(rng: np.random.Generator, num_images: int, num_draws: int) -> np.ndarray:
@@ -81,19 +97,20 @@ def _row(name: str, group: str, ap: float, drawn: np.ndarray, base_ap: float | N
          base_drawn: np.ndarray, level: float) -> dict:
     known = ~np.isnan(drawn)
     row = {'run': name, 'group': group, 'ap': float(ap)}
-    row['ap_low'], row['ap_high'] = _interval(drawn[known], level)
+    row['ap_low'], row['ap_high'] = interval(drawn[known], level)
     row.update(difference=np.nan, low=np.nan, high=np.nan, share_not_better=np.nan)
     if base_ap is not None:
         # A class has objects in a draw or not, whatever the run: NaN at the same places.
         difference = (drawn - base_drawn)[known]
         row['difference'] = float(ap - base_ap)
-        row['low'], row['high'] = _interval(difference, level)
+        row['low'], row['high'] = interval(difference, level)
         if known.any():
             row['share_not_better'] = float((difference <= _ROUNDING).mean())
     return {**row, 'num_draws': int(known.sum())}
 
 
-def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of drawn values; NaN of none."""
     if not len(values):
         return float('nan'), float('nan')
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])

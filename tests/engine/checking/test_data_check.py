@@ -82,6 +82,26 @@ def test_datasets_are_found_in_wrappers(dataset):
     assert report.splits == ['train'] and report.num_opened == 5
 
 
+def test_images_without_boxes_are_gone_through_beside_detection_data(root, dataset):
+    folder = root / 'single' / 'acorn'
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / 'a.png'), np.zeros((20, 30, 3), np.uint8))
+    (folder / 'b.jpg').write_bytes(b'no picture')
+    single = dict(type='ImageLevelDataset', data_root=str(root), ann_file='single',
+                  class_file=dataset['ann_file'], pipeline=[LOADING])
+    joint = dict(type='JointDataset', datasets=[
+        dataset, dict(type='MultiImageMixDataset', dataset=single, pipeline=[])])
+    detection, report = check(train=joint)
+    assert not detection.is_refused and report.num_opened == 2
+    assert names(report, refused=True) == {'broken-image'}
+    assert names(report, refused=False) == {'absent-class'}
+    folder.rename(folder.with_name('unicorn'))
+    assert 'unknown-class' in names(check(train=joint)[1], refused=True)
+    (detection, report) = check(train=dict(joint, datasets=[
+        dataset, dict(single, class_file='none.json')]))
+    assert names(report) == {'bad-file'}
+
+
 def test_images_stay_closed_on_demand(root, dataset):
     (root / 'train2017' / '000000000002.jpg').unlink()
     (report, ) = check(False, train=dataset)

@@ -84,6 +84,40 @@ def test_pictures_and_a_coco_file_are_written(run, tmp_path):
     assert Image.open(out / 'pictures/sub/grey.pgm.png').width >= 640
 
 
+def test_images_of_every_kind_are_seen_in_colour_and_turned_as_people_see_them(
+        run, tmp_path, monkeypatch):
+    run, _ = run
+    folder = tmp_path / 'kinds'
+    folder.mkdir()
+    turned = Image.new('RGB', (30, 20))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(folder / 'b.jpg', exif=exif)
+    for name, mode in (('a.png', 'RGBA'), ('c.png', 'L'), ('d.png', 'P'), ('e.png', 'I;16')):
+        Image.new(mode, (30, 20)).save(folder / name)
+    seen, call = [], FakePredictor.__call__
+    monkeypatch.setattr(FakePredictor, '__call__', lambda self, image: seen.append(
+        (image.shape, image.dtype)) or call(self, image))
+    found = run(folder, tmp_path / 'out')
+    assert [prediction.name for prediction in found] == ['a.png', 'b.jpg', 'c.png', 'd.png',
+                                                         'e.png']
+    assert [prediction.size for prediction in found] == [
+        (20, 30) if name == 'b.jpg' else (30, 20) for name in ('a.png', 'b.jpg', *'cde')]
+    assert set(seen) == {((20, 30, 3), np.dtype('uint8')), ((30, 20, 3), np.dtype('uint8'))}
+    with Image.open(tmp_path / 'out/pictures/b.jpg') as picture:
+        assert picture.height > picture.width
+
+
+def test_results_may_be_beside_the_images(run, monkeypatch):
+    _, folder = run
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(type='CocoDataset'))))
+    predictor = FakePredictor()
+    predictor.cfg, predictor.class_names, predictor.num_classes = cfg, ('a', 'b', 'c'), 3
+    monkeypatch.setattr('bacl.engine.prediction.predicting.Predictor', lambda *_: predictor)
+    for _ in range(2):
+        assert len(list(predict('c.py', 'a.pth', folder, folder))) == 5
+
+
 def test_an_unreadable_image_is_named_and_skipped_if_asked(run, tmp_path, monkeypatch):
     run, folder = run
     (folder / '0.jpg').write_bytes(b'\xff\xd8no')

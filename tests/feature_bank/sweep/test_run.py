@@ -29,9 +29,9 @@ def test_a_calibrator_is_a_matter_of_the_test(softmax, toy, bank, tmp_path):
                              ('norcal', dict(type='NorCal', gamma=1.0, ann_file=ann_file))):
         softmax.model.test_cfg.rcnn.calibrator = calibrator
         softmax.dump(tmp_path / f'{name}.py')
-        train_and_test(Run(str(tmp_path / f'{name}.py'), {}, 0, str(bank), str(toy.checkpoint)),
-                       tmp_path / name)
-        assert json.loads((tmp_path / name / 'result.json').read_text())['metrics']
+        run = Run(str(tmp_path / f'{name}.py'), {}, 0, str(bank), str(toy.checkpoint))
+        train_and_test([run], [tmp_path / f'{name}-test'], tmp_path / name)
+        assert json.loads((tmp_path / f'{name}-test/result.json').read_text())['metrics']
         trained[name] = torch.load(tmp_path / name / 'epoch_2.pth',
                                    weights_only=False)['state_dict']
     assert trained['sce'].keys() == trained['norcal'].keys()

@@ -7,6 +7,8 @@ from bacl.feature_bank.sweep import Row, Sweep
 from bacl.feature_bank.sweep import sweep as module
 
 LR = 'optim_wrapper.optimizer.lr'
+CALIBRATOR = 'model.test_cfg.rcnn.calibrator'
+TEMPERATURE = f'{CALIBRATOR}.temperature'
 
 
 @pytest.fixture
@@ -38,14 +40,21 @@ def make_bank(bank, tmp_path):
     return make
 
 
-def pretend(run, folder):
+def pretend(runs, folders, training, keeps_detections):
     """What takes the place of training and testing; fails at a learning rate of 0.2 and seed 1."""
-    with (folder.parents[1] / 'journal').open('a') as journal:
-        journal.write(f'{run.settings[LR]} {run.seed}\n')
-    if (run.settings[LR], run.seed) == (0.2, 1) and not (folder.parents[1] / 'mended').exists():
-        raise RuntimeError('no luck')
-    metrics = {'lvis/bbox_AP': run.settings[LR], 'lvis/bbox_APr': None}
-    (folder / 'result.json').write_text(json.dumps(dict(metrics=metrics, cpu_seconds=2)))
+    root = training.parents[1]
+    if not training.exists():
+        training.mkdir(parents=True)
+        with (root / 'journal').open('a') as journal:
+            journal.write(f'{runs[0].settings[LR]} {runs[0].seed}\n')
+    for run, folder in zip(runs, folders, strict=True):
+        folder.mkdir(parents=True)
+        if (run.settings[LR], run.seed) == (0.2, 1) and not (root / 'mended').exists():
+            training.rmdir()
+            raise RuntimeError('no luck')
+        metrics = {'lvis/bbox_AP': run.settings[LR] - run.settings.get(TEMPERATURE, 0),
+                   'lvis/bbox_APr': None}
+        (folder / 'result.json').write_text(json.dumps(dict(metrics=metrics, cpu_seconds=2)))
 
 
 @pytest.fixture
@@ -67,20 +76,44 @@ def test_finished_runs_are_reused_and_failed_ones_repeated(make_sweep, journal, 
     sweep.run(jobs=1)
     assert journal() == ['0.1 0', '0.2 0', '0.1 1', '0.2 1']  # every row early
     assert sweep.errors == {('lr=0.2', 1): 'RuntimeError: no luck'}
-    log = sweep.folders['lr=0.2', 1] / 'run.log'
+    folder = sweep.folders['lr=0.2', 1]
+    log = tmp_path / 'out/logs' / f'{folder.name}.log'
     assert f'[4/4] lr=0.2, seed 1 FAILED: RuntimeError: no luck (log: {log})' in \
         capsys.readouterr().out
     assert 'no luck' in log.read_text()
     assert sweep.results['lr=0.1', 0] == dict(AP=0.1, APr=None, cpu_seconds=2)
 
     (tmp_path / 'out/mended').touch()
-    (log.parent / 'remains').touch()
+    folder.mkdir(exist_ok=True)
+    (folder / 'remains').touch()
     again = make_sweep()
-    assert again.results == sweep.results and again.pending() == [log.parent]
+    assert again.results == sweep.results and again.pending() == [folder]
     again.run(jobs=2)
     assert journal() == ['0.2 1'] and not again.errors and len(again.results) == 4
-    assert not (log.parent / 'remains').exists()
+    assert not (folder / 'remains').exists()
     assert make_sweep().pending() == []
+
+
+def test_rows_that_differ_in_their_test_share_a_training(make_sweep, journal, rows):
+    def row(name, **calibrator):
+        settings = {f'{CALIBRATOR}.{key}': value for key, value in calibrator.items()}
+        return Row(name, rows[0].config, {LR: 0.1, **settings})
+
+    plain, warm = row('plain'), row('warm', type='Temperature', temperature=0.05)
+    make_sweep([plain], seeds=[0]).run(jobs=1)
+    assert journal() == ['0.1 0']
+    sweep = make_sweep([plain, warm])
+    assert len(sweep.pending()) == 3
+    sweep.run(jobs=1)
+    assert journal() == ['0.1 1']
+    assert [round(sweep.results[name, 1]['AP'], 3) for name in ('plain', 'warm')] == [0.1, 0.05]
+    assert make_sweep([plain, warm]).pending() == []
+    # Counts are given to a calibrator before the training, unless its config says them.
+    of_file = row('file', type='NorCal', gamma=1., ann_file=str(rows[0].config))
+    make_sweep([of_file], seeds=[0]).run(jobs=1)
+    assert journal() == []
+    make_sweep([row('asks', type='NorCal', gamma=1.)], seeds=[0]).run(jobs=1)
+    assert journal() == ['0.1 0']
 
 
 def test_another_sweep_in_the_folder_finds_the_runs(make_sweep, journal, rows):

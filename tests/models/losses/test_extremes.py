@@ -24,7 +24,7 @@ LABELS = {
 }
 LOGITS = ('random', 'all high', 'all low', 'as labelled', 'against the labels')
 # Settings in which there is more of a loss to see than with its own.
-SETTINGS = {'EqualizedFocalLoss': dict(alpha=0.5),
+SETTINGS = {'EqualizedFocalLoss': dict(alpha=0.5), 'FederatedFocalLoss': dict(alpha=0.5),
             'ForestLoss': dict(num_parents=(2, 3)),
             'GroupSoftmaxLoss': dict(thresholds=(3,)),
             **{f'PairwiseBalanced{base}': dict(soft_start=0)
@@ -91,8 +91,8 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
             'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedLoss',
-            'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
+            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedFocalLoss',
+            'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
             'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
             'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)

@@ -12,7 +12,8 @@ C, D = 4, 6
 NAMES = sorted(name for name, component in MODELS.module_dict.items()
                if isinstance(component, type) and issubclass(component, ClassPredictor))
 # Trees would be further logits; tests/models/losses/test_forest.py has some.
-SETTINGS = {'ForestLinear': dict(num_parents=())}
+SETTINGS = {'ForestLinear': dict(num_parents=()),
+            'TextCosineLinear': dict(embed_dims=5, with_background=True)}
 every_predictor = pytest.mark.parametrize('name', NAMES)
 
 
@@ -21,6 +22,8 @@ def build(name, **kwargs):
     predictor = MODELS.build(dict(type=name, in_features=D, out_features=C + 1,
                                   **SETTINGS.get(name, {}), **kwargs))
     predictor.init_weights()
+    if hasattr(predictor, 'set_text_embeddings'):
+        predictor.set_text_embeddings(torch.randn_like(predictor.text_embeddings))
     for parameter in predictor.parameters():  # alignments and scales that do something
         parameter.data += 0.1 * torch.randn_like(parameter)
     return predictor
@@ -28,7 +31,7 @@ def build(name, **kwargs):
 
 def test_all_registered_predictors_are_here():
     assert {'CosineLinear', 'DisAlignCosineLinear', 'DisAlignLinear', 'ForestLinear',
-            'ScaledLinear', 'TDELinear'} <= set(NAMES)
+            'ScaledLinear', 'TDELinear', 'TextCosineLinear'} <= set(NAMES)
 
 
 @every_predictor
@@ -114,6 +117,7 @@ def test_a_head_starts_it_trains_it_and_scores_by_it(name):
     ('DisAlignLinear', 'SigmoidBCELoss', 'it has 4 outputs for 4 classes'),
     ('DisAlignCosineLinear', 'SeesawLoss', 'it has 6 outputs for 4 classes'),
     ('TDELinear', 'SigmoidBCELoss', 'it has 4 outputs for 4 classes'),
+    ('DisAlignLinear', 'ObjectnessBCELoss', 'softmax only.*ObjectnessBCELoss'),
     ('TDELinear', 'ObjectnessBCELoss', 'softmax only.*ObjectnessBCELoss')])
 def test_losses_that_it_does_not_fit_are_refused(name, loss, reason):
     loss_cls = dict(type=loss, **(dict(num_classes=C) if loss == 'SeesawLoss' else {}))
@@ -122,6 +126,6 @@ def test_losses_that_it_does_not_fit_are_refused(name, loss, reason):
 
 
 @pytest.mark.parametrize('name, loss', [
-    ('TDELinear', dict(type='CrossEntropyLoss')), ('DisAlignLinear', dict(type='FCBL'))])
+    ('TDELinear', 'CrossEntropyLoss'), ('DisAlignLinear', 'GRWCrossEntropyLoss')])
 def test_losses_that_it_fits_are_not(name, loss):
-    MODELS.build(head_cfg(name, loss))
+    MODELS.build(head_cfg(name, dict(type=loss)))

@@ -76,6 +76,17 @@ def test_the_steps_compared_are_those_of_the_losses(load_tool):
     assert (step.hallucinator.distribution.mean != before).any(dim=1).sum() == 6
 
 
+def test_every_method_has_a_step_that_learns(load_tool):
+    tool = load_tool('benchmarks/method_steps.py')
+    steps = tool.all_steps(num_classes=30)
+    assert next(iter(steps)) == 'ObjectnessBCELoss' and len(steps) > 30
+    for name, step in steps.items():
+        step()
+        assert any(p.grad is not None and p.grad.any() for p in step.head.fc_cls.parameters()), name
+    assert steps['EqualizationLossV2'].head.loss_cls.pos_grad.all()  # of every class before
+    assert steps['MemorySampler'].augmenter.memory.num_stored.any()
+
+
 @pytest.mark.dist
 def test_few_bytes_travel(rows_of):
     # 24 objects of 1,203 classes on each rank, and no class twice: more than LVIS has.

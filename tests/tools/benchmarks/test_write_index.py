@@ -20,7 +20,8 @@ def main(load_tool):
 def copy(tmp_path, monkeypatch):
     """A copy of what the tool reads and writes, as current folder."""
     shutil.copytree(ROOT / 'configs', tmp_path / 'configs')
-    shutil.copy(ROOT / 'model-index.yml', tmp_path)
+    for name in ('model-index.yml', 'README.md'):
+        shutil.copy(ROOT / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

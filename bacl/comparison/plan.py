@@ -1,0 +1,191 @@
+"""Runs of a comparison: methods are tuned on held-out images, then tested with what was best."""
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bacl.engine.calibration.choice import OPENED
+from bacl.engine.running.config_types import resolve_type
+from bacl.engine.running.seed_table import Results
+from bacl.engine.running.settings import Settings, apply_settings
+from bacl.feature_bank.sweep import Row, Sweep
+from mmdet.registry import MODELS
+from mmengine.config import Config
+
+from .data import Data
+from .methods import Comparison, Method
+
+RATE = 'optim_wrapper.optimizer.lr'
+_CALIBRATOR = 'model.test_cfg.rcnn.calibrator'
+_TRIAL_SEED = 0
+TUNING = ('calibrator', 'rate', 'all')
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting that was tried for a method on the held-out images.
+
+    Attributes:
+        method: its name.
+        settings: that were tried.
+        ap: on the held-out images, in [0, 1]; None if the run failed.
+    """
+
+    method: str
+    settings: Settings
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the comparison.
+
+    Attributes:
+        method: of it.
+        calibrator: type of what its scores go through; '' for nothing.
+        settings: that were chosen.
+    """
+
+    method: Method
+    calibrator: str
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """Of no other row."""
+        return f'{self.method.name} + {self.calibrator}' if self.calibrator else self.method.name
+
+
+class Plan:
+    """Trainings and tests of methods over one bank; what is finished is reused.
+
+    Every method gets the same trials, one training each, with one seed: some learning rates, then,
+    with the best of these, some values of the one strength that it may have. Then its calibrator
+    gets some strengths, without training. The best is that with the highest AP on held-out images.
+
+    Args:
+        comparison: what is tried.
+        methods: those that are compared.
+        configs: files of their configs, by name.
+        data: that they are trained and chosen on; None is what the configs say, without tuning.
+        bank: folder of the feature bank; None trains online.
+        work_dir: folder for all that is written.
+        jobs: trainings at a time.
+
+    Attributes:
+        trials: all that were made, in their order.
+        errors: of failed runs, by row and seed.
+    """
+
+    def __init__(self, comparison: Comparison, methods: Sequence[Method],
+                 configs: Mapping[str, Path], data: Data | None, bank: str | None, work_dir: Path,
+                 jobs: int) -> None:
+        self.comparison, self.methods, self.configs = comparison, methods, configs
+        self.data, self.bank, self.work_dir, self.jobs = data, bank, work_dir, jobs
+        self.trials: list[Trial] = []
+        self.errors: dict[tuple[str, int], str] = {}
+
+    def check(self) -> None:
+        """Refuse configs that a run would fail of, before the first one.
+
+        Raises:
+            ValueError: naming the methods and what is wrong with them.
+        """
+        rows = [self._row(method.name, method, {}, is_test=True) for method in self.methods]
+        Sweep(rows, [_TRIAL_SEED], self.bank, self.work_dir).check(self.jobs)
+
+    def tune(self, tuning: str) -> list[Entry]:
+        """Choose settings for each method, then the strength of its calibrator.
+
+        Args:
+            tuning: 'all'; 'rate', without strengths of methods; 'calibrator', without learning
+                rates, too.
+
+        Returns:
+            Rows of the comparison. Where all trials failed, settings are those that were tried
+            first.
+        """
+        rates = self.comparison.learning_rates if tuning != 'calibrator' else [1]
+        best = self._best({method: [{RATE: rate * self._config(method).optim_wrapper.optimizer.lr}
+                                    for rate in rates] for method in self.methods})
+        if tuning == 'all':
+            best = self._best({method: [settings, *({**settings, **strength}
+                                                    for strength in method.strengths())]
+                               for method, settings in best.items()})
+        calibrated = self._best({
+            method: [{**settings, **calibrator} for calibrator in self._calibrators(method)]
+            for method, settings in best.items() if method.calibrator})
+        return [Entry(method, calibrator, settings[method]) for method in self.methods
+                for calibrator, settings in (('', best), (method.calibrator, calibrated))
+                if method in settings]
+
+    def test(self, entries: Iterable[Entry], seeds: Sequence[int]) -> Sweep:
+        """Test what was chosen, trained with several seeds.
+
+        Args:
+            entries: rows of the comparison.
+            seeds: of the trainings.
+        """
+        return self._run([self._row(entry.name, entry.method, entry.settings, is_test=True)
+                          for entry in entries], seeds, keeps_detections=True)
+
+    def _best(self, tried: Mapping[Method, Sequence[Settings]]) -> dict[Method, Settings]:
+        """Of each method the settings with the highest AP on held-out images, the first of equal.
+
+        Where there is but one, nothing has to be run.
+        """
+        rows = {(method.name, place): self._row(f'{method.name} {_short(settings)}', method,
+                                                settings, is_test=False)
+                for method, settings_of in tried.items() if len(settings_of) > 1
+                for place, settings in enumerate(settings_of)}
+        results = self._run(list(rows.values()), [_TRIAL_SEED]).results if rows else {}
+        best = {}
+        for method, settings_of in tried.items():
+            if len(settings_of) == 1:
+                best[method] = settings_of[0]
+                continue
+            values = [_ap(results, rows[method.name, place].name)
+                      for place in range(len(settings_of))]
+            self.trials += [Trial(method.name, settings, value) for settings, value
+                            in zip(settings_of, values, strict=True)
+                            if (method.name, settings) not in self._tried()]
+            known = [value for value in values if value is not None]
+            best[method] = settings_of[values.index(max(known)) if known else 0]
+        return best
+
+    def _tried(self) -> list[tuple[str, Settings]]:
+        return [(trial.method, trial.settings) for trial in self.trials]
+
+    def _row(self, name: str, method: Method, settings: Settings, is_test: bool) -> Row:
+        config = self.configs[method.config]
+        cfg = Config.fromfile(config)
+        head = resolve_type(cfg.model.roi_head, MODELS, cfg.get('default_scope'))
+        opened = {'model.roi_head.type': OPENED[head]} if method.calibrator and head in OPENED \
+            else {}
+        data = self.data.settings(cfg, is_test) if self.data else {}
+        return Row(name, str(config), {**method.settings, **opened, **settings, **data})
+
+    def _config(self, method: Method) -> Config:
+        cfg = Config.fromfile(self.configs[method.config])
+        apply_settings(cfg, method.settings)
+        return cfg
+
+    def _calibrators(self, method: Method) -> list[Settings]:
+        ((name, values),) = self.comparison.calibrators[method.calibrator].items()
+        return [{f'{_CALIBRATOR}.type': method.calibrator, f'{_CALIBRATOR}.{name}': value,
+                 f'{_CALIBRATOR}.ann_file': str(self.data.part)} for value in values]
+
+    def _run(self, rows: Sequence[Row], seeds: Sequence[int],
+             keeps_detections: bool = False) -> Sweep:
+        sweep = Sweep(rows, seeds, self.bank, self.work_dir, keeps_detections=keeps_detections)
+        sweep.run(self.jobs)
+        self.errors |= sweep.errors
+        return sweep
+
+
+def _ap(results: Results, name: str) -> float | None:
+    return results.get((name, _TRIAL_SEED), {}).get('AP')
+
+
+def _short(settings: Settings) -> str:
+    return ' '.join(f'{key.rpartition(".")[2]}={value}' for key, value in settings.items()
+                    if not key.endswith('.ann_file'))

@@ -1,0 +1,9 @@
+"""Images of which only their class is known, beside detection data."""
+from .coarse_box import LoadCoarseBox
+from .dataset import ImageLevelDataset
+from .joint_dataset import JointDataset
+from .joint_sampler import JointSampler
+from .mosaic import ImageLevelMosaic
+
+__all__ = ['ImageLevelDataset', 'ImageLevelMosaic', 'JointDataset', 'JointSampler',
+           'LoadCoarseBox']

@@ -1,0 +1,97 @@
+"""What detectors have that learn from a semantic teacher."""
+import torch
+from bacl.annotations import ClassTable
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.utils import ConfigType
+from mmengine.model import ImgDataPreprocessor
+from torch import Tensor
+
+from ..semantics import SemanticTeacher
+
+
+def is_coarse(sample: DetDataSample) -> bool:
+    """True of an image whose boxes are coarse ones by rule: it says its ``source``."""
+    return sample.get('source') is not None
+
+
+def pixels(inputs: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
+    """Images as they were before a preprocessor normalised them.
+
+    Args:
+        inputs: (B, 3, H, W).
+        preprocessor: of the detector. What it padded comes out as its mean colour.
+
+    Returns:
+        (B, 3, H, W), RGB in [0, 1].
+    """
+    if preprocessor._enable_normalize:
+        inputs = inputs * preprocessor.std + preprocessor.mean
+    is_rgb = preprocessor._channel_conversion
+    return (inputs if is_rgb else inputs.flip(1)) / 255
+
+
+class TaughtMixin:
+    """Adds a semantic teacher to a detector of mmdet.
+
+    The teacher is built when a training begins and not before, so that a test needs none of its
+    files. It is no part of the model: its weights are in no checkpoint. Text embeddings are given
+    to every module with ``set_text_embeddings``.
+
+    Args:
+        teacher: config of the :class:`~bacl.models.semantics.SemanticTeacher`; None has none.
+        **kwargs: of the host.
+
+    Raises:
+        TypeError: when a training begins, if something needs text embeddings and there is no
+            teacher.
+    """
+
+    def __init__(self, *args, teacher: ConfigType | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.teacher_cfg = teacher
+        self._teacher: list[SemanticTeacher] = []  # in a list: no part of the model
+
+    def set_class_counts(self, table: ClassTable) -> None:
+        """Build the teacher, and hand out the embeddings of the classes of the training data."""
+        users = [module for module in self.modules() if hasattr(module, 'set_text_embeddings')]
+        if not users:
+            return
+        if self.teacher_cfg is None:
+            raise TypeError(
+                f'{type(users[0]).__name__} needs text embeddings, of which '
+                f'{type(self).__name__}(teacher=) expects the config of a teacher, got None. Set '
+                "it, as to dict(type='ConSETeacher').")
+        teacher = MODELS.build(self.teacher_cfg)
+        teacher.set_classes(table.names)
+        for module in users:
+            module.set_text_embeddings(teacher.class_embeddings)
+        self._teacher = [teacher]
+
+    @torch.no_grad()
+    def add_teacher_logits(self, batch_inputs: Tensor, samples: SampleList) -> None:
+        """Give ``gt_instances`` of each sample the ``teacher_logits`` of its boxes, (G, C).
+
+        Args:
+            batch_inputs: (B, 3, H, W), normalised.
+            samples: of the images; changed in place.
+
+        Raises:
+            RuntimeError: if :meth:`set_class_counts` was not called.
+        """
+        if not self._teacher:
+            raise RuntimeError(f'{type(self).__name__}.loss() expects a teacher, which '
+                               'set_class_counts() builds, got none. Add MethodHook to the hooks.')
+        (teacher,) = self._teacher
+        teacher.to(batch_inputs.device)
+        with torch.autocast(batch_inputs.device.type, enabled=False):
+            logits = teacher(pixels(batch_inputs.float(), self.data_preprocessor), samples)
+        for sample, of_image in zip(samples, logits, strict=True):
+            sample.gt_instances.teacher_logits = of_image
+
+
+def times_zero(losses: dict) -> dict:
+    """Losses that count nothing, but of which every parameter still has a gradient."""
+    return {name: value if 'loss' not in name else
+            [part * 0 for part in value] if isinstance(value, list) else value * 0
+            for name, value in losses.items()}

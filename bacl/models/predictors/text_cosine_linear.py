@@ -1,0 +1,83 @@
+"""Cosine classifier against text embeddings: what a class is, its name says."""
+import torch
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from .base import ClassPredictor
+from .cosine_linear import cosines
+
+
+@MODELS.register_module()
+class TextCosineLinear(ClassPredictor):
+    """Cosine of projected features and the text embedding of each class, times a fixed scale.
+
+    With W the projection (D_text x D), the only weights, and e_c the embedding of class c::
+
+        z_c = scale <W x / |W x|, e_c / |e_c|>
+
+    There is no bias, hence no prior probability: at the start all classes score about alike. Where
+    the loss has a channel for the background, its vector is learned, in the place of a text.
+
+    Embeddings come, before training, from the semantic teacher of the detector
+    (:class:`~bacl.models.detectors.ImageSupervisedDetector`), and are in the checkpoint.
+
+    Args:
+        in_features: D.
+        out_features: number of logits: C, or C + 1 with the background.
+        embed_dims: D_text, of the teacher.
+        scale: > 0; RichSem takes that of CLIP, about 100.
+        with_background: whether the last logit is that of the background.
+
+    Raises:
+        ValueError: if the scale is not positive; later, if embeddings of another shape are set.
+
+    Reference:
+        Meng et al., "Learning from Rich Semantics and Coarse Locations for Long-tailed Object
+        Detection", NeurIPS 2023 (RichSem); for the background Gu et al., "Open-vocabulary Object
+        Detection via Vision and Language Knowledge Distillation", ICLR 2022.
+    """
+
+    starts_empty = ('text_embeddings',)  # a checkpoint of another classifier has none
+
+    def __init__(self, in_features: int, out_features: int, embed_dims: int,
+                 scale: float = 100.0, with_background: bool = False) -> None:
+        super().__init__(in_features, out_features)
+        if not scale > 0:
+            raise ValueError(f'TextCosineLinear(scale=) expects a number > 0, got {scale!r}.')
+        self.scale = scale
+        self.weight = nn.Parameter(torch.empty(embed_dims, in_features))
+        self.background = nn.Parameter(torch.empty(1, embed_dims)) if with_background else None
+        self.register_buffer('text_embeddings',
+                             torch.zeros(out_features - with_background, embed_dims))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """See :meth:`ClassPredictor.reset_parameters`."""
+        std = self.weight.size(0) ** -0.5
+        nn.init.normal_(self.weight, std=std)
+        if self.background is not None:
+            nn.init.normal_(self.background, std=std)
+
+    def set_text_embeddings(self, embeddings: Tensor) -> None:
+        """Take the embeddings of the classes.
+
+        Args:
+            embeddings: (C, D_text), in the order of labels.
+
+        Raises:
+            ValueError: if they have another shape.
+        """
+        if embeddings.shape != self.text_embeddings.shape:
+            raise ValueError(
+                f'TextCosineLinear expects text embeddings of shape '
+                f'{tuple(self.text_embeddings.shape)}, got {tuple(embeddings.shape)}. Set '
+                'embed_dims to that of the teacher, num_classes to that of the data, and '
+                'with_background if the loss has a channel for it.')
+        self.text_embeddings.copy_(embeddings)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """See :meth:`ClassPredictor.forward`."""
+        classes = self.text_embeddings
+        if self.background is not None:
+            classes = torch.cat([classes, self.background])
+        return self.scale * cosines(feats @ self.weight.t(), classes, 1e-12)

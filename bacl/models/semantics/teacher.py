@@ -1,0 +1,128 @@
+"""The interface of semantic teachers.
+
+Shapes: B images, G boxes, C classes, D dimensions of embeddings.
+"""
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from bacl.ops import promoted
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import get_box_tensor
+from torch import Tensor, nn
+
+DETECTION = 'detection'  # the source of samples that do not name one
+
+
+class SemanticTeacher(nn.Module, ABC):
+    """Knows, without having been trained on them, what boxes show: a score for each class.
+
+    Images and names of classes are embedded in one space. The logits of a box are cosines of its
+    embedding with those of the classes, times a scale; their softmax is its soft label. A teacher
+    is frozen, in evaluation mode, and no part of the model that it teaches: neither in its
+    checkpoints nor with its optimizer.
+
+    Args:
+        scale: factor of the cosines, > 0: the inverse of the softmax's temperature.
+        cached_sources: sources whose embeddings are kept in memory, once computed, by the path of
+            the image, its flip and its boxes: of samples that change by nothing but flips, since
+            every other view would be kept, too. 'detection' stands for samples without a source.
+
+    Attributes:
+        class_embeddings: (C, D), not normalised, once :meth:`set_classes` was called.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    class_embeddings: Tensor
+
+    def __init__(self, scale: float, cached_sources: Sequence[str] = ()) -> None:
+        super().__init__()
+        if not scale > 0:
+            raise ValueError(f'{type(self).__name__}(scale=) expects a number > 0, got {scale!r}.')
+        self.scale = scale
+        self.cached_sources = frozenset(cached_sources)
+        self._cache: dict[tuple, Tensor] = {}
+
+    @abstractmethod
+    def embed_names(self, names: Sequence[str]) -> Tensor:
+        """(C, D): embeddings of the names of classes."""
+
+    @abstractmethod
+    def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
+        """Embeddings of what boxes show.
+
+        Args:
+            images: (B, 3, H, W), RGB in [0, 1].
+            boxes: of each image, (G_b, 4), x1, y1, x2, y2 in pixels.
+
+        Returns:
+            (G, D), those of the first image first.
+        """
+
+    def plain_name(self, name: str) -> str:
+        """A name of a class as text: with spaces for underscores."""
+        return name.replace('_', ' ').strip()
+
+    @torch.no_grad()
+    def set_classes(self, names: Sequence[str]) -> None:
+        """Embed the names of the classes, in the order of labels.
+
+        Raises:
+            ValueError: if a name is empty, or two are the same as text.
+        """
+        plain = [self.plain_name(name) for name in names]
+        faults = [repr(name) for name, text in zip(names, plain, strict=True)
+                  if not text or plain.count(text) > 1]
+        if faults:
+            raise ValueError(
+                f'{type(self).__name__} expects names of classes that differ as text, got '
+                f'{", ".join(faults[:6])}. Name them apart in the annotation file.')
+        self.requires_grad_(False).eval()
+        self.class_embeddings = self.embed_names(plain)
+        self._cache.clear()
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """Always evaluation mode."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, samples: SampleList) -> list[Tensor]:
+        """The logits of the boxes of each image, (G_b, C).
+
+        Args:
+            images: (B, 3, H, W), RGB in [0, 1].
+            samples: with ``gt_instances.bboxes``.
+        """
+        boxes = [get_box_tensor(sample.gt_instances.bboxes) for sample in samples]
+        embeddings = {index: self._remembered(images[index], samples[index], boxes[index])
+                      for index, sample in enumerate(samples)
+                      if sample.get('source', DETECTION) in self.cached_sources}
+        others = [index for index in range(len(samples)) if index not in embeddings]
+        if others:
+            asked = [boxes[index] for index in others]
+            embeddings |= zip(others, self._embed(images[others], asked).split(
+                list(map(len, asked))), strict=True)
+        classes = F.normalize(self.class_embeddings.to(images.device), dim=1)
+        return [self.scale * F.normalize(embeddings[index], dim=1) @ classes.t()
+                for index in range(len(samples))]
+
+    def _embed(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
+        """What :meth:`embed_boxes` gives, in float32 at least, also for no boxes."""
+        if not sum(map(len, boxes)):
+            return images.new_zeros(0, self.class_embeddings.size(1))
+        return promoted(self.embed_boxes(images, boxes))
+
+    def _remembered(self, image: Tensor, sample: DetDataSample, boxes: Tensor) -> Tensor:
+        """Embeddings of the boxes of an image by itself, whatever batch it is in, or from memory.
+
+        Beside larger images it would have another border.
+        """
+        sides = [round(side, 2) for side in boxes.flatten().tolist()]
+        key = (sample.img_path, sample.get('flip_direction'), *sides)
+        if key not in self._cache:
+            height, width = sample.img_shape[:2]
+            self._cache[key] = self._embed(image[None, :, :height, :width], [boxes]).cpu()
+        return self._cache[key].to(image.device)

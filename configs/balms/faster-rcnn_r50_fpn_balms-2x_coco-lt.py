@@ -1,0 +1,13 @@
+# BALMS (balanced softmax), COCO-LT, 24 epochs.
+_base_ = [
+    '../_base_/models/faster-rcnn_r50_fpn.py',
+    '../_base_/datasets/coco-lt.py',
+    '../_base_/schedules/schedule_2x.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(
+            num_classes=_base_.num_classes,
+            loss_cls=dict(_delete_=True, type='BalancedSoftmaxLoss'))))

@@ -1,0 +1,11 @@
+# Image labels alone on Emoji-LT mini (Detic's largest box): no teacher, no semantic branch.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_richsem.py',
+    '../_base_/datasets/emoji-lt_image-level.py',
+    '../_base_/schedules/schedule_emoji-lt_joint.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    teacher=None,
+    roi_head=dict(semantic_branch=None, bbox_head=dict(num_classes=_base_.num_classes)))

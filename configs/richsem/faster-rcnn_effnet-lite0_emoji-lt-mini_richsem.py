@@ -1,0 +1,9 @@
+# RichSem on Emoji-LT mini: soft labels and image labels, with image-level data.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_richsem.py',
+    '../_base_/datasets/emoji-lt_image-level.py',
+    '../_base_/schedules/schedule_emoji-lt_joint.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

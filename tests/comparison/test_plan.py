@@ -1,0 +1,110 @@
+import json
+
+import pytest
+from bacl.comparison import Comparison, Data, Method, Plan
+from bacl.comparison import plan as module
+from bacl.comparison.plan import RATE
+from mmengine.config import Config
+from small_stage2 import stage2_config
+
+CALIBRATOR = 'model.test_cfg.rcnn.calibrator'
+SHARPNESS = 'model.roi_head.bbox_head.loss_cls.alpha'
+
+
+@pytest.fixture
+def cfg(write_lvis, tmp_path):
+    cfg = stage2_config(write_lvis(tmp_path, 'v1'))
+    cfg.dump(tmp_path / 'stage2.py')
+    return Config.fromfile(tmp_path / 'stage2.py')
+
+
+class PretendedSweep:
+    """Says how good a row is by its settings: best at twice the learning rate and alpha 0.5."""
+
+    made = []
+    fails = False
+
+    def __init__(self, rows, seeds, bank, work_dir, keeps_detections=False):
+        self.rows, self.seeds, self.errors = rows, seeds, {}
+        self.results = {(row.name, seed): {'AP': self.ap(row)} for row in rows for seed in seeds
+                        if not self.fails}
+        self.made.append(self)
+
+    @staticmethod
+    def ap(row):
+        settings = row.settings
+        return (1 - abs(settings.get(RATE, 0.01) - 0.02) - abs(settings.get(SHARPNESS, 0.85) - 0.5)
+                + 0.1 * settings.get(f'{CALIBRATOR}.tau', 0))
+
+    def run(self, jobs):
+        """Nothing is left to do."""
+
+
+@pytest.fixture
+def make_plan(cfg, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'Sweep', PretendedSweep)
+    monkeypatch.setattr(PretendedSweep, 'made', [])
+
+    def make(**changes):
+        method = Method('BACL', 'stage2', 'loss', 'BACL', **{
+            'strength': {SHARPNESS: [0.5, 0.7]}, 'calibrator': 'LogitAdjustment', **changes})
+        comparison = Comparison([method], [1, 0.5, 2], {'LogitAdjustment': {'tau': [0.5, 1.0]}},
+                                'BACL', 'BACL')
+        return Plan(comparison, [method], {'stage2': tmp_path / 'stage2.py'},
+                    Data(tmp_path / 'part.json', tmp_path / 'held_out.json'), 'bank',
+                    tmp_path / 'out', 1)
+
+    return make
+
+
+def test_rates_come_first_then_strengths_then_the_calibrator(make_plan):
+    plan = make_plan()
+    plain, calibrated = plan.tune('all')
+    assert (plain.name, calibrated.name) == ('BACL', 'BACL + LogitAdjustment')
+    assert plain.settings == {RATE: 0.02, SHARPNESS: 0.5}
+    assert calibrated.settings[f'{CALIBRATOR}.tau'] == 1.0
+    assert calibrated.settings[RATE] == 0.02 and calibrated.settings[SHARPNESS] == 0.5
+    # 3 rates, 2 more strengths, 2 strengths of the calibrator: what was tried twice counts once.
+    assert [len(trial.settings) for trial in plan.trials] == [1] * 3 + [2] * 2 + [5] * 2
+    assert all(list(sweep.seeds) == [0] for sweep in PretendedSweep.made)
+
+
+def test_less_tuning_tries_less(make_plan):
+    assert make_plan().tune('rate')[0].settings == {RATE: 0.02}
+    plan = make_plan(calibrator=None)
+    (plain,) = plan.tune('calibrator')
+    assert plain.settings == {RATE: 0.01} and not plan.trials and len(PretendedSweep.made) == 2
+
+
+def test_trials_see_held_out_images_and_the_test_its_own(make_plan, cfg, tmp_path):
+    plan = make_plan()
+    entries = plan.tune('all')
+    plan.test(entries, [0, 1])
+    *trials, test = PretendedSweep.made
+    held_out, own = str(tmp_path / 'held_out.json'), cfg.test_evaluator.ann_file
+    for sweep in trials:
+        for row in sweep.rows:
+            assert row.settings['test_evaluator.ann_file'] == held_out
+            assert row.settings['test_dataloader.dataset.ann_file'] == held_out
+    for row in test.rows:
+        assert row.settings['train_dataloader.dataset.ann_file'] == str(tmp_path / 'part.json')
+        assert not [key for key in row.settings if key.startswith('test_')]
+    assert own != held_out and list(test.seeds) == [0, 1]
+
+
+def test_a_method_all_of_whose_trials_fail_keeps_its_rows(make_plan, monkeypatch):
+    plan = make_plan()
+    monkeypatch.setattr(PretendedSweep, 'fails', True)
+    assert [entry.settings[RATE] for entry in plan.tune('all')] == [0.01, 0.01]
+    assert {trial.ap for trial in plan.trials} == {None}
+
+
+def test_held_out_images_are_not_trained_on(cfg, tmp_path):
+    data = Data.split(cfg, 0.3, tmp_path)
+    part, held_out = (json.loads(path.read_text()) for path in (data.part, data.held_out))
+    ids = [{image['id'] for image in content['images']} for content in (part, held_out)]
+    assert ids[0] and ids[1] and not ids[0] & ids[1]
+    assert ids[0] | ids[1] == {1, 2, 3, 4, 5}
+    before = data.held_out.stat().st_mtime_ns
+    assert Data.split(cfg, 0.3, tmp_path) == data
+    assert data.held_out.stat().st_mtime_ns == before

@@ -1,0 +1,109 @@
+import numpy as np
+import pandas as pd
+import pytest
+from bacl.comparison import Method, comparison_frame, rank_correlation
+from bacl.comparison.page import write_comparison_page
+from bacl.comparison.plan import Entry
+from scipy.stats import kendalltau
+
+BASE, GOOD, NOISY = (Entry(Method(name, 'config', 'loss', 'base'), '', {'optim_wrapper.lr': 2.0})
+                     for name in ('base', 'good', 'noisy'))
+CALIBRATED = Entry(BASE.method, 'NorCal', {})
+
+
+@pytest.fixture
+def measured():
+    """Results and statistics of three rows: one always better, one as often better as worse."""
+    rng = np.random.default_rng(0)
+    results, statistics = {}, {}
+    for seed in range(3):
+        images = rng.normal(0, 0.03, 200)  # what all runs share: which images are drawn
+        for entry, gain in ((BASE, 0), (GOOD, 0.02), (NOISY, 0.02 * (seed - 1)), (CALIBRATED, 0)):
+            noise = rng.normal(0, 0.002, 200)
+            ap = 0.3 + 0.01 * seed + gain
+            results[entry.name, seed] = {'AP': ap, 'APr': ap / 2, 'APc': None, 'cpu_seconds': 10.0}
+            statistics[entry.name, seed] = {
+                'drawn_all': ap + images + noise, 'drawn_r': ap / 2 + images + noise,
+                'calibration_error': np.array(0.1), 'state_mb': np.array(2.5)}
+    return results, statistics
+
+
+@pytest.fixture
+def frame(measured):
+    return comparison_frame([BASE, NOISY, GOOD], *measured, {}, 'base', 'good')
+
+
+def test_rows_have_means_and_deviations_of_the_seeds(frame):
+    assert list(frame['row']) == ['good', 'base', 'noisy']
+    base = frame.set_index('row').loc['base']
+    assert base['AP'] == pytest.approx(31) and base['AP_std'] == pytest.approx(1)
+    assert base['APr'] == pytest.approx(15.5) and np.isnan(base['APc'])
+    assert base['calibration_error'] == pytest.approx(10) and base['state_mb'] == 2.5
+    assert base['cpu_seconds'] == 10 and base['settings'] == 'optim_wrapper.lr=2.0'
+
+
+def test_intervals_are_of_paired_differences_over_images_and_seeds(frame):
+    rows = frame.set_index('row')
+    good, noisy = rows.loc['good'], rows.loc['noisy']
+    assert good['AP_over_baseline'] == pytest.approx(2)
+    # Images alone vary by 3: paired, they cancel.
+    assert 1 < good['AP_over_baseline_low'] < 2 < good['AP_over_baseline_high'] < 3
+    assert noisy['AP_over_baseline'] == pytest.approx(0, abs=1e-9)
+    assert noisy['AP_over_baseline_low'] < -1 < 1 < noisy['AP_over_baseline_high']
+    assert rows.loc['base', ['AP_over_baseline', 'AP_over_baseline_low']].isna().all()
+    assert rows.loc['base', 'AP_over_reference'] == pytest.approx(-2)
+    assert good['APr_over_baseline'] == pytest.approx(1)
+
+
+def test_a_row_that_failed_says_why_and_one_seed_has_no_deviation(measured):
+    results, statistics = measured
+    one = {key: value for key, value in results.items() if key[1] == 0}
+    frame = comparison_frame([Entry(Method('gone', 'c', 'loss', 'base'), '', {}), BASE], one,
+                             statistics, {('gone', 0): 'no luck'}, 'base', 'good')
+    assert list(frame['row']) == ['base', 'gone'] and frame['AP_std'].isna().all()
+    assert list(frame['error']) == ['', 'seed 0: no luck'] and list(frame['seeds']) == [1, 0]
+
+
+def test_an_interval_is_wide_enough_for_the_luck_of_few_seeds():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        results, statistics = {}, {}
+        for seed, gain in enumerate(rng.normal(0, 0.01, 5)):
+            for name, ap in (('base', 0.3), ('good', 0.3 + gain)):
+                results[name, seed] = {'AP': ap, 'APr': ap}
+                drawn, none = np.full(500, ap), np.zeros(())
+                statistics[name, seed] = {'drawn_all': drawn, 'drawn_r': drawn,
+                                          'calibration_error': none, 'state_mb': none}
+        row = comparison_frame([BASE, GOOD], results, statistics, {}, 'base', 'base').set_index(
+            'row').loc['good']
+        covered += row['AP_over_baseline_low'] <= 0 <= row['AP_over_baseline_high']
+    assert covered > 0.9 * 200
+
+
+def test_rank_correlation_is_that_of_scipy():
+    ours, paper = [3., 1., 2., 5., 4., 4.], [2., 1., 3., 4., 4., 5.]
+    found = rank_correlation(ours, paper)
+    assert found['tau'] == pytest.approx(kendalltau(ours, paper)[0])
+    assert found['low'] <= found['tau'] <= found['high']
+    assert rank_correlation(ours, ours)['low'] == pytest.approx(1)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, 6, (10_000, 6))
+    # Most of the draws are repeated: each is computed once.
+    kinds, numbers = np.unique(np.sort(drawn), axis=0, return_inverse=True)
+    slow = np.array([kendalltau(np.array(ours)[kind], np.array(paper)[kind])[0]
+                     for kind in kinds])[numbers.ravel()]
+    assert found['low'] == pytest.approx(np.nanquantile(slow, 0.025))
+    with pytest.raises(ValueError, match='at least three methods, got 2'):
+        rank_correlation([1, 2], [1, 2])
+
+
+def test_the_page_has_all_rows(measured, tmp_path):
+    frame = comparison_frame([BASE, GOOD, CALIBRATED], *measured, {}, 'base', 'good')
+    page = write_comparison_page(tmp_path, frame, pd.DataFrame(
+        {'method': ['base'], 'settings': ['lr=1'], 'held-out AP': [30.5]}), 'base')
+    text = page.read_text()
+    assert 'base + NorCal' in text and 'AP of rare classes against AP' in text
+    table = pd.read_csv(tmp_path / 'csv/comparison.csv')
+    assert list(table['row']) == list(frame['row'])
+    assert pd.read_csv(tmp_path / 'csv/trials.csv')['held-out AP'][0] == 30.5

@@ -1,0 +1,79 @@
+"""A detector that learns from images without boxes: trained, resumed, tested."""
+from copy import deepcopy
+from pathlib import Path
+
+import bacl  # noqa: F401
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.config import config as mmengine_config
+from mmengine.runner import Runner
+
+CONFIG = Path(__file__).parents[1] / \
+    'configs/richsem/faster-rcnn_effnet-lite0_emoji-lt-mini_richsem.py'
+ANN_FILE = 'annotations/lvis_v1_train.json'
+
+
+@pytest.fixture
+def config(make_lvis, tmp_path, monkeypatch):
+    """The config on a tiny dataset, with a teacher of no weights that remembers boxes."""
+    # Layout costs more time than training and changes no value.
+    monkeypatch.setattr(mmengine_config, 'FormatCode', lambda text, **kwargs: (text, False))
+    root = make_lvis('v1')
+    rng = np.random.default_rng(0)
+    for name in ('acorn/a', 'zebra/b', 'yoke/c'):
+        file = root / 'single' / f'{name}.jpg'
+        file.parent.mkdir(parents=True)
+        cv2.imwrite(str(file), rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.backbone.init_cfg = None
+    cfg.model.teacher.update(type='RandomTeacher', embed_dims=6)
+    cfg.model.roi_head.semantic_branch.embed_dims = 6
+    cfg.model.roi_head.bbox_head.update(num_classes=3, fc_out_channels=8)
+    cfg.model.train_cfg.rpn_proposal.max_per_img = cfg.model.test_cfg.rpn.max_per_img = 20
+    detection, single = cfg.train_dataloader.dataset.datasets
+    detection.update(data_root=str(root), ann_file=ANN_FILE)
+    single.update(data_root=str(root), ann_file='single', class_file=ANN_FILE)
+    del single['data_prefix']
+    cfg.train_dataloader.sampler.samples_per_round = (2, 2)
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        loader.dataset.update(data_root=str(root), ann_file=ANN_FILE)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        evaluator.ann_file = str(root / ANN_FILE)
+        del evaluator['exhaustive_ann_file']
+    cfg.train_cfg.update(max_epochs=2, val_interval=10)
+    cfg.param_scheduler = []
+    cfg.visualizer.vis_backends = [dict(type='LocalVisBackend')]
+    cfg.randomness.seed = 0
+    del cfg.default_hooks['class_figures']
+    return cfg
+
+
+def run(cfg, work_dir, **changes):
+    cfg = deepcopy(cfg)
+    cfg.update(work_dir=str(work_dir), experiment_name=work_dir.name, **changes)
+    return Runner.from_cfg(cfg)
+
+
+def test_it_trains_resumes_and_predicts_without_its_teacher(config, tmp_path):
+    whole = run(config, tmp_path / 'whole')
+    whole.train()
+    checkpoint = torch.load(tmp_path / 'whole/epoch_2.pth', weights_only=True)
+    names = checkpoint['state_dict'].keys()
+    assert 'roi_head.semantic_branch.text_embeddings' in names
+    assert not [name for name in names if 'teacher' in name]
+    # Three rounds of a batch of each, twice.
+    assert checkpoint['meta']['iter'] == 12
+    resumed = run(config, tmp_path / 'resumed', resume=True,
+                  load_from=str(tmp_path / 'whole/epoch_1.pth'))
+    resumed.train()
+    for name, value in resumed.model.state_dict().items():
+        torch.testing.assert_close(value, checkpoint['state_dict'][name], msg=name)
+
+    config.model.teacher = None
+    metrics = run(config, tmp_path / 'test', load_from=str(tmp_path / 'whole/epoch_2.pth')).test()
+    assert metrics

@@ -1,0 +1,87 @@
+"""tools/benchmarks/compare_methods.py on a tiny stage 2, from the command line."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from mmengine.config import Config
+from small_stage2 import make_stage2
+
+ROOT = Path(__file__).resolve().parents[3]
+COMPARISON = dict(
+    learning_rates=[1, 2], calibrators={'LogitAdjustment': {'tau': [0.5, 1.0]}}, baseline='FHM',
+    reference='BACL', methods=[
+        dict(name='BACL', config='stage2', idea='loss and features', plain='FHM',
+             strength={'model.roi_head.hallucinator.num_sampled_classes': [2]}),
+        dict(name='FHM', config='stage2', idea='features', plain='FHM',
+             calibrator='LogitAdjustment', settings={
+                 'model.roi_head.bbox_head.loss_cls.with_margin': False,
+                 'model.roi_head.bbox_head.loss_cls.with_weight': False})])
+
+
+@pytest.fixture
+def folder(write_lvis, tmp_path):
+    """A folder with configs/family/stage2.py, weights of stage 1 and what is to be compared."""
+    (tmp_path / 'toy').mkdir()
+    toy = make_stage2(write_lvis(tmp_path / 'toy', 'v1'))
+    toy.cfg.test_evaluator.max_dets_per_class = 5
+    (tmp_path / 'configs/family').mkdir(parents=True)
+    toy.cfg.dump(tmp_path / 'configs/family/stage2.py')
+    (tmp_path / 'comparison.yml').write_text(yaml.safe_dump(COMPARISON))
+    return tmp_path
+
+
+def compare(folder, *argv):
+    return subprocess.run(
+        [sys.executable, ROOT / 'tools/benchmarks/compare_methods.py', '--comparison',
+         'comparison.yml', '--stage1-checkpoint', 'toy/stage1.pth', '--held-out', '0.3', *argv],
+        cwd=folder, capture_output=True, text=True, timeout=300,
+        env=dict(os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)))
+
+
+@pytest.mark.slow
+def test_methods_are_tuned_calibrated_tested_and_reused(folder):
+    done = compare(folder, '--seeds', '0', '1', '--jobs', '2')
+    assert done.returncode == 0, done.stdout + done.stderr
+    out = folder / 'work_dirs/comparison/comparison'
+    text = (out / 'comparison.csv').read_text()
+    frame = pd.read_csv(out / 'comparison.csv').fillna({'calibrator': ''})
+    assert sorted(frame['row']) == ['BACL', 'FHM', 'FHM + LogitAdjustment']
+    assert set(frame['seeds']) == {2} and frame['state_mb'].min() > 0
+    assert frame[['AP', 'fixed_AP', 'cpu_seconds']].notna().all(axis=None)
+    trials = pd.read_csv(out / 'trials.csv')
+    assert list(trials['method']) == ['BACL', 'BACL', 'FHM', 'FHM', 'BACL', 'FHM', 'FHM']
+    assert len(pd.read_csv(out / 'runs.csv')) == 6 and (out / 'report/index.html').is_file()
+    # BACL: two rates and a strength; FHM: two rates. What was chosen is trained once more.
+    trained = len(list((out / 'trainings').iterdir()))
+    assert trained == 3 + 2 + 2
+    again = compare(folder, '--seeds', '0', '1')
+    assert again.returncode == 0 and 'seed' not in again.stdout.partition('row')[0]
+    assert len(list((out / 'trainings').iterdir())) == trained
+    assert (out / 'comparison.csv').read_text() == text
+
+
+@pytest.mark.slow
+def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder):
+    cfg = Config.fromfile(folder / 'configs/family/stage2.py')
+    cfg.model.type, cfg.model.roi_head.type = 'FasterRCNN', 'StandardRoIHead'
+    del cfg.model.roi_head.hallucinator
+    cfg.dump(folder / 'configs/family/whole.py')
+    content = dict(COMPARISON, trains_features=True, learning_rates=[1], calibrators={}, methods=[
+        dict(name='BACL', config='whole', idea='loss', plain='FHM'), dict(
+            name='FHM', config='whole', idea='loss', plain='FHM', settings={
+                'model.roi_head.bbox_head.loss_cls.with_margin': False})])
+    (folder / 'comparison.yml').write_text(yaml.safe_dump(content))
+    done = compare(folder, '--seeds', '0', '--tuning', 'calibrator')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(pd.read_csv(folder / 'work_dirs/comparison/comparison/comparison.csv')) == 2
+    assert not list((folder / 'work_dirs/comparison/comparison').glob('held-out*'))
+
+
+def test_mistakes_are_one_line(folder):
+    done = compare(folder, '--methods', 'FHN')
+    assert done.returncode == 1 and "expects some of ['BACL', 'FHM'], got 'FHN'" in done.stderr
+    assert 'Traceback' not in done.stderr

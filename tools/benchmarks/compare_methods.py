@@ -1,0 +1,151 @@
+"""Compare long-tail methods on one frozen detector: tuned alike, calibrated, tested by seeds.
+
+Of the training images some are held out. Every method is trained on the others, over a feature bank
+that is built first. What it may be tuned by, and how, is in configs/comparison/methods.yml; what
+was tried is in trials.csv. What is finished is reused: the same command goes on. Needs stage 1 of
+Emoji-LT lvis-like (configs/README.md has the commands).
+
+--comparison configs/comparison/end-to-end.yml compares trainings of whole detectors on Emoji-LT
+mini instead: online, and with the settings of their configs.
+"""
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+from bacl.comparison import Data, Plan, comparison_frame, read_comparison
+from bacl.comparison.methods import Comparison
+from bacl.comparison.page import write_comparison_page
+from bacl.comparison.plan import TUNING, Entry
+from bacl.comparison.statistics import read_statistics
+from bacl.engine.running.evaluators import box_evaluator
+from bacl.engine.running.run_lock import lock_work_dir
+from bacl.engine.running.seed_table import write_results
+from bacl.engine.running.stage1 import prepare_stage1
+from bacl.feature_bank.building import build_feature_bank
+from bacl.feature_bank.extraction import BankOptions
+from bacl.feature_bank.sweep import Sweep
+from mmdet.registry import METRICS
+from mmengine.config import Config
+
+CONFIGS = Path('configs')
+
+
+def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--methods', nargs='+', default=[], metavar='NAME',
+                        help='of methods.yml (default: all)')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4],
+                        help='of the trainings that are tested (default: 0 1 2 3 4)')
+    parser.add_argument('--tuning', choices=TUNING, default='all',
+                        help='what is tuned: calibrators alone, learning rates, too, or all')
+    parser.add_argument('--held-out', type=float, default=0.05, metavar='SHARE',
+                        help='share of the training images that methods are tuned on '
+                        '(default: 0.05)')
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='trainings at a time; several have one thread each (default: 1)')
+    parser.add_argument('--stage1-checkpoint', metavar='PATH',
+                        help='checkpoint or work_dir of stage 1 (default: where its training '
+                        'leaves it)')
+    parser.add_argument('--comparison', type=Path, default=CONFIGS / 'comparison/methods.yml',
+                        metavar='FILE',
+                        help='what is compared (default: configs/comparison/methods.yml)')
+    parser.add_argument('--work-dir', type=Path,
+                        help='for all that is written (default: work_dirs/comparison/NAME, that '
+                        'of the file of --comparison)')
+    args = parser.parse_args(argv)
+    args.work_dir = args.work_dir or Path('work_dirs/comparison', args.comparison.stem)
+    if args.jobs < 1:
+        parser.error(f'argument --jobs: expects a number from 1 on, got {args.jobs}')
+    return args
+
+
+def find_configs(comparison: Comparison) -> dict[str, Path]:
+    """Files of the configs of all methods, by name.
+
+    Raises:
+        FileNotFoundError: naming the configs that no family has.
+    """
+    names = dict.fromkeys(method.config for method in comparison.methods)
+    found = {name: next(CONFIGS.glob(f'*/{name}.py'), None) for name in names}
+    missing = [name for name, path in found.items() if path is None]
+    if missing:
+        raise FileNotFoundError(f'No family in {CONFIGS} has {", ".join(missing)}.')
+    return found
+
+
+def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
+    """Hold images out and build the bank, unless that was done; return both."""
+    cfg = Config.fromfile(config)
+    cfg.work_dir = str(Path('work_dirs', config.stem))
+    prepare_stage1(cfg, args.stage1_checkpoint)
+    checkpoint = cfg.load_from
+    data = Data.split(cfg, args.held_out, args.work_dir)
+    cfg.merge_from_dict(data.settings(cfg, is_test=True))
+    bank = data.part.parent / 'bank'
+    build_feature_bank(cfg, checkpoint, str(bank), BankOptions(views=1, jitters=1),
+                       lambda line: print(line, flush=True))
+    return data, str(bank)
+
+
+def compare(args: argparse.Namespace) -> str | None:
+    """Run all that is not finished and write the tables; return what is lacking, in words."""
+    comparison = read_comparison(args.comparison)
+    configs = find_configs(comparison)
+    methods = comparison.chosen(args.methods) if args.methods else list(comparison.methods)
+    baseline = next(m for m in methods if m.name == comparison.baseline)
+    args.work_dir.mkdir(parents=True, exist_ok=True)
+    with lock_work_dir(str(args.work_dir)):
+        data, bank = (None, None) if comparison.trains_features else \
+            prepare(args, configs[baseline.config])
+        plan = Plan(comparison, methods, configs, data, bank, args.work_dir, args.jobs)
+        plan.check()
+        entries = plan.tune(args.tuning)
+        sweep = plan.test(entries, args.seeds)
+        write(args, comparison, plan, entries, sweep, configs[baseline.config])
+    if plan.errors:
+        failed = ', '.join(f'{name} (seed {seed}): {error}' for (name, seed), error
+                           in plan.errors.items())
+        return f'Failed: {failed}. The same command tries again.'
+    return None
+
+
+def write(args: argparse.Namespace, comparison: Comparison, plan: Plan, entries: list[Entry],
+          sweep: Sweep, config: Path) -> None:
+    """Write tables and page."""
+    evaluator = box_evaluator(Config.fromfile(config))
+    statistics = read_statistics(sweep, evaluator['ann_file'], METRICS.build(evaluator).max_dets,
+                                 args.jobs)
+    frame = comparison_frame(entries, sweep.results, statistics, plan.errors,
+                             comparison.baseline, comparison.reference)
+    frame.to_csv(args.work_dir / 'comparison.csv', index=False, float_format='%.4f')
+    trials = pd.DataFrame([{
+        'method': trial.method,
+        'settings': ' '.join(f'{key}={value}' for key, value in trial.settings.items()
+                             if not key.endswith('.ann_file')),
+        'held-out AP': None if trial.ap is None else 100 * trial.ap} for trial in plan.trials],
+        columns=['method', 'settings', 'held-out AP'])
+    trials.to_csv(args.work_dir / 'trials.csv', index=False, float_format='%.4f')
+    write_results(args.work_dir / 'runs.csv',
+                  {entry.name: {'row': entry.name} for entry in entries}, sweep.results)
+    page = write_comparison_page(args.work_dir / 'report', frame, trials, comparison.baseline)
+    print(frame[['row', 'seeds', 'AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr',
+                 'exhaustive_AP']].round(1).to_string(index=False))
+    print(f'{args.work_dir}/comparison.csv, trials.csv, runs.csv; {page}')
+
+
+def main() -> None:
+    """Compare; an error that the user can cure is one line."""
+    try:
+        sys.exit(compare(parse_args()))
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    except KeyboardInterrupt:
+        sys.exit('Interrupted. The same command goes on.')
+
+
+if __name__ == '__main__':
+    main()
