@@ -10,7 +10,8 @@ recognition?         minus AP; ``recognition``: fixed AP of the head minus that 
                      :data:`BOTH` of their sum. If the file holds no more detections of an image
                      than count, fixed AP cannot tell, and ``rank`` is what AP gained when the
                      number of detections was tripled to the last one. Less than :data:`NOTHING`
-                     behind the head, or of both parts, is no problem.
+                     behind the head, or of both parts, is no problem; ``unknown``, if both have
+                     less than that.
 Localisation or      The type of error whose mending adds most to AP50 of the tail; none below
 classification?      :data:`NOTHING`. What is missed may be crowded out, and a wrong class may be
                      the tail's: then the sentence says so, by the answers beside it.
@@ -153,6 +154,10 @@ def rank_or_recognition(fixed: pd.DataFrame, caps: pd.DataFrame, ends: Ends, is_
                        f'{ends.labels[ends.tail]}, with AP {_points(ap)}; there is no tail to '
                        'compare with a head.', figure,
                        'Evaluate on images with classes of other groups, too.')
+    if max(ap, ap + behind) < NOTHING:
+        return Finding(question, 'unknown', f'Not known: hardly anything is found, {tail} with AP '
+                       f'{_points(ap)}, {head} with {_points(ap + behind)}.', figure,
+                       'Train longer, before the tail is compared with the head.')
     if behind < NOTHING:
         return Finding(question, 'nothing', f'Neither: {tail} has AP {_points(ap)}, {head} '
                        f'{_points(ap + behind)}.', figure,

@@ -138,6 +138,14 @@ def test_the_larger_part_of_what_the_tail_lacks_decides(ap, fixed, deep, verdict
     assert rank_or_recognition(frame, caps, ends, deep).verdict == verdict
 
 
+def test_a_detector_that_finds_nothing_is_not_said_to_be_without_a_problem():
+    fixed = pd.DataFrame(dict(group=['r', 'f'], ap=[0., 0.01], fixed_ap=[0., 0.2]))
+    ends = Ends('r', 'f', dict(r='rare', f='frequent'))
+    finding = rank_or_recognition(fixed, None, ends, True)
+    assert finding.verdict == 'unknown' and finding.advice.startswith('Train longer')
+    assert 'the tail (rare) with AP 0.0, the head (frequent) with 1.0' in finding.text
+
+
 def test_where_the_evaluation_counts_all_nothing_is_an_estimate():
     # As COCO's, which has a limit on an image and class: there is no deeper test to ask for.
     fixed = pd.DataFrame(dict(group=['r', 'f'], ap=[0.1, 0.5], fixed_ap=[0.1, 0.5]))
