@@ -167,11 +167,11 @@ def name_of(table: dict) -> str:
 
 
 def format_report(tables: list[dict], results: Results) -> str:
-    """Return the tables of which more than the references was measured, as Markdown."""
-    references = {twin_of(row) for row in REFERENCES}
-    return '\n\n'.join(format_table(table, results) for table in tables if any(
-        twin_of(row) not in references and seeds_of(twin_of(row), results)
-        for row in table['rows'])) + '\n'
+    """Return the tables of which at least two rows were measured, as Markdown."""
+    measured = {name for name, _ in results}
+    return '\n\n'.join(
+        format_table(table, results) for table in tables
+        if len(measured & {twin_of(row) for row in table['rows']}) > 1) + '\n'
 
 
 def read_csv(path: Path) -> tuple[Results, dict[str, str]]:
