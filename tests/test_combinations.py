@@ -133,7 +133,8 @@ def test_every_loss_for_box_heads_with_any_predictor_is_here():
     registered = {name for name, component in MODELS.module_dict.items() if isinstance(
         component, type) and issubclass(component, LongTailLoss)
         and component.__module__.startswith('bacl.')}
-    assert registered - set(LOSSES) == {'EqualizedQualityFocalLoss', 'ForestLoss'}
+    assert registered - set(LOSSES) == {
+        'EqualizedQualityFocalLoss', 'FederatedFocalLoss', 'ForestLoss'}
 
 
 @pytest.mark.parametrize('loss', LOSSES)

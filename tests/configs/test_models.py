@@ -66,7 +66,9 @@ def shrink(box_heads):
                     part.num_classes = NUM_CLASSES
         calibrator = model.test_cfg.get('rcnn', {}).get('calibrator') or {}
         if calibrator.pop('ann_file', None):  # a file
-            calibrator.update(image_share=[0.1] * NUM_CLASSES, dimension=[1.5] * NUM_CLASSES)
+            calibrator.update(
+                dict(image_share=[0.1] * NUM_CLASSES, dimension=[1.5] * NUM_CLASSES)
+                if calibrator.type.endswith('FRACAL') else dict(counts=[10] * NUM_CLASSES))
         if 'mask_head' in model.get('roi_head', {}):
             model.roi_head.mask_head.num_classes = NUM_CLASSES
         return model

@@ -29,10 +29,11 @@ BASELINE, SOFTMAX = 'ObjectnessBCELoss', 'SoftmaxCELoss'
 LIMIT = '<= 1.5'
 NUM_PARENTS = (25, 50, 108)  # of the trees of Forest R-CNN
 FREQUENCY = dict(type='ImageFrequency')
-# What an augmenter or a loss is not built without.
+# What a part is not built without.
 SETTINGS = {'FeatureHallucinator': dict(indicator=FREQUENCY),
             'MemorySampler': dict(indicator=FREQUENCY),
-            'ForestLoss': dict(num_parents=NUM_PARENTS)}
+            'ForestLoss': dict(num_parents=NUM_PARENTS),
+            'ForestLinear': dict(num_parents=()), 'TextCosineLinear': dict(embed_dims=512)}
 
 
 def registered(base: type) -> list[str]:
@@ -70,7 +71,7 @@ class MethodStep:
         if predictor:
             self.head.fc_cls = MODELS.build(dict(
                 type=predictor, in_features=NUM_FEATS, out_features=num_classes + 1,
-                **(dict(num_parents=()) if predictor == 'ForestLinear' else {})))
+                **SETTINGS.get(predictor, {})))
         self.augmenter = augmenter and MODELS.build(dict(
             type=augmenter, num_classes=num_classes, num_feats=NUM_FEATS,
             **SETTINGS.get(augmenter, {})))

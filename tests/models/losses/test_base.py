@@ -88,7 +88,7 @@ def test_accuracy_uses_the_scores_with_objectness():
     loss, cls_score = ObjectnessBCELoss(num_classes=4), torch.randn(400, 5)
     labels = torch.randint(5, (400,))
     is_right = loss.get_activation(cls_score).argmax(dim=1) == labels
-    assert 0 < is_right.sum() < (cls_score.argmax(dim=1) == 4).sum()
+    assert 0 < is_right.sum() < len(labels)
     torch.testing.assert_close(loss.get_accuracy(cls_score, labels)['acc'],
                                100 * is_right.float().mean())
     assert loss.get_accuracy(cls_score[:0], labels[:0])['acc'] == 0

@@ -10,7 +10,8 @@ def tool(load_tool):
 
 def test_every_benchmark_is_there(tool):
     assert all((tool.FOLDER / f'{name}.py').is_file() for name in tool.BENCHMARKS)
-    others = {'reporting', 'run_all', 'write_index', 'emoji_lt_ablation'}
+    others = {'reporting', 'run_all', 'write_index', 'emoji_lt_ablation', 'compare_methods',
+              'comparison_tables'}
     assert {path.stem for path in tool.FOLDER.glob('*.py')} - others == set(tool.BENCHMARKS)
 
 
