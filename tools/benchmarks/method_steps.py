@@ -86,6 +86,8 @@ class MethodStep:
         for module in parts.modules():
             if hasattr(module, 'set_class_counts'):
                 module.set_class_counts(long_tailed_table(num_classes))
+            if hasattr(module, 'set_text_embeddings'):
+                module.set_text_embeddings(torch.randn(module.text_embeddings.shape))
         for module in parts.modules():
             if hasattr(module, 'start_epoch'):
                 module.start_epoch(100)
