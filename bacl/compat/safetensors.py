@@ -26,12 +26,16 @@ def read_safetensors(content: bytes, name: str) -> dict[str, Tensor]:
         (length,) = struct.unpack('<Q', content[:8])
         header = json.loads(content[8:8 + length])
         # A copy: torch warns of memory that must not be written to.
-        data = torch.frombuffer(bytearray(content[8 + length:]), dtype=torch.uint8)
+        data = torch.frombuffer(bytearray(content[8 + length:] + b'\0'), dtype=torch.uint8)[:-1]
         tensors = {}
         for key, entry in header.items():
             if key != '__metadata__':
                 start, end = entry['data_offsets']
-                tensors[key] = data[start:end].view(DTYPES[entry['dtype']]).view(entry['shape'])
+                if end > len(data):
+                    raise ValueError(f'{key} ends beyond the file')
+                # A copy begins where its type may; the place in the file need not.
+                tensors[key] = data[start:end].clone().view(
+                    DTYPES[entry['dtype']]).view(entry['shape'])
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, struct.error) as error:
         raise RuntimeError(f'{name} is no whole safetensors file; copy or download it again. '
                            f'{type(error).__name__}: {error}') from error

@@ -18,6 +18,14 @@ def test_tensors_come_with_name_type_and_shape():
                        torch.tensor([[1], [2]], dtype=torch.int32))
 
 
+def test_a_tensor_may_begin_anywhere_and_may_be_empty():
+    shifted = content(dict(dtype='I32', shape=[1], data_offsets=[1, 5]),
+                      b'\xff\x07\x00\x00\x00')
+    assert read_safetensors(shifted, 'a')['x'].tolist() == [7]
+    empty = content(dict(dtype='F32', shape=[0, 3], data_offsets=[0, 0]), b'')
+    assert read_safetensors(empty, 'a')['x'].shape == (0, 3)
+
+
 @pytest.mark.parametrize('faulty', [
     b'', b'\xff' * 20, content(dict(dtype='I32', shape=[2, 1], data_offsets=[0, 8]), b'\x01'),
     content(dict(dtype='X9', shape=[2], data_offsets=[0, 8])), content(dict(dtype='I32')),

@@ -34,7 +34,7 @@ class TextLabelEmbedding(nn.Module):
 
     def forward(self, labels: Tensor) -> Tensor:
         """(N,), int64, to (N, embed_dims)."""
-        return self.weight[labels]
+        return self.weight[labels].float()  # as an nn.Embedding gives them under autocast
 
 
 @MODELS.register_module()

@@ -38,6 +38,8 @@ def asks_for_scores(head: nn.Module) -> bool:
 
 def is_dense_head_of(loss: LongTailLoss, head: nn.Module) -> bool:
     """True if a head has sigmoid channels of its own, as many as a loss made for such heads."""
+    if isinstance(head, DETRHead) and type(loss).observe is not LongTailLoss.observe:
+        return False  # they leave calls out where a rank has no boxes, and others would wait for it
     # Heads of DETRs ask their loss. Other losses raise a TypeError if they are asked.
     has_sigmoid = getattr(head, 'use_sigmoid_cls', isinstance(head, DETRHead))
     return has_sigmoid and loss.use_sigmoid and \

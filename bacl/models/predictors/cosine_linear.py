@@ -20,9 +20,11 @@ def cosines(feats: Tensor, weight: Tensor, eps: float) -> Tensor:
     Returns:
         (..., M), in [-1, 1].
     """
-    feats, weight = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in (feats, weight))
-    feats = feats / (feats.norm(dim=-1, keepdim=True) + eps)
-    return F.linear(feats, F.normalize(weight, dim=1))
+    with torch.autocast(feats.device.type, enabled=False):
+        feats, weight = (x.to(torch.promote_types(x.dtype, torch.float32))
+                         for x in (feats, weight))
+        feats = feats / (feats.norm(dim=-1, keepdim=True) + eps)
+        return F.linear(feats, F.normalize(weight, dim=1))
 
 
 @MODELS.register_module()

@@ -204,9 +204,10 @@ class ImageSupervisionMixin:
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
             total = total + head.loss_cls(
-                logits, labels.where(is_labelled, head.num_classes), is_labelled.to(logits),
+                logits, labels.where(is_labelled, head.num_classes),
+                is_labelled.to(logits) * self.image_label_weight,
                 avg_factor=is_labelled.sum().clamp(min=1))
-        return self.image_label_weight * total / len(self.bbox_heads)
+        return total / len(self.bbox_heads)
 
 
 @MODELS.register_module()

@@ -4,8 +4,10 @@ import logging
 import bacl  # noqa: F401
 import pytest
 import torch
-from bacl.models.losses import FCBL, check_heads
+from bacl.models.losses import FCBL, EqualizedFocalLoss, FederatedFocalLoss, check_heads
+from bacl.models.losses.head_contract import is_dense_head_of
 from bacl.models.predictors import ClassPredictor
+from mmdet.models.dense_heads import DETRHead
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
@@ -231,3 +233,12 @@ def test_one_loss_knows_the_classes_of_its_head():
     head = MODELS.build(roi_head_cfg(WORKING['Faster']).bbox_head)
     assert head.loss_cls.num_classes == C == head.loss_cls.indicator.num_classes
     assert isinstance(head.loss_cls, FCBL) and head.fc_cls.out_features == C + 1
+
+
+def test_heads_of_detrs_take_losses_that_ranks_need_not_share():
+    # They do not ask their loss about denoising queries on a rank without boxes.
+    head = DETRHead.__new__(DETRHead)
+    nn.Module.__init__(head)
+    head.cls_out_channels = C
+    assert is_dense_head_of(FederatedFocalLoss(C, use_sigmoid=True), head)
+    assert not is_dense_head_of(EqualizedFocalLoss(C, use_sigmoid=True), head)

@@ -48,3 +48,10 @@ def test_embeddings_of_another_shape_and_scales_are_refused():
         TextCosineLinear(4, 2, embed_dims=5).set_text_embeddings(torch.zeros(3, 5))
     with pytest.raises(ValueError, match='scale='):
         TextCosineLinear(4, 2, embed_dims=5, scale=0)
+
+
+def test_autocast_does_not_reach_the_cosines():
+    layer = TextCosineLinear(in_features=8, out_features=3, embed_dims=4)
+    layer.set_text_embeddings(torch.eye(3, 4))
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        assert layer(torch.randn(5, 8)).dtype == torch.float32
