@@ -98,10 +98,10 @@ def test_every_part_of_the_model_has_the_classes_of_the_dataset(config_name, cfg
 # Stage 1.
 
 
-def test_stage_2_and_no_other_is_decoupled_and_names_a_stage_1(config_name, cfg):
+def test_stage_2_and_no_other_is_decoupled_and_it_names_a_stage_1(config_name, cfg):
     is_stage2 = 'stage2' in config_name
     assert (cfg.model.type == 'DecoupledTwoStageDetector') == is_stage2
-    assert ('stage1_config' in cfg) == is_stage2
+    assert 'stage1_config' in cfg or not is_stage2  # fine-tuning has one, too
 
 
 def test_stage_1_is_a_config_of_a_single_stage(stage2_name, load_config, stage1_of, config_paths):
@@ -127,6 +127,17 @@ def test_stage_2_finds_all_weights_in_its_stage_1(stage2_name, stage1_of, build_
     report = compare_weights(stage2, weights, fresh)
     assert not report.missing and not report.misfit and not report.unused
     assert set(report.loaded) == set(weights)
+
+
+def test_what_is_fine_tuned_has_all_weights_of_its_stage_1(
+        config_paths, load_config, stage1_of, build_shapes):
+    names = [name for name in config_paths if 'stage2' not in name and stage1_of(name)]
+    assert names
+    for name in names:
+        assert load_config(name).model.backbone.init_cfg is None
+        weights = build_shapes(stage1_of(name)).state_dict()
+        report = compare_weights(build_shapes(name), weights, [])
+        assert not report.misfit and not report.unused and set(report.loaded) == set(weights), name
 
 
 # Settings.

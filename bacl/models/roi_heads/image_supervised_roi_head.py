@@ -13,6 +13,7 @@ from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import ConfigType, InstanceList, reduce_mean
 from torch import Tensor, nn
 
+from ..losses import ObjectnessLoss
 from ..semantics import soft_label_loss
 from .long_tail_roi_head import LongTailMixin
 from .score_nms import ScoreNMSMixin
@@ -64,7 +65,9 @@ class ImageSupervisionMixin:
       is used in training only. In a cascade it is beside the last classifier (as RichSem has it in
       a decoder; for a cascade the paper does not say).
     - The loss of image labels is that of the classifier, on the largest proposal in each coarse
-      box; in a cascade the mean over all classifiers.
+      box; in a cascade the mean over all classifiers. Where the classifier tells objects from
+      background by a sigmoid channel of its own, that channel learns nothing from it: the label
+      says what is in the region, not that it is the box of an object.
 
     Both are computed in every step of every rank, over no boxes if there are none: so all ranks
     have the same losses, and every parameter a gradient. It is for a detector that tells images
@@ -203,6 +206,8 @@ class ImageSupervisionMixin:
         total = 0
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
+            if isinstance(head.loss_cls, ObjectnessLoss):  # its channels do not depend on another
+                logits = torch.cat([logits[:, :-1], logits[:, -1:].detach()], dim=1)
             total = total + head.loss_cls(
                 logits, labels.where(is_labelled, head.num_classes),
                 is_labelled.to(logits) * self.image_label_weight,

@@ -56,3 +56,16 @@ def test_a_branch_in_a_detector_without_a_teacher_is_refused():
     sample.gt_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
     with pytest.raises(RuntimeError, match='teacher_logits.*ImageSupervisedDetector'):
         head.loss((torch.zeros(1, 4, 8, 8),), [InstanceData()], [sample])
+
+
+def test_an_image_label_says_nothing_about_objectness():
+    torch.manual_seed(0)
+    head = MODELS.build(roi_head('ObjectnessBCELoss', image_label_weight=1.0))
+    x, labels = (torch.rand(1, 4, 8, 8),), torch.tensor([1])
+    boxes = [torch.tensor([[0., 0, 30, 30]])]
+    loss = head._image_label_loss(x, boxes, labels)
+    grad = torch.autograd.grad(loss, head.bbox_head.fc_cls.bias)[0]
+    _, logits = head._classify(0, x, boxes)
+    target = torch.tensor([0., 1, 0])
+    torch.testing.assert_close(grad[:3], logits[0, :3].sigmoid() - target)
+    assert grad[3] == 0
