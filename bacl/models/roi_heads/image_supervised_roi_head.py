@@ -149,10 +149,10 @@ class ImageSupervisionMixin:
         with inputs_of(head.fc_cls) as inputs:
             results = super().bbox_loss(*args)
         # Of each image mmdet has the positives first.
-        is_positive = torch.cat([
-            torch.cat([torch.ones_like(result.pos_inds), torch.zeros_like(result.neg_inds)])
-            for result in sampling_results]).bool()
-        self._positives = inputs[0][:len(is_positive)][is_positive], torch.cat([
+        sizes = [len(part) for result in sampling_results
+                 for part in (result.pos_inds, result.neg_inds)]
+        positives = inputs[0][:sum(sizes)].split(sizes)[::2]
+        self._positives = torch.cat(positives), torch.cat([
             logits[result.pos_assigned_gt_inds]
             for logits, result in zip(self._teacher_logits, sampling_results, strict=True)])
         return results
@@ -197,7 +197,7 @@ class ImageSupervisionMixin:
             teacher_logits = torch.cat([self._positives[1], teacher_logits])
             self._positives = None
         # The mean over ranks, as of the official code: each box counts alike on all of them.
-        num_boxes = reduce_mean(feats.new_tensor(float(len(feats)), dtype=torch.float32))
+        num_boxes = reduce_mean(feats.new_full((), len(feats), dtype=torch.float32))
         return self.soft_label_weight * soft_label_loss(
             self.semantic_branch(feats), teacher_logits, num_boxes.clamp(min=1))
 

@@ -52,6 +52,7 @@ class SemanticTeacher(nn.Module, ABC):
         self.scale = scale
         self.cached_sources = frozenset(cached_sources)
         self.cache_file = cache_file
+        self.register_buffer('class_embeddings', None)
         self._cache: dict[tuple, Tensor] = {}
         self._file: EmbeddingCache | None = None
 
@@ -108,15 +109,15 @@ class SemanticTeacher(nn.Module, ABC):
             samples: with ``gt_instances.bboxes``.
         """
         boxes = [get_box_tensor(sample.gt_instances.bboxes) for sample in samples]
-        embeddings = {index: self._remembered(images[index], samples[index], boxes[index])
-                      for index, sample in enumerate(samples)
-                      if sample.get('source', DETECTION) in self.cached_sources}
+        cached = [index for index, sample in enumerate(samples)
+                  if sample.get('source', DETECTION) in self.cached_sources]
+        embeddings = self._remembered(images, samples, boxes, cached) if cached else {}
         others = [index for index in range(len(samples)) if index not in embeddings]
         if others:
             asked = [boxes[index] for index in others]
             embeddings |= zip(others, self._embed(images[others], asked).split(
                 list(map(len, asked))), strict=True)
-        classes = F.normalize(self.class_embeddings.to(images.device), dim=1)
+        classes = F.normalize(self.class_embeddings, dim=1)
         return [self.scale * F.normalize(embeddings[index], dim=1) @ classes.t()
                 for index in range(len(samples))]
 
@@ -126,23 +127,35 @@ class SemanticTeacher(nn.Module, ABC):
             return images.new_zeros(0, self.class_embeddings.size(1))
         return promoted(self.embed_boxes(images, boxes))
 
-    def _remembered(self, image: Tensor, sample: DetDataSample, boxes: Tensor) -> Tensor:
-        """Embeddings of the boxes of an image by itself, whatever batch it is in, or from memory.
+    def _remembered(self, images: Tensor, samples: SampleList, boxes: Sequence[Tensor],
+                    indices: Sequence[int]) -> dict[int, Tensor]:
+        """Embeddings of the boxes of some images, by their indices, from memory if possible."""
+        corners = torch.cat([boxes[index] for index in indices]).tolist()  # one copy for all
+        embeddings = {}
+        for index in indices:
+            sample, num_boxes = samples[index], len(boxes[index])
+            places, corners = corners[:num_boxes], corners[num_boxes:]
+            key = (sample.img_path, sample.get('flip_direction'),
+                   *(round(side, 2) for box in places for side in box))
+            if key not in self._cache:
+                self._cache[key] = self._embed_alone(images[index], sample, boxes[index])
+            embeddings[index] = self._cache[key].to(images.device)
+        return embeddings
+
+    def _embed_alone(self, image: Tensor, sample: DetDataSample, boxes: Tensor) -> Tensor:
+        """Embeddings of the boxes of an image, whatever batch it is in, or from the file.
 
         Beside larger images it would have another border.
         """
-        sides = [round(side, 2) for side in boxes.flatten().tolist()]
-        key = (sample.img_path, sample.get('flip_direction'), *sides)
-        if key not in self._cache:
-            height, width = sample.img_shape[:2]
-            image = image[:, :height, :width]
-            known = None if self._file is None else self._file.get(image, boxes)
-            if known is None:
-                known = self._embed(image[None], [boxes])
-                if self._file is not None:
-                    self._file.put(image, boxes, known)
-            self._cache[key] = known.to(image.device)
-        return self._cache[key]
+        height, width = sample.img_shape[:2]
+        image = image[:, :height, :width]
+        known = None if self._file is None else self._file.get(image, boxes)
+        if known is not None:
+            return known.to(image.device)
+        embeddings = self._embed(image[None], [boxes])
+        if self._file is not None:
+            self._file.put(image, boxes, embeddings)
+        return embeddings
 
     def _probe(self) -> Tensor:
         """What it makes of a fixed picture, (2, D)."""

@@ -7,6 +7,7 @@ import pytest
 import torch
 from bacl.annotations import ClassTable
 from bacl.models.dense_heads.richsem_dino_head import denoising_pairs
+from mmdet.models.dense_heads import detr_head, dino_head
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
@@ -128,6 +129,18 @@ def test_objects_beside_images_without_a_class_have_their_own_losses(model):
     alone, mixed = losses_of(model, 'objects'), losses_of(model, 'objects', 'unlabelled')
     for name in ('loss_bbox', 'loss_iou', 'enc_loss_bbox'):  # that draw nothing
         torch.testing.assert_close(mixed[name], alone[name])
+
+
+def test_images_without_a_class_do_not_count_in_the_divisors_of_other_ranks(model, monkeypatch):
+    for kind in ('objects', 'unlabelled'):
+        counts = []
+        for module in (detr_head, dino_head):
+            monkeypatch.setattr(module, 'reduce_mean', lambda count, seen=counts: seen.append(
+                float(count)) or count)
+        losses_of(model, kind)
+        # Classes and boxes of two layers of the decoder, of their denoising part, of the encoder.
+        assert len(counts) == 10 and all(count > 0 for count in counts) == (kind == 'objects')
+    assert not any(counts)
 
 
 def test_denoising_queries_are_paired_with_the_boxes_they_are_made_from():
