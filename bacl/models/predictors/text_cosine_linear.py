@@ -1,6 +1,7 @@
 """Cosine classifier against text embeddings: what a class is, its name says."""
+from typing import Any
+
 import torch
-from bacl.annotations import ClassTable
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
@@ -78,8 +79,11 @@ class TextCosineLinear(ClassPredictor):
                 'with_background if the loss has a channel for it.')
         self.text_embeddings.copy_(embeddings)
 
-    def set_class_counts(self, table: ClassTable) -> None:
+    def set_class_counts(self, table: Any) -> None:
         """Refuse to train without embeddings; a detector with a teacher has set them by then.
+
+        Args:
+            table: of the training data; nothing is taken from it.
 
         Raises:
             RuntimeError: if there are none.
