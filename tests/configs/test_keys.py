@@ -11,7 +11,9 @@ from functools import cache
 import mmcv.ops
 import pytest
 from bacl.engine.checking.config_check import arguments, check_config
+from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmdet import registry
+from mmdet.models import layers
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
@@ -25,8 +27,9 @@ REGISTRIES = [registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS, registr
 # Names that a config gives to its own parts, and that only other configs read.
 VARIABLES = {
     'canvas', 'cascade', 'cascade_box_heads', 'copy_paste_pipeline', 'data_root', 'dataset_type',
-    'image_level_data', 'mask_branch', 'num_classes', 'num_parents', 'single_image_pipeline',
-    'swin_t', 'swin_t_channels', 'test_pipeline', 'train_pipeline', 'vis_backends'}
+    'image_level_data', 'mask_branch', 'num_classes', 'num_parents', 'resize_or_crop', 'scales',
+    'single_image_pipeline', 'swin_t', 'swin_t_channels', 'test_pipeline', 'train_pipeline',
+    'vis_backends'}
 
 
 class Anything:
@@ -66,6 +69,17 @@ PLAIN = {
                        'nms_pre', 'min_bbox_size', 'score_thr', 'nms', 'max_per_img'},
     'model.test_cfg.rpn': {'nms_pre', 'max_per_img', 'nms', 'min_bbox_size'},
     'model.test_cfg.rcnn': {'score_thr', 'nms', 'max_per_img', 'mask_thr_binary', 'calibrator'},
+    # Of a DETR.
+    'model.encoder': arguments(layers.DeformableDetrTransformerEncoder),
+    'model.decoder': arguments(layers.DinoTransformerDecoder),
+    'model.encoder.layer_cfg': arguments(layers.DeformableDetrTransformerEncoderLayer),
+    'model.decoder.layer_cfg': arguments(layers.DeformableDetrTransformerDecoderLayer),
+    'model.decoder.layer_cfg.self_attn_cfg': arguments(MultiheadAttention),
+    'model.*.layer_cfg.*_attn_cfg': arguments(mmcv.ops.MultiScaleDeformableAttention),
+    'model.*.layer_cfg.ffn_cfg': arguments(FFN),
+    'model.positional_encoding': arguments(layers.SinePositionalEncoding),
+    'model.dn_cfg': arguments(layers.CdnQueryGenerator),
+    'model.dn_cfg.group_cfg': {'dynamic', 'num_groups', 'num_dn_queries'},
     '*.remapping': {'img', 'gt_masks'},
     '*.init_cfg.override': {'name'},  # the rest is that of init_cfg
 }

@@ -25,6 +25,7 @@ from mmdet.models.losses import CrossEntropyLoss
 from mmdet.registry import HOOKS, MODELS
 from mmdet.testing import demo_mm_inputs
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 # Losses of classifiers without a prior probability.
 SOFTMAX_LOSSES = (CrossEntropyLoss, ForestLoss, GroupSoftmaxLoss, SoftmaxCELoss,
@@ -48,8 +49,14 @@ def shrink(box_heads):
         model.backbone.init_cfg = None  # a download, or a file of another package
         model.test_cfg.get('rcnn', model.test_cfg).max_per_img = 5
         if model.get('teacher'):  # files of other packages
-            model.teacher = dict(type='RandomTeacher',
-                                 embed_dims=model.roi_head.semantic_branch.embed_dims)
+            head = model.get('roi_head') or model.bbox_head
+            branch = head.semantic_branch or head.text_classifier
+            model.teacher = dict(type='RandomTeacher', embed_dims=branch.embed_dims)
+        if 'decoder' in model:  # a DETR
+            model.num_queries = 20
+            for part in (model.encoder, model.decoder):
+                part.num_layers = 2
+                part.layer_cfg.ffn_cfg.feedforward_channels = 16
         if 'roi_head' in model:
             model.train_cfg.rpn_proposal.max_per_img = model.test_cfg.rpn.max_per_img = 20
             stages = model.train_cfg.rcnn
@@ -98,10 +105,10 @@ def test_every_part_of_the_model_has_the_classes_of_the_dataset(config_name, cfg
 # Stage 1.
 
 
-def test_stage_2_and_no_other_is_decoupled_and_names_a_stage_1(config_name, cfg):
+def test_stage_2_and_no_other_is_decoupled_and_it_names_a_stage_1(config_name, cfg):
     is_stage2 = 'stage2' in config_name
     assert (cfg.model.type == 'DecoupledTwoStageDetector') == is_stage2
-    assert ('stage1_config' in cfg) == is_stage2
+    assert 'stage1_config' in cfg or not is_stage2  # fine-tuning has one, too
 
 
 def test_stage_1_is_a_config_of_a_single_stage(stage2_name, load_config, stage1_of, config_paths):
@@ -127,6 +134,17 @@ def test_stage_2_finds_all_weights_in_its_stage_1(stage2_name, stage1_of, build_
     report = compare_weights(stage2, weights, fresh)
     assert not report.missing and not report.misfit and not report.unused
     assert set(report.loaded) == set(weights)
+
+
+def test_what_is_fine_tuned_has_all_weights_of_its_stage_1(
+        config_paths, load_config, stage1_of, build_shapes):
+    names = [name for name in config_paths if 'stage2' not in name and stage1_of(name)]
+    assert names
+    for name in names:
+        assert load_config(name).model.backbone.init_cfg is None
+        weights = build_shapes(stage1_of(name)).state_dict()
+        report = compare_weights(build_shapes(name), weights, [])
+        assert not report.misfit and not report.unused and set(report.loaded) == set(weights), name
 
 
 # Settings.
@@ -215,6 +233,8 @@ def check_step(cfg, shrink, dataset):
     for name in ('neck', 'rpn_head', 'roi_head', 'bbox_head'):
         if hasattr(model, name):
             getattr(model, name).init_weights()
+    if hasattr(model, 'level_embed'):  # of a DETR, which is made without values
+        nn.init.normal_(model.level_embed)
     model.train()
     run_hooks(cfg, model, dataset)
     has_masks = model.with_mask
@@ -234,13 +254,19 @@ def check_step(cfg, shrink, dataset):
         frozen = FROZEN_BY_BACKBONE[cfg.model.backbone.type]
         expected = {name for name in names if not name.startswith(frozen)}
         assert all(any(name.startswith(prefix) for name in names) for prefix in frozen)
+        if not cfg.model.backbone.get('norm_cfg', {}).get('requires_grad', True):
+            expected -= {f'{module}.{kind}' for module, layer in model.backbone.named_modules(
+                prefix='backbone') if isinstance(layer, _BatchNorm) for kind in ('weight', 'bias')}
     gradients = {name: value.grad for name, value in model.named_parameters()
                  if value.grad is not None}
     assert set(gradients) == expected
     # The upper levels may lack anchors inside of images as small as these; DisAlign's confidence
-    # mixes what is the same at first; the boxes of a level without objects have no loss.
-    assert all(gradient.any() or name.startswith(('neck.fpn_convs.', 'bbox_head.scales.'))
-               or '.confidence.' in name for name, gradient in gradients.items())
+    # mixes what is the same at first; the boxes of a level without objects have no loss; the layers
+    # of a DETR for offsets and boxes start at 0, and its first proposals may be in the border.
+    first = ('neck.fpn_convs.', 'bbox_head.scales.', 'level_embed', 'bbox_head.reg_branches.',
+             'memory_trans_fc.')
+    assert all(gradient.any() or name.startswith(first) or '.confidence.' in name
+               for name, gradient in gradients.items())
 
     model.eval()
     with torch.no_grad():

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 
 import bacl  # noqa: F401
 import bacl.ops.class_groups
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from bacl.annotations import ClassTable
 from bacl.engine.hooks import MetaReweightHook
 from bacl.models.augmenters import FASA, ClassFeatureDistribution, FeatureMemory, Samples
 from bacl.models.losses import (
@@ -229,24 +231,44 @@ def train_with_an_empty_rank(name):
             if any(part in k for part in ('loss_cls', 'augmenters', 'fc_cls'))}
 
 
-def train_on_image_level_data():
-    """Steps of DDP in which one rank, both or none have images without boxes."""
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
+def image_level_config(case):
+    """Model of a detector of two stages, or of DINO, with a teacher of no weights."""
+    if case == 'image-level-dino':
+        sys.path.append(str(Path(__file__).parents[1] / 'support'))  # which pytest knows
+        from small_dino import small_dino
+
+        return small_dino(Config.fromfile(
+            'configs/richsem/dino-4scale_r50_richsem-12e_lvis-v1.py').model, NUM_CLASSES)
     cfg = Config.fromfile('configs/richsem/faster-rcnn_effnet-lite0_emoji-lt-mini_richsem.py').model
-    cfg.backbone.init_cfg = None
     cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
     cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
-    model = MODELS.build(cfg).train()
-    model.set_class_counts(SimpleNamespace(names=[f'class {c}' for c in range(NUM_CLASSES)]))
+    return cfg
+
+
+def train_on_image_level_data(case):
+    """Steps of DDP in which one rank, both or none have images without boxes, or without labels."""
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    model = MODELS.build(image_level_config(case)).train()
+    if hasattr(model, 'level_embed'):  # of a DETR, which is made without values
+        nn.init.normal_(model.level_embed)
+    counts = np.ones(NUM_CLASSES, dtype=int)
+    table = ClassTable([f'class {c}' for c in range(NUM_CLASSES)], counts, counts, NUM_CLASSES)
+    for module in model.modules():
+        if hasattr(module, 'set_class_counts'):
+            module.set_class_counts(table)
     model = MMDistributedDataParallel(model, broadcast_buffers=False, device_ids=None)
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3)
     rank, names = dist.get_rank(), []
     torch.manual_seed(rank)
-    for is_coarse in [(False, True), (True, False), (True, True), (False, False)]:
+    for kinds in [('objects', 'coarse'), ('coarse', 'objects'), ('coarse', 'coarse'),
+                  ('objects', 'objects'), ('objects', 'unlabelled'), ('unlabelled', 'coarse')]:
         data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[2], num_classes=NUM_CLASSES)
         for sample in data['data_samples']:
-            sample.set_metainfo(dict(source='image_level' if is_coarse[rank] else None))
+            sample.set_metainfo(dict(source=None if kinds[rank] == 'objects' else 'image_level',
+                                     batch_input_shape=(64, 64)))
+            if kinds[rank] == 'unlabelled':
+                sample.gt_instances.labels.fill_(-1)
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v
                     for k, v in losses.items() if 'loss' in k)
@@ -264,8 +286,8 @@ if __name__ == '__main__':
         bacl.ops.class_groups.is_on_cpu = lambda tensor: False
     dist.init_process_group('gloo')
     rank = dist.get_rank()
-    if case == 'image-level':
-        state = train_on_image_level_data()
+    if case.startswith('image-level'):
+        state = train_on_image_level_data(case)
     elif case in CONFIGS:
         state = train_with_an_empty_rank(case)
     else:

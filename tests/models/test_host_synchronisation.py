@@ -25,7 +25,7 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensorMode,
 )
-from torch.utils._python_dispatch import TorchDispatchMode
+from waiting_operators import WaitingOperators
 
 C, D, N, S = 7, 4, 12, 5
 DYNAMIC_INDICATORS = [
@@ -44,21 +44,6 @@ def fake_gpu():
 
 def fake_labels(size=N):
     return torch.zeros(size, dtype=torch.long)
-
-
-class WaitingOperators(TorchDispatchMode):
-    """Counts the operators for which the host would wait for a GPU."""
-
-    count = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function.name().split('.')[0]
-        self.count += any(part in name for part in ('_local_scalar_dense', 'nonzero', 'unique',
-                                                    'masked_select', 'bincount'))
-        # x[mask] asks how many there are.
-        indices = args[1] if 'index' in name and isinstance(args[1], list | tuple) else []
-        self.count += any(index is not None and index.dtype == torch.bool for index in indices)
-        return function(*args, **(kwargs or {}))
 
 
 class Head(nn.Module):

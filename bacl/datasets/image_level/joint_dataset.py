@@ -21,7 +21,8 @@ class JointDataset(ConcatDataset):
 
     Raises:
         TypeError: if the first dataset has no ``class_table()``.
-        ValueError: if another has other classes.
+        ValueError: if another has other classes; when a sample is loaded, if an image without
+            boxes does not say its source, by which a detector knows it.
     """
 
     def __init__(self, datasets: Sequence[ConfigType]) -> None:
@@ -41,11 +42,28 @@ class JointDataset(ConcatDataset):
         self._metainfo = self.datasets[0].metainfo
 
     def _detection_data(self) -> Any:
-        dataset = self.datasets[0]
-        while not hasattr(dataset, 'class_table') and hasattr(dataset, 'dataset'):
-            dataset = dataset.dataset
-        return dataset
+        return _innermost_with('class_table', self.datasets[0])
+
+    def __getitem__(self, index: int) -> dict:
+        """A sample; see the class."""
+        data = super().__getitem__(index)
+        dataset, _ = self._get_ori_dataset_idx(index)
+        dataset = _innermost_with('source', self.datasets[dataset])
+        sample = data.get('data_samples')
+        if hasattr(dataset, 'source') and sample is not None and sample.get('source') is None:
+            raise ValueError(
+                f"{type(dataset).__name__}(pipeline=) expects samples with their 'source', got "
+                f"{sample.get('img_path')} without. Add it to the meta_keys of PackDetInputs: its "
+                'coarse box would count as an object.')
+        return data
 
     def class_table(self) -> ClassTable:
         """The classes of the detection data."""
         return self._detection_data().class_table()
+
+
+def _innermost_with(attribute: str, dataset: Any) -> Any:
+    """A dataset inside wrappers that has an attribute, or the innermost of all."""
+    while not hasattr(dataset, attribute) and hasattr(dataset, 'dataset'):
+        dataset = dataset.dataset
+    return dataset

@@ -65,8 +65,10 @@ def refuse_averaged_buffers(runner: Runner, model: nn.Module) -> None:
     Raises:
         RuntimeError: if there are such buffers, and an ``EMAHook`` averages them.
     """
+    # Text embeddings do not change, nor does their average.
     collected = [type(module).__name__ for module in modules_with(model, 'starts_empty')
-                 if next(module.buffers(), None) is not None]
+                 if next(module.buffers(), None) is not None
+                 and not hasattr(module, 'set_text_embeddings')]
     for hook in runner.hooks:
         if collected and isinstance(hook, EMAHook) and hook.ema_cfg.get('update_buffers'):
             raise RuntimeError(

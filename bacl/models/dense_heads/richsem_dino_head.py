@@ -25,8 +25,9 @@ class RichSemDINOHead(DINOHead):
       matched to, and those of the denoising queries. It is used in training only.
 
     Coarse boxes with a label count as objects in all losses, as in the official code. An image
-    whose boxes have none (label -1) has losses of soft labels alone, matched by boxes; if all of a
-    batch are such, the other losses are multiplied by 0.
+    whose boxes have none (label -1) has losses of soft labels alone, matched by boxes. If all of a
+    batch are such, the other losses are computed all the same, without objects, and multiplied by
+    0: every rank has the same losses and divisors in every step.
 
     Args:
         text_classifier: config of the classifier, ``dict(type='TextCosineLinear', ...)``; None is
@@ -82,16 +83,16 @@ class RichSemDINOHead(DINOHead):
         """
         instances = [sample.gt_instances for sample in batch_data_samples]
         metas = [sample.metainfo for sample in batch_data_samples]
-        is_labelled = [sample.get('source') is None or min(gt.labels.tolist(), default=0) >= 0
-                       for sample, gt in zip(batch_data_samples, instances, strict=True)]
+        is_labelled = have_labels(batch_data_samples)
         scores, boxes = self(hidden_states, references)
-        # Of images with labels, or, if there are none, of all.
+        # Of images with labels, or, if there are none, of all, without their boxes.
         chosen = [index for index, known in enumerate(is_labelled) if known]
         counts = bool(chosen)
         chosen = chosen or list(range(len(instances)))
         losses = self.loss_by_feat(
             scores[:, chosen], boxes[:, chosen], enc_outputs_class[chosen],
-            enc_outputs_coord[chosen], [with_any_labels(instances[index]) for index in chosen],
+            enc_outputs_coord[chosen],
+            [instances[index] if counts else instances[index][:0] for index in chosen],
             [metas[index] for index in chosen], dn_meta)
         if not counts:
             losses = {name: value * 0 for name, value in losses.items()}
@@ -128,9 +129,19 @@ class RichSemDINOHead(DINOHead):
                                                                            strict=True)])
         targets = torch.cat([gt.teacher_logits[index]
                              for gt, (_, index) in zip(instances, pairs, strict=True)])
-        num_boxes = reduce_mean(feats.new_tensor(float(len(feats)), dtype=torch.float32))
+        num_boxes = reduce_mean(feats.new_full((), len(feats), dtype=torch.float32))
         return self.soft_label_weight * soft_label_loss(
             self.semantic_branch(feats), targets, num_boxes.clamp(min=1))
+
+
+def have_labels(samples: SampleList) -> list[bool]:
+    """Of each image whether all of its boxes have a label; those without a source always have.
+
+    Labels are looked at once for the whole batch, and where there are sources alone.
+    """
+    coarse = [sample.gt_instances.labels for sample in samples if sample.get('source') is not None]
+    labels = iter(torch.cat(coarse).cpu().split(list(map(len, coarse))) if coarse else ())
+    return [sample.get('source') is None or bool((next(labels) >= 0).all()) for sample in samples]
 
 
 def with_any_labels(instances: InstanceData) -> InstanceData:

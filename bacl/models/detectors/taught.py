@@ -19,7 +19,7 @@ def pixels(inputs: Tensor, preprocessor: ImgDataPreprocessor) -> Tensor:
     """Images as they were before a preprocessor normalised them.
 
     Args:
-        inputs: (B, 3, H, W).
+        inputs: (B, 3, H, W), of images that were loaded as BGR.
         preprocessor: of the detector. What it padded comes out as its mean colour.
 
     Returns:
@@ -43,11 +43,16 @@ class TaughtMixin:
         **kwargs: of the host.
 
     Raises:
+        ValueError: if the data preprocessor expects images as RGB. They are to be loaded as BGR,
+            the default, or the teacher would see them in other colours.
         TypeError: when a training begins, if something needs text embeddings and there is no
             teacher.
     """
 
     def __init__(self, *args, teacher: ConfigType | None = None, **kwargs) -> None:
+        if teacher is not None and (kwargs.get('data_preprocessor') or {}).get('rgb_to_bgr'):
+            raise ValueError(f'{type(self).__name__}(data_preprocessor=) expects images loaded as '
+                             'BGR, got rgb_to_bgr=True. Load them as BGR, and leave it out.')
         super().__init__(*args, **kwargs)
         self.teacher_cfg = teacher
         self._teacher: list[SemanticTeacher] = []  # in a list: no part of the model
@@ -62,7 +67,7 @@ class TaughtMixin:
                 f'{type(users[0]).__name__} needs text embeddings, of which '
                 f'{type(self).__name__}(teacher=) expects the config of a teacher, got None. Set '
                 "it, as to dict(type='ConSETeacher').")
-        teacher = MODELS.build(self.teacher_cfg)
+        teacher = MODELS.build(self.teacher_cfg).to(next(self.parameters()).device)
         teacher.set_classes(table.names)
         for module in users:
             module.set_text_embeddings(teacher.class_embeddings)

@@ -1,4 +1,6 @@
 """Cosine classifier against text embeddings: what a class is, its name says."""
+from typing import Any
+
 import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
@@ -19,7 +21,8 @@ class TextCosineLinear(ClassPredictor):
     the loss has a channel for the background, its vector is learned, in the place of a text.
 
     Embeddings come, before training, from the semantic teacher of the detector
-    (:class:`~bacl.models.detectors.ImageSupervisedDetector`), and are in the checkpoint.
+    (:class:`~bacl.models.detectors.ImageSupervisedDetector`), and are in the checkpoint. Without
+    any, all logits would be 0.
 
     Args:
         in_features: D.
@@ -30,6 +33,7 @@ class TextCosineLinear(ClassPredictor):
 
     Raises:
         ValueError: if the scale is not positive; later, if embeddings of another shape are set.
+        RuntimeError: when a training begins, if there are no embeddings.
 
     Reference:
         Meng et al., "Learning from Rich Semantics and Coarse Locations for Long-tailed Object
@@ -74,6 +78,20 @@ class TextCosineLinear(ClassPredictor):
                 'embed_dims to that of the teacher, num_classes to that of the data, and '
                 'with_background if the loss has a channel for it.')
         self.text_embeddings.copy_(embeddings)
+
+    def set_class_counts(self, table: Any) -> None:
+        """Refuse to train without embeddings; a detector with a teacher has set them by then.
+
+        Args:
+            table: of the training data; nothing is taken from it.
+
+        Raises:
+            RuntimeError: if there are none.
+        """
+        if not self.text_embeddings.any():
+            raise RuntimeError(
+                'TextCosineLinear expects text embeddings of the classes before training, got '
+                'none. Use it in a detector with a teacher, such as ImageSupervisedDetector.')
 
     def forward(self, feats: Tensor) -> Tensor:
         """See :meth:`ClassPredictor.forward`."""

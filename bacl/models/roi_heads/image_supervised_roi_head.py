@@ -13,6 +13,7 @@ from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import ConfigType, InstanceList, reduce_mean
 from torch import Tensor, nn
 
+from ..losses import ObjectnessLoss
 from ..semantics import soft_label_loss
 from .long_tail_roi_head import LongTailMixin
 from .score_nms import ScoreNMSMixin
@@ -64,7 +65,9 @@ class ImageSupervisionMixin:
       is used in training only. In a cascade it is beside the last classifier (as RichSem has it in
       a decoder; for a cascade the paper does not say).
     - The loss of image labels is that of the classifier, on the largest proposal in each coarse
-      box; in a cascade the mean over all classifiers.
+      box; in a cascade the mean over all classifiers. Where the classifier tells objects from
+      background by a sigmoid channel of its own, that channel learns nothing from it: the label
+      says what is in the region, not that it is the box of an object.
 
     Both are computed in every step of every rank, over no boxes if there are none: so all ranks
     have the same losses, and every parameter a gradient. It is for a detector that tells images
@@ -146,10 +149,10 @@ class ImageSupervisionMixin:
         with inputs_of(head.fc_cls) as inputs:
             results = super().bbox_loss(*args)
         # Of each image mmdet has the positives first.
-        is_positive = torch.cat([
-            torch.cat([torch.ones_like(result.pos_inds), torch.zeros_like(result.neg_inds)])
-            for result in sampling_results]).bool()
-        self._positives = inputs[0][:len(is_positive)][is_positive], torch.cat([
+        sizes = [len(part) for result in sampling_results
+                 for part in (result.pos_inds, result.neg_inds)]
+        positives = inputs[0][:sum(sizes)].split(sizes)[::2]
+        self._positives = torch.cat(positives), torch.cat([
             logits[result.pos_assigned_gt_inds]
             for logits, result in zip(self._teacher_logits, sampling_results, strict=True)])
         return results
@@ -194,7 +197,7 @@ class ImageSupervisionMixin:
             teacher_logits = torch.cat([self._positives[1], teacher_logits])
             self._positives = None
         # The mean over ranks, as of the official code: each box counts alike on all of them.
-        num_boxes = reduce_mean(feats.new_tensor(float(len(feats)), dtype=torch.float32))
+        num_boxes = reduce_mean(feats.new_full((), len(feats), dtype=torch.float32))
         return self.soft_label_weight * soft_label_loss(
             self.semantic_branch(feats), teacher_logits, num_boxes.clamp(min=1))
 
@@ -203,6 +206,8 @@ class ImageSupervisionMixin:
         total = 0
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
+            if isinstance(head.loss_cls, ObjectnessLoss):  # its channels do not depend on another
+                logits = torch.cat([logits[:, :-1], logits[:, -1:].detach()], dim=1)
             total = total + head.loss_cls(
                 logits, labels.where(is_labelled, head.num_classes),
                 is_labelled.to(logits) * self.image_label_weight,

@@ -12,6 +12,7 @@ from torchvision.ops import roi_align
 
 from .teacher import SemanticTeacher
 
+NUM_TEXTS = 256  # in one pass
 STRIDE = 32  # of the last map, pixels
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's images, RGB in [0, 1]
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -62,7 +63,7 @@ class CLIPTeacher(SemanticTeacher):
             _load(clip, checkpoint, model)
         super().__init__(scale=float(clip.logit_scale.detach().exp()), **kwargs)
         self.plain_names = plain_names
-        self.visual, self._clip = clip.visual, [clip]  # text is embedded once, on the CPU
+        self.visual, self._clip = clip.visual, [clip]  # text is embedded once
         self.grid = config['vision_cfg']['image_size'] // STRIDE
         context_length = config['text_cfg'].get('context_length', 77)
         self._tokenize = open_clip.SimpleTokenizer(context_length=context_length)
@@ -76,9 +77,11 @@ class CLIPTeacher(SemanticTeacher):
 
     def embed_names(self, names: Sequence[str]) -> Tensor:
         """See :meth:`.SemanticTeacher.embed_names`."""
-        clip = self._clip[0].eval()
-        total = sum(torch.cat([clip.encode_text(self._tokenize([template(name)]))
-                               for name in names]) for template in self._templates)
+        clip = self._clip[0].eval().to(self.mean.device)
+        total = 0
+        for template in self._templates:
+            tokens = self._tokenize([template(name) for name in names]).to(self.mean.device)
+            total = total + torch.cat(list(map(clip.encode_text, tokens.split(NUM_TEXTS))))
         return total / len(self._templates)
 
     def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox2roi
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 from torchvision.models._meta import _IMAGENET_CATEGORIES
@@ -86,9 +87,7 @@ class ConSETeacher(SemanticTeacher):
 
     def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
         """See :meth:`.SemanticTeacher.embed_boxes`."""
-        index = torch.cat([torch.full((len(box), 1), float(number))
-                           for number, box in enumerate(boxes)])
-        rois = torch.cat([index.to(images), torch.cat(list(boxes)).to(images)], dim=1)
+        rois = bbox2roi([box.to(images) for box in boxes])
         return torch.cat([self._embed(images, rois[start:start + NUM_CROPS])
                           for start in range(0, len(rois), NUM_CROPS)])
 

@@ -2,6 +2,7 @@
 
 Shapes: B images, G boxes, C classes, D dimensions of embeddings.
 """
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -11,6 +12,8 @@ from bacl.ops import promoted
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor, nn
+
+from .embedding_cache import EmbeddingCache
 
 DETECTION = 'detection'  # the source of samples that do not name one
 
@@ -28,23 +31,30 @@ class SemanticTeacher(nn.Module, ABC):
         cached_sources: sources whose embeddings are kept in memory, once computed, by the path of
             the image, its flip and its boxes: of samples that change by nothing but flips, since
             every other view would be kept, too. 'detection' stands for samples without a source.
+        cache_file: where they are kept, too, for other trainings with this teacher; see
+            :class:`.EmbeddingCache`. None keeps them in memory alone.
 
     Attributes:
         class_embeddings: (C, D), not normalised, once :meth:`set_classes` was called.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: if an argument is out of its range; by :meth:`set_classes`, if ``cache_file`` is
+            that of another teacher.
     """
 
     class_embeddings: Tensor
 
-    def __init__(self, scale: float, cached_sources: Sequence[str] = ()) -> None:
+    def __init__(self, scale: float, cached_sources: Sequence[str] = (),
+                 cache_file: str | os.PathLike | None = None) -> None:
         super().__init__()
         if not scale > 0:
             raise ValueError(f'{type(self).__name__}(scale=) expects a number > 0, got {scale!r}.')
         self.scale = scale
         self.cached_sources = frozenset(cached_sources)
+        self.cache_file = cache_file
+        self.register_buffer('class_embeddings', None)
         self._cache: dict[tuple, Tensor] = {}
+        self._file: EmbeddingCache | None = None
 
     @abstractmethod
     def embed_names(self, names: Sequence[str]) -> Tensor:
@@ -83,6 +93,8 @@ class SemanticTeacher(nn.Module, ABC):
         self.requires_grad_(False).eval()
         self.class_embeddings = self.embed_names(plain)
         self._cache.clear()
+        if self.cache_file is not None:
+            self._file = EmbeddingCache(self.cache_file, self._probe())
 
     def train(self, mode: bool = True) -> nn.Module:
         """Always evaluation mode."""
@@ -97,15 +109,15 @@ class SemanticTeacher(nn.Module, ABC):
             samples: with ``gt_instances.bboxes``.
         """
         boxes = [get_box_tensor(sample.gt_instances.bboxes) for sample in samples]
-        embeddings = {index: self._remembered(images[index], samples[index], boxes[index])
-                      for index, sample in enumerate(samples)
-                      if sample.get('source', DETECTION) in self.cached_sources}
+        cached = [index for index, sample in enumerate(samples)
+                  if sample.get('source', DETECTION) in self.cached_sources]
+        embeddings = self._remembered(images, samples, boxes, cached) if cached else {}
         others = [index for index in range(len(samples)) if index not in embeddings]
         if others:
             asked = [boxes[index] for index in others]
             embeddings |= zip(others, self._embed(images[others], asked).split(
                 list(map(len, asked))), strict=True)
-        classes = F.normalize(self.class_embeddings.to(images.device), dim=1)
+        classes = F.normalize(self.class_embeddings, dim=1)
         return [self.scale * F.normalize(embeddings[index], dim=1) @ classes.t()
                 for index in range(len(samples))]
 
@@ -115,14 +127,39 @@ class SemanticTeacher(nn.Module, ABC):
             return images.new_zeros(0, self.class_embeddings.size(1))
         return promoted(self.embed_boxes(images, boxes))
 
-    def _remembered(self, image: Tensor, sample: DetDataSample, boxes: Tensor) -> Tensor:
-        """Embeddings of the boxes of an image by itself, whatever batch it is in, or from memory.
+    def _remembered(self, images: Tensor, samples: SampleList, boxes: Sequence[Tensor],
+                    indices: Sequence[int]) -> dict[int, Tensor]:
+        """Embeddings of the boxes of some images, by their indices, from memory if possible."""
+        corners = torch.cat([boxes[index] for index in indices]).tolist()  # one copy for all
+        embeddings = {}
+        for index in indices:
+            sample, num_boxes = samples[index], len(boxes[index])
+            places, corners = corners[:num_boxes], corners[num_boxes:]
+            key = (sample.img_path, sample.get('flip_direction'),
+                   *(round(side, 2) for box in places for side in box))
+            if key not in self._cache:
+                self._cache[key] = self._embed_alone(images[index], sample, boxes[index])
+            embeddings[index] = self._cache[key].to(images.device)
+        return embeddings
+
+    def _embed_alone(self, image: Tensor, sample: DetDataSample, boxes: Tensor) -> Tensor:
+        """Embeddings of the boxes of an image, whatever batch it is in, or from the file.
 
         Beside larger images it would have another border.
         """
-        sides = [round(side, 2) for side in boxes.flatten().tolist()]
-        key = (sample.img_path, sample.get('flip_direction'), *sides)
-        if key not in self._cache:
-            height, width = sample.img_shape[:2]
-            self._cache[key] = self._embed(image[None, :, :height, :width], [boxes]).cpu()
-        return self._cache[key].to(image.device)
+        height, width = sample.img_shape[:2]
+        image = image[:, :height, :width]
+        known = None if self._file is None else self._file.get(image, boxes)
+        if known is not None:
+            return known.to(image.device)
+        embeddings = self._embed(image[None], [boxes])
+        if self._file is not None:
+            self._file.put(image, boxes, embeddings)
+        return embeddings
+
+    def _probe(self) -> Tensor:
+        """What it makes of a fixed picture, (2, D)."""
+        picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        boxes = torch.tensor([[0., 0, 64, 64], [8, 16, 40, 40]])
+        like = self.class_embeddings
+        return self._embed(picture.to(like.device), [boxes.to(like.device)])

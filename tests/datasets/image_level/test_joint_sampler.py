@@ -2,6 +2,7 @@ from itertools import islice
 
 import pytest
 from bacl.datasets import JointDataset, JointSampler
+from mmengine.dataset import Compose
 from mmengine.dataset import sampler as mmengine_sampler
 
 
@@ -96,3 +97,15 @@ def test_the_samplers_of_the_parts_can_be_chosen(joint):
     drawn = epochs(JointSampler(joint, (2, 1), samplers=rare_first, seed=0), 1)[0]
     assert [index for index in drawn if index >= 5][:4] == [5, 6, 7, 5]
     assert len([index for index in drawn if index < 5]) > 5
+
+
+def test_images_that_do_not_say_their_source_are_refused(joint):
+    transforms = [dict(type='LoadImageFromFile'), dict(type='LoadCoarseBox')]
+    for keys in ((), ('source',)):
+        joint.datasets[1].pipeline = Compose([*transforms, dict(
+            type='PackDetInputs', meta_keys=('img_path', *keys))])
+        if keys:
+            assert joint[5]['data_samples'].source == 'image_level'
+        else:
+            with pytest.raises(ValueError, match=r"'source', got .*\.(jpg|png) without.*meta_keys"):
+                joint[5]

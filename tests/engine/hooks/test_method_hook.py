@@ -10,10 +10,12 @@ from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.engine.hooks import LongTermIndicatorHook, MethodHook
 from bacl.engine.hooks.method_hook import count_instances
 from bacl.models.losses import FCBL
+from bacl.models.predictors import TextCosineLinear
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset, RepeatDataset
 from mmengine.hooks import EMAHook
 from mmengine.logging import MessageHub
+from mmengine.model import ExponentialMovingAverage
 from torch import nn
 
 
@@ -206,6 +208,18 @@ def test_averages_of_collected_state_are_refused(update_buffers):
     run = runner(nn.BatchNorm2d(3), Dataset())
     run.hooks = [EMAHook(update_buffers=True)]
     MethodHook().before_train(run)
+
+
+def test_averages_of_text_embeddings_are_these():
+    model = TextCosineLinear(4, 3, embed_dims=2)
+    average = ExponentialMovingAverage(model, momentum=0.1, update_buffers=True)
+    model.set_text_embeddings(torch.randn(3, 2))
+    run = runner(model, CountedDataset())
+    run.hooks = [EMAHook(update_buffers=True)]
+    MethodHook().before_train(run)
+    for _ in range(3):
+        average.update_parameters(model)
+    torch.testing.assert_close(average.module.text_embeddings, model.text_embeddings)
 
 
 def test_differing_class_counts_are_refused():

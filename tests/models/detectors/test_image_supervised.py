@@ -180,12 +180,21 @@ def test_predictions_need_neither_teacher_nor_branch(model):
     assert torch.equal(ours.bboxes, theirs.bboxes)
 
 
-def test_the_teacher_sees_the_pixels_of_the_images():
-    model = MODELS.build(config().data_preprocessor)
+@pytest.mark.parametrize('changes', [
+    {}, dict(bgr_to_rgb=False), dict(bgr_to_rgb=False, mean=None, std=None)], ids=str)
+def test_the_teacher_sees_the_pixels_of_the_images_as_rgb(changes):
+    model = MODELS.build(dict(config().data_preprocessor, **changes))
     image = torch.randint(256, (3, 64, 64), dtype=torch.uint8)  # BGR
     inputs = model(dict(inputs=[image], data_samples=[DetDataSample(
         metainfo=dict(img_shape=(64, 64)))]), True)['inputs']
     torch.testing.assert_close(pixels(inputs, model), image.flip(0)[None] / 255)
+
+
+def test_images_that_are_loaded_as_rgb_are_refused():
+    cfg = config()
+    cfg.data_preprocessor.update(bgr_to_rgb=False, rgb_to_bgr=True)
+    with pytest.raises(ValueError, match='data_preprocessor=.*BGR, got rgb_to_bgr=True'):
+        MODELS.build(cfg)
 
 
 def test_soft_labels_are_those_of_the_pixels(model):

@@ -1,5 +1,6 @@
 """RichSem on a DINO of one layer each: what reaches what."""
 import logging
+from pathlib import Path
 
 import bacl  # noqa: F401
 import numpy as np
@@ -7,66 +8,37 @@ import pytest
 import torch
 from bacl.annotations import ClassTable
 from bacl.models.dense_heads.richsem_dino_head import denoising_pairs
+from mmdet.models.dense_heads import detr_head, dino_head
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmengine.config import ConfigDict
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
+from small_dino import small_dino
+from torch import nn
+from torchvision.ops import box_iou
 
-C, DIMS = 3, 256  # mmdet's decoder has no other number
-TEXT = dict(type='TextCosineLinear', embed_dims=8, scale=20.0)
+C = 3
+CONFIG = Path(__file__).parents[3] / 'configs/richsem/dino-4scale_r50_richsem-12e_lvis-v1.py'
 TABLE = ClassTable(('dog', 'cat', 'cow'), np.full(C, 2), np.full(C, 2), 6)
 
 
-def layer(**attention):
-    ffn = dict(embed_dims=DIMS, feedforward_channels=32, ffn_drop=0.0)
-    deformable = dict(embed_dims=DIMS, num_levels=2, dropout=0.0)
-    return dict(self_attn_cfg=deformable, ffn_cfg=ffn) if not attention else dict(
-        self_attn_cfg=dict(embed_dims=DIMS, num_heads=8, dropout=0.0),
-        cross_attn_cfg=deformable, ffn_cfg=ffn)
-
-
-def config():
-    return ConfigDict(
-        type='RichSemDINO', teacher=dict(type='RandomTeacher', embed_dims=8), num_queries=8,
-        num_feature_levels=2, with_box_refine=True, as_two_stage=True,
-        data_preprocessor=dict(type='DetDataPreprocessor', mean=[127.0] * 3, std=[128.0] * 3,
-                               bgr_to_rgb=True, pad_size_divisor=1),
-        backbone=dict(type='ResNet', depth=18, num_stages=4, out_indices=(2, 3), base_channels=8,
-                      norm_cfg=dict(type='BN'), norm_eval=True, style='pytorch'),
-        neck=dict(type='ChannelMapper', in_channels=[32, 64], kernel_size=1, out_channels=DIMS,
-                  act_cfg=None, norm_cfg=dict(type='GN', num_groups=32), num_outs=2),
-        encoder=dict(num_layers=1, layer_cfg=layer()),
-        decoder=dict(num_layers=2, return_intermediate=True, layer_cfg=layer(cross=True),
-                     post_norm_cfg=None),
-        positional_encoding=dict(num_feats=DIMS // 2, normalize=True, offset=0.0, temperature=20),
-        bbox_head=dict(
-            type='RichSemDINOHead', num_classes=C, sync_cls_avg_factor=True,
-            text_classifier=TEXT, semantic_branch=TEXT,
-            loss_cls=dict(type='FederatedFocalLoss', num_classes=C, use_sigmoid=True,
-                          num_selected=C),
-            loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-            loss_iou=dict(type='GIoULoss', loss_weight=2.0)),
-        dn_cfg=dict(label_noise_scale=0.5, box_noise_scale=1.0,
-                    group_cfg=dict(dynamic=True, num_groups=None, num_dn_queries=6)),
-        train_cfg=dict(assigner=dict(type='HungarianAssigner', match_costs=[
-            dict(type='FocalLossCost', weight=2.0),
-            dict(type='BBoxL1Cost', weight=5.0, box_format='xywh'),
-            dict(type='IoUCost', iou_mode='giou', weight=2.0)])),
-        test_cfg=dict(max_per_img=5))
+def build():
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    model = MODELS.build(small_dino(Config.fromfile(CONFIG).model, C))
+    logging.disable(logging.INFO)  # a line for each parameter
+    model.init_weights()
+    logging.disable(logging.NOTSET)
+    for module in model.modules():
+        if hasattr(module, 'set_class_counts'):  # as MethodHook does
+            module.set_class_counts(TABLE)
+    return model.train()
 
 
 @pytest.fixture(scope='module')
 def model():
-    init_default_scope('mmdet')
-    torch.manual_seed(0)
-    model = MODELS.build(config())
-    logging.disable(logging.INFO)  # a line for each parameter
-    model.init_weights()
-    logging.disable(logging.NOTSET)
-    model.set_class_counts(TABLE)
-    model.bbox_head.loss_cls.class_counts.set_counts([2] * C)
-    return model.train()
+    return build()
 
 
 def losses_of(model, *kinds):
@@ -96,7 +68,7 @@ def learns(model, loss, part):
 def test_layers_of_the_decoder_are_shared_and_the_encoder_has_its_own(model):
     for branches in (model.bbox_head.cls_branches, model.bbox_head.reg_branches):
         assert branches[0] is branches[1] and branches[2] is not branches[0]
-    assert model.dn_query_generator.label_embedding.weight.shape == (C, DIMS)
+    assert model.dn_query_generator.label_embedding.weight.shape == (C, 256)
 
 
 def test_which_loss_reaches_which_part(model):
@@ -130,6 +102,18 @@ def test_objects_beside_images_without_a_class_have_their_own_losses(model):
         torch.testing.assert_close(mixed[name], alone[name])
 
 
+def test_images_without_a_class_do_not_count_in_the_divisors_of_other_ranks(model, monkeypatch):
+    for kind in ('objects', 'unlabelled'):
+        counts = []
+        for module in (detr_head, dino_head):
+            monkeypatch.setattr(module, 'reduce_mean', lambda count, seen=counts: seen.append(
+                float(count)) or count)
+        losses_of(model, kind)
+        # Classes and boxes of two layers of the decoder, of their denoising part, of the encoder.
+        assert len(counts) == 10 and all(count > 0 for count in counts) == (kind == 'objects')
+    assert not any(counts)
+
+
 def test_denoising_queries_are_paired_with_the_boxes_they_are_made_from():
     meta = dict(num_denoising_queries=12, num_denoising_groups=2)  # of at most 3 boxes
     query, box = denoising_pairs(2, meta, torch.device('cpu'))
@@ -146,3 +130,41 @@ def test_it_predicts(model):
         (result,) = model.eval().predict(torch.randn(1, 3, 64, 64), [sample])
     model.train()
     assert len(result.pred_instances) == 5
+
+
+def squares(number=8):
+    """Images of 64 x 64 pixels, each with a bright rectangle in the channel of its class."""
+    generator = torch.Generator().manual_seed(0)
+    inputs, samples = 0.1 * torch.randn(number, 3, 64, 64, generator=generator), []
+    for index in range(number):
+        x, y, width, height = torch.randint(16, 26, (4,), generator=generator).tolist()
+        inputs[index, index % C, y:y + height, x:x + width] += 2
+        samples.append(DetDataSample(metainfo=dict(
+            img_shape=(64, 64), ori_shape=(64, 64), batch_input_shape=(64, 64),
+            img_path=f'{index}.jpg', scale_factor=(1., 1.))))
+        samples[-1].gt_instances = InstanceData(
+            bboxes=torch.tensor([[x, y, x + width, y + height]]).float(),
+            labels=torch.tensor([index % C]))
+    return inputs, samples
+
+
+def test_it_learns_eight_images_by_heart():
+    model, (inputs, samples) = build(), squares()
+    parameters = [value for value in model.parameters() if value.requires_grad]
+    optimizer, history = torch.optim.AdamW(parameters, lr=5e-4), []
+    for _ in range(50):
+        losses = model.loss(inputs, samples)
+        history.append({name: value.item() for name, value in losses.items()})
+        optimizer.zero_grad()
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+    for name in ('loss_cls', 'loss_bbox', 'loss_iou', 'enc_loss_cls', 'loss_soft_label',
+                 'dn_loss_soft_label'):
+        assert history[-1][name] < 0.3 * history[0][name], name
+    with torch.no_grad():
+        results = model.eval().predict(inputs, samples)
+    for result in results:
+        found, truth = result.pred_instances, result.gt_instances
+        assert found.labels[0] == truth.labels[0]
+        assert box_iou(found.bboxes[:1], truth.bboxes) > 0.5

@@ -55,3 +55,11 @@ def test_autocast_does_not_reach_the_cosines():
     layer.set_text_embeddings(torch.eye(3, 4))
     with torch.autocast('cpu', dtype=torch.bfloat16):
         assert layer(torch.randn(5, 8)).dtype == torch.float32
+
+
+def test_training_without_embeddings_is_refused():
+    layer = TextCosineLinear(4, 2, embed_dims=5)
+    with pytest.raises(RuntimeError, match='expects text embeddings.*ImageSupervisedDetector'):
+        layer.set_class_counts(None)
+    layer.set_text_embeddings(torch.ones(2, 5))
+    layer.set_class_counts(None)

@@ -2,6 +2,7 @@ import bacl  # noqa: F401
 import pytest
 import torch
 from bacl.compat.checkpoints import UnsafeCheckpointError
+from bacl.models.semantics import clip_teacher
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
@@ -78,3 +79,14 @@ def test_other_models_are_refused():
     vision = dict(SMALL['vision_cfg'], layers=1, patch_size=32, width=64)
     with pytest.raises(ValueError, match='a CLIP with a ResNet'):
         build(model=dict(SMALL, vision_cfg=vision))
+
+
+def test_texts_are_embedded_many_at_once(monkeypatch):
+    teacher, sizes = build(), []
+    teacher._templates = ('{}'.format, 'a {}'.format)
+    encode = teacher._clip[0].encode_text
+    monkeypatch.setattr(teacher._clip[0], 'encode_text',
+                        lambda tokens: sizes.append(len(tokens)) or encode(tokens))
+    monkeypatch.setattr(clip_teacher, 'NUM_TEXTS', 2)
+    teacher.set_classes(['dog', 'cat', 'cow'])
+    assert sizes == [2, 1, 2, 1]

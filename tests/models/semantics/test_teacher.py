@@ -82,3 +82,7 @@ def test_names_that_say_nothing_or_the_same_are_refused(names, fault):
 def test_a_scale_has_to_be_positive():
     with pytest.raises(ValueError, match=r'RandomTeacher\(scale=\) expects a number > 0, got 0'):
         RandomTeacher(scale=0)
+
+
+def test_what_it_knows_of_the_classes_goes_where_it_goes(teacher):
+    assert teacher.to('meta').class_embeddings.is_meta
