@@ -12,11 +12,12 @@ import mmcv.ops
 import pytest
 from bacl.engine.checking.config_check import arguments, check_config
 from mmdet import registry
+from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-REGISTRIES = [registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS, registry.LOG_PROCESSORS,
+REGISTRIES = [FUNCTIONS, registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS, registry.LOG_PROCESSORS,
               registry.LOOPS, registry.METRICS, registry.MODELS, registry.OPTIM_WRAPPERS,
               registry.OPTIMIZERS, registry.PARAM_SCHEDULERS, registry.TASK_UTILS,
               registry.TRANSFORMS, registry.VISBACKENDS, registry.VISUALIZERS,

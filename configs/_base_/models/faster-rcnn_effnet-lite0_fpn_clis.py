@@ -1,5 +1,5 @@
-# CLIS on the small Faster R-CNN, with a plain sigmoid classifier. All weights are inferred. A config
-# on top sets bbox_head.num_classes.
+# CLIS on the small Faster R-CNN, with a plain sigmoid classifier. All weights of losses are
+# inferred. A config on top sets bbox_head.num_classes.
 _base_ = './faster-rcnn_effnet-lite0_fpn.py'
 
 model = dict(
