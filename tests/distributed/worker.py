@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from bacl.engine.hooks import MetaReweightHook
 from bacl.models.augmenters import FASA, ClassFeatureDistribution, FeatureMemory, Samples
 from bacl.models.losses import (
+    ContrastivePairLoss,
     EqualizationLossV2,
     EqualizedFocalLoss,
     EquilibriumLoss,
@@ -40,6 +41,9 @@ CONFIGS = dict(
     pcb='configs/pcb/faster-rcnn_effnet-lite0_emoji-lt-mini_pcb.py',
     meta='configs/balms/faster-rcnn_r50_fpn_balms-meta-stage2_lvis-v0.5.py',
     simcal='configs/simcal/faster-rcnn_effnet-lite0_emoji-lt-mini_stage2-simcal.py')
+IMAGE_LEVEL_CONFIGS = {
+    'image-level': 'configs/richsem/faster-rcnn_effnet-lite0_emoji-lt-mini_richsem.py',
+    'clis': 'configs/clis/faster-rcnn_effnet-lite0_emoji-lt-mini_clis.py'}
 C, D, STEPS = 5, 4, 3
 NUM_CLASSES = 120  # of the detectors
 INDICATORS = [dict(type='ImageFrequency', counts=[9, 7, 5, 3, 0]),
@@ -90,7 +94,20 @@ def observe(*parts):
             others[keep].push(Samples(feats, labels, feats))
     return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict(),
             **{f'others.{name}': value.nan_to_num() for name, value in others.state_dict().items()},
-            **iterate(split), **learn_weights(*parts), 'simcal.loss': calibrate(split)}
+            **iterate(split), **learn_weights(*parts), 'simcal.loss': calibrate(split),
+            **contrast(split)}
+
+
+def contrast(split):
+    """Loss of pairs, and its gradient in the mean over ranks, as DDP takes it."""
+    weight = torch.randn(D, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    total = 0
+    for step in range(STEPS):
+        logits, feats, labels = (tensor[split] for tensor in samples(step))
+        total = total + ContrastivePairLoss()(feats @ weight, logits[:, :D] @ weight, labels)
+    total.backward()
+    all_reduce(weight.grad, 'mean')
+    return {'contrast.loss': total.detach(), 'contrast.grad': weight.grad}
 
 
 def iterate(split):
@@ -229,13 +246,14 @@ def train_with_an_empty_rank(name):
             if any(part in k for part in ('loss_cls', 'augmenters', 'fc_cls'))}
 
 
-def train_on_image_level_data():
+def train_on_image_level_data(case):
     """Steps of DDP in which one rank, both or none have images without boxes."""
     init_default_scope('mmdet')
     torch.manual_seed(0)
-    cfg = Config.fromfile('configs/richsem/faster-rcnn_effnet-lite0_emoji-lt-mini_richsem.py').model
+    cfg = Config.fromfile(IMAGE_LEVEL_CONFIGS[case]).model
     cfg.backbone.init_cfg = None
-    cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
+    if case == 'image-level':
+        cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
     cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
     model = MODELS.build(cfg).train()
     model.set_class_counts(SimpleNamespace(names=[f'class {c}' for c in range(NUM_CLASSES)]))
@@ -244,9 +262,15 @@ def train_on_image_level_data():
     rank, names = dist.get_rank(), []
     torch.manual_seed(rank)
     for is_coarse in [(False, True), (True, False), (True, True), (False, False)]:
-        data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[2], num_classes=NUM_CLASSES)
-        for sample in data['data_samples']:
-            sample.set_metainfo(dict(source='image_level' if is_coarse[rank] else None))
+        # Two images, of which in CLIS the second is always detection data, with the first in it.
+        data = demo_mm_inputs(2, [[3, 64, 64]] * 2, num_items=[1, 2], num_classes=NUM_CLASSES)
+        single, other = data['data_samples']
+        single.set_metainfo(dict(source='image_level' if is_coarse[rank] else None))
+        if case == 'clis' and is_coarse[rank]:
+            for sample in (single, other):
+                sample.set_metainfo(dict(pair_id=0))
+        elif case != 'clis':
+            other.set_metainfo(dict(source=single.source))
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v
                     for k, v in losses.items() if 'loss' in k)
@@ -264,8 +288,8 @@ if __name__ == '__main__':
         bacl.ops.class_groups.is_on_cpu = lambda tensor: False
     dist.init_process_group('gloo')
     rank = dist.get_rank()
-    if case == 'image-level':
-        state = train_on_image_level_data()
+    if case in IMAGE_LEVEL_CONFIGS:
+        state = train_on_image_level_data(case)
     elif case in CONFIGS:
         state = train_with_an_empty_rank(case)
     else:

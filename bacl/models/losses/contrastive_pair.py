@@ -82,7 +82,9 @@ class ContrastivePairLoss(nn.Module):
         views = [F.normalize(promoted(view), dim=1) for view in (first, second)]
         own = torch.cat([*views, torch.ones_like(views[0][:, :1])], dim=1)
         ranks = gather_rows(labels, own.detach())
-        ranks[get_rank()] = labels, own  # with gradient
+        own_labels, sent = ranks[get_rank()]
+        # With gradient, and as many rows as were sent: all ranks compute the same.
+        ranks[get_rank()] = own_labels, F.pad(own, (0, 0, 0, len(sent) - len(own)))
         labels, rows = (torch.cat(parts) for parts in zip(*ranks, strict=True))
         size = views[0].size(1)
         loss = contrastive_pair_loss(rows[:, :size], rows[:, size:-1], labels, self.temperature,
