@@ -18,9 +18,9 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
 REGISTRIES = [FUNCTIONS, registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS,
-              registry.LOG_PROCESSORS, registry.LOOPS, registry.METRICS, registry.MODELS, registry.OPTIM_WRAPPERS,
-              registry.OPTIMIZERS, registry.PARAM_SCHEDULERS, registry.TASK_UTILS,
-              registry.TRANSFORMS, registry.VISBACKENDS, registry.VISUALIZERS,
+              registry.LOG_PROCESSORS, registry.LOOPS, registry.METRICS, registry.MODELS,
+              registry.OPTIM_WRAPPERS, registry.OPTIMIZERS, registry.PARAM_SCHEDULERS,
+              registry.TASK_UTILS, registry.TRANSFORMS, registry.VISBACKENDS, registry.VISUALIZERS,
               registry.WEIGHT_INITIALIZERS]
 
 # Names that a config gives to its own parts, and that only other configs read.

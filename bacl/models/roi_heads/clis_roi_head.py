@@ -91,13 +91,16 @@ class CLISRoIHead(LongTailRoIHead):
         return self.box_rule == 'largest'
 
     def init_weights(self) -> None:
-        """Initialise the image classifier as mmdet does others, and its own layers likewise."""
+        """Initialise what is ours; the image classifier so that it starts without preference.
+
+        It is new where the stack may be trained, and should not begin with changing that.
+        """
         super().init_weights()
         for layer in self.image_fcs or ():
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         if self.fc_im is not None:
-            nn.init.normal_(self.fc_im.weight, std=0.01)
+            nn.init.normal_(self.fc_im.weight, std=0.001)
             nn.init.zeros_(self.fc_im.bias)
 
     def loss(self, x: tuple[Tensor], rpn_results_list: InstanceList,
