@@ -8,6 +8,7 @@ from .image_level import (
     JointDataset,
     JointSampler,
     LoadCoarseBox,
+    paste_image_level_regions,
 )
 from .lvis import LongTailLVISV05Dataset, LongTailLVISV1Dataset
 from .repeat_factor import RepeatFactorSampler, repeat_factors, round_at_random
@@ -17,4 +18,5 @@ __all__ = [
     'ClassImagePairs', 'CocoLTDataset', 'ContiguousRandomFlip', 'CroppedCopyPaste', 'DropEmptyGT',
     'EpisodicSampler', 'ImageLevelDataset', 'ImageLevelMosaic', 'JointDataset', 'JointSampler',
     'LoadCoarseBox', 'LoadCroppedMasks', 'LongTailLVISV05Dataset', 'LongTailLVISV1Dataset',
-    'RepeatFactorSampler', 'draw_pairs', 'repeat_factors', 'round_at_random']
+    'RepeatFactorSampler', 'draw_pairs', 'paste_image_level_regions', 'repeat_factors',
+    'round_at_random']

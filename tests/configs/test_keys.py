@@ -14,14 +14,15 @@ from bacl.engine.checking.config_check import arguments, check_config
 from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmdet import registry
 from mmdet.models import layers
+from mmengine.registry import FUNCTIONS
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
-REGISTRIES = [registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS, registry.LOG_PROCESSORS,
-              registry.LOOPS, registry.METRICS, registry.MODELS, registry.OPTIM_WRAPPERS,
-              registry.OPTIMIZERS, registry.PARAM_SCHEDULERS, registry.TASK_UTILS,
-              registry.TRANSFORMS, registry.VISBACKENDS, registry.VISUALIZERS,
+REGISTRIES = [FUNCTIONS, registry.DATA_SAMPLERS, registry.DATASETS, registry.HOOKS,
+              registry.LOG_PROCESSORS, registry.LOOPS, registry.METRICS, registry.MODELS,
+              registry.OPTIM_WRAPPERS, registry.OPTIMIZERS, registry.PARAM_SCHEDULERS,
+              registry.TASK_UTILS, registry.TRANSFORMS, registry.VISBACKENDS, registry.VISUALIZERS,
               registry.WEIGHT_INITIALIZERS]
 
 # Names that a config gives to its own parts, and that only other configs read.

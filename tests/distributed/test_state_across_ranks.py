@@ -37,6 +37,7 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
     assert len(set(whole['others.fasa.probability'].tolist())) > 1  # classes were adapted
     assert whole['iterative.confusion.matrix'].any() and whole['simcal.loss'] > 0
     assert whole['meta.meta_logit'].all()
+    assert whole['contrast.loss'] > 0 and whole['contrast.grad'].all()
     for name, expected in whole.items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], expected, rtol=1e-6, atol=1e-7)
@@ -60,12 +61,14 @@ def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
         assert torch.equal(value, second[name]), name
 
 
-@pytest.mark.parametrize('case', ['image-level', 'image-level-dino'])
+@pytest.mark.parametrize(('case', 'part'), [
+    ('image-level', 'semantic_branch'), ('image-level-dino', 'semantic_branch'),
+    ('image-level-clis', 'projection')])
 def test_a_rank_without_image_level_data_does_not_hang_and_weights_stay_equal(
-        warm_python, case, tmp_path):
+        warm_python, case, part, tmp_path):
     first, second = run_two_ranks(warm_python, case, tmp_path)
-    if case == 'image-level':
+    if case != 'image-level-dino':
         assert first['roi_head.bbox_head.loss_cls.pos_grad'].sum() > 0
-    assert any('semantic_branch' in name for name in first)
+    assert any(part in name for name in first)
     for name, value in first.items():
         assert value.isfinite().all() and torch.equal(value, second[name]), name

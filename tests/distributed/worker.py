@@ -16,6 +16,7 @@ from bacl.annotations import ClassTable
 from bacl.engine.hooks import MetaReweightHook
 from bacl.models.augmenters import FASA, ClassFeatureDistribution, FeatureMemory, Samples
 from bacl.models.losses import (
+    ContrastivePairLoss,
     EqualizationLossV2,
     EqualizedFocalLoss,
     EquilibriumLoss,
@@ -92,7 +93,20 @@ def observe(*parts):
             others[keep].push(Samples(feats, labels, feats))
     return {**indicators.state_dict(), **distribution.state_dict(), **eqlv2.state_dict(),
             **{f'others.{name}': value.nan_to_num() for name, value in others.state_dict().items()},
-            **iterate(split), **learn_weights(*parts), 'simcal.loss': calibrate(split)}
+            **iterate(split), **learn_weights(*parts), 'simcal.loss': calibrate(split),
+            **contrast(split)}
+
+
+def contrast(split):
+    """Loss of pairs, and its gradient in the mean over ranks, as DDP takes it."""
+    weight = torch.randn(D, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    total = 0
+    for step in range(STEPS):
+        logits, feats, labels = (tensor[split] for tensor in samples(step))
+        total = total + ContrastivePairLoss()(feats @ weight, logits[:, :D] @ weight, labels)
+    total.backward()
+    all_reduce(weight.grad, 'mean')
+    return {'contrast.loss': total.detach(), 'contrast.grad': weight.grad}
 
 
 def iterate(split):
@@ -239,8 +253,10 @@ def image_level_config(case):
 
         return small_dino(Config.fromfile(
             'configs/richsem/dino-4scale_r50_richsem-12e_lvis-v1.py').model, NUM_CLASSES)
-    cfg = Config.fromfile('configs/richsem/faster-rcnn_effnet-lite0_emoji-lt-mini_richsem.py').model
-    cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
+    name = 'clis' if case == 'image-level-clis' else 'richsem'
+    cfg = Config.fromfile(f'configs/{name}/faster-rcnn_effnet-lite0_emoji-lt-mini_{name}.py').model
+    if name == 'richsem':
+        cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
     cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
     return cfg
 
@@ -263,12 +279,18 @@ def train_on_image_level_data(case):
     torch.manual_seed(rank)
     for kinds in [('objects', 'coarse'), ('coarse', 'objects'), ('coarse', 'coarse'),
                   ('objects', 'objects'), ('objects', 'unlabelled'), ('unlabelled', 'coarse')]:
+        kind = kinds[rank]
         data = demo_mm_inputs(1, [[3, 64, 64]], num_items=[2], num_classes=NUM_CLASSES)
+        if case == 'image-level-clis':  # the second image is always detection data, with the first
+            data = demo_mm_inputs(2, [[3, 64, 64]] * 2, num_items=[1, 2], num_classes=NUM_CLASSES)
+            for sample in data['data_samples'] if kind == 'coarse' else ():
+                sample.set_metainfo(dict(pair_id=0))
+        single = data['data_samples'][0]
         for sample in data['data_samples']:
-            sample.set_metainfo(dict(source=None if kinds[rank] == 'objects' else 'image_level',
-                                     batch_input_shape=(64, 64)))
-            if kinds[rank] == 'unlabelled':
-                sample.gt_instances.labels.fill_(-1)
+            sample.set_metainfo(dict(batch_input_shape=(64, 64)))
+        single.set_metainfo(dict(source=None if kind == 'objects' else 'image_level'))
+        if kind == 'unlabelled':
+            single.gt_instances.labels.fill_(-1)
         losses = model(**model.module.data_preprocessor(data, True), mode='loss')
         total = sum(sum(v) if isinstance(v, list) else v
                     for k, v in losses.items() if 'loss' in k)

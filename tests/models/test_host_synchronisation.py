@@ -13,7 +13,7 @@ from bacl.models.augmenters import (
     MemorySampler,
     Samples,
 )
-from bacl.models.losses import FCBL, EquilibriumLoss
+from bacl.models.losses import FCBL, ContrastivePairLoss, EquilibriumLoss
 from bacl.models.roi_heads.classifier_tap import ClassifierTap
 from bacl.models.roi_heads.long_tail_roi_head import jittered_boxes
 from mmdet.registry import MODELS
@@ -188,6 +188,12 @@ def test_other_losses_wait_for_nothing(loss_type):
         loss.class_counts.has_counts = True  # of a hook, before the first step
     logits = torch.rand(N, loss.get_cls_channels(C), requires_grad=True)
     assert loss(logits, fake_labels(), torch.ones(N), avg_factor=N).requires_grad
+
+
+@pytest.mark.usefixtures('fake_gpu')
+def test_a_loss_of_pairs_waits_for_nothing_on_one_rank():
+    first, second = torch.rand(N, D, requires_grad=True), torch.rand(N, D)
+    assert ContrastivePairLoss()(first, second, fake_labels()).requires_grad
 
 
 @pytest.mark.usefixtures('fake_gpu')

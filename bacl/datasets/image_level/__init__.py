@@ -4,6 +4,7 @@ from .dataset import ImageLevelDataset
 from .joint_dataset import JointDataset
 from .joint_sampler import JointSampler
 from .mosaic import ImageLevelMosaic
+from .paste_regions import paste_image_level_regions
 
 __all__ = ['ImageLevelDataset', 'ImageLevelMosaic', 'JointDataset', 'JointSampler',
-           'LoadCoarseBox']
+           'LoadCoarseBox', 'paste_image_level_regions']

@@ -40,11 +40,13 @@ class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
     """Any two-stage detector (Faster, Cascade R-CNN), with image-level supervision.
 
     Images that say a ``source`` in their meta data have coarse boxes, by rule and not by hand
-    (:class:`~bacl.datasets.LoadCoarseBox`). They take part in the losses of soft labels and of
-    image labels (:class:`~bacl.models.roi_heads.ImageSupervisionMixin`), in no other: not in those
-    of the RPN and of RoIs. A batch may have images of either kind, or of one. If it has none with
-    boxes of objects, their losses are computed all the same, without objects, and multiplied by 0:
-    every rank has the same losses in every step.
+    (:class:`~bacl.datasets.LoadCoarseBox`). They take part in what the RoI head has for them, as
+    the losses of soft labels and of image labels
+    (:class:`~bacl.models.roi_heads.ImageSupervisionMixin`,
+    :class:`~bacl.models.roi_heads.CLISRoIHead`), in no other loss: not in those of the RPN and of
+    RoIs. A batch may have images of either kind, or of one. If it has none with boxes of objects,
+    their losses are computed all the same, without objects, and multiplied by 0: every rank has the
+    same losses in every step.
 
     Args:
         teacher: of :class:`.taught.TaughtMixin`.
@@ -54,15 +56,16 @@ class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
         TypeError: if the RoI head has no ``image_level_loss``, or has masks.
 
     Reference:
-        Meng et al., NeurIPS 2023 (RichSem); Zhou et al., ECCV 2022 (Detic). On its DETR RichSem
-        lets coarse boxes count as objects for all losses; here, as in Detic, they are none.
+        Meng et al., NeurIPS 2023 (RichSem); Zhou et al., ECCV 2022 (Detic); Li et al., arXiv
+        2210.05568 (CLIS). On its DETR RichSem lets coarse boxes count as objects for all losses;
+        here, as in Detic, they are none.
     """
 
     def __init__(self, *args, teacher: ConfigType | None = None, **kwargs) -> None:
         super().__init__(*args, teacher=teacher, **kwargs)
         if not hasattr(self.roi_head, 'image_level_loss'):
-            raise TypeError('ImageSupervisedDetector(roi_head=) expects an ImageSupervisedRoIHead '
-                            'or ImageSupervisedCascadeRoIHead, got '
+            raise TypeError('ImageSupervisedDetector(roi_head=) expects an ImageSupervisedRoIHead, '
+                            'ImageSupervisedCascadeRoIHead or CLISRoIHead, got '
                             f'{type(self.roi_head).__name__}.')
         if self.with_mask:
             raise TypeError('ImageSupervisedDetector(roi_head=) expects a head without masks, '
@@ -80,7 +83,7 @@ class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
             batch_inputs: (B, 3, H, W).
             batch_data_samples: of the images.
         """
-        if self.roi_head.semantic_branch is not None:
+        if self.roi_head.needs_teacher:
             self.add_teacher_logits(batch_inputs, batch_data_samples)
         x = self.extract_feat(batch_inputs)
         losses = self._object_losses(x, batch_data_samples)
@@ -106,7 +109,7 @@ class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
         """Proposals of each image with coarse boxes, (P, 4); none of the others, or for nobody."""
         proposals = [sample.gt_instances.bboxes[:0] for sample in coarse]
         chosen = [index for index, sample in enumerate(coarse) if len(sample.gt_instances)]
-        if chosen and self.roi_head.image_label_weight:
+        if chosen and self.roi_head.needs_proposals:
             cfg = self.train_cfg.get('rpn_proposal', self.test_cfg.rpn)
             results = self.rpn_head.predict_by_feat(
                 *self.rpn_head(tuple(maps[chosen] for maps in x)), rescale=False, cfg=cfg,

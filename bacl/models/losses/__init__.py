@@ -8,6 +8,7 @@ from .balanced_softmax import (
     log_odds,
 )
 from .base import LongTailLoss, ObjectnessLoss
+from .contrastive_pair import ContrastivePairLoss, contrastive_pair_loss
 from .counted import CountedLoss, ImageShareLoss
 from .drop import DropLoss, tail_ratio
 from .effective_class_margin import EffectiveClassMarginLoss, ecm_loss, ecm_margins
@@ -39,16 +40,18 @@ from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 __all__ = [
-    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
-    'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-    'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL',
-    'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-    'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
-    'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
+    'ContrastivePairLoss', 'CountedLoss', 'DropLoss', 'EffectiveClassMarginLoss',
+    'EqualizationLoss', 'EqualizationLossV2', 'EqualizedFocalLoss', 'EqualizedQualityFocalLoss',
+    'EquilibriumLoss', 'FCBL', 'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss',
+    'GRWCrossEntropyLoss', 'GroupSoftmaxLoss', 'ImageShareLoss', 'LongTailLoss',
+    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'ObjectnessLoss',
+    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
     'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
-    'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
-    'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
-    'foreground_shift', 'forest_scores', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
-    'objectness_bce_loss', 'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits',
-    'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
+    'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads',
+    'contrastive_pair_loss', 'ecm_loss', 'ecm_margins', 'eql_weights', 'eqlv2_weights',
+    'equilibrium_loss', 'fcbl_loss', 'foreground_shift', 'forest_scores', 'grw_weights',
+    'log_odds', 'meta_gradient', 'meta_weights', 'objectness_bce_loss',
+    'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits', 'select_classes',
+    'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
 ]

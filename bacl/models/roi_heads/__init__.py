@@ -1,4 +1,6 @@
 """RoI heads: mmdet's, opened to long-tailed methods."""
+from .clis_bbox_head import CLISBBoxHead
+from .clis_roi_head import CLISRoIHead
 from .frozen_roi_extractor import FrozenRoIExtractor
 from .image_supervised_roi_head import (
     ImageSupervisedCascadeRoIHead,
@@ -24,9 +26,9 @@ from .simcal_roi_head import (
 )
 
 __all__ = [
-    'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor', 'ImageSupervisedCascadeRoIHead',
-    'ImageSupervisedRoIHead', 'ImageSupervisionMixin', 'IterativeBBoxHead',
-    'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead', 'ScoreNMSMixin',
-    'SimCalCascadeRoIHead', 'SimCalMixin', 'SimCalRoIHead', 'balanced_selection',
+    'CLISBBoxHead', 'CLISRoIHead', 'FHMCascadeRoIHead', 'FHMRoIHead', 'FrozenRoIExtractor',
+    'ImageSupervisedCascadeRoIHead', 'ImageSupervisedRoIHead', 'ImageSupervisionMixin',
+    'IterativeBBoxHead', 'LongTailCascadeRoIHead', 'LongTailMixin', 'LongTailRoIHead',
+    'ScoreNMSMixin', 'SimCalCascadeRoIHead', 'SimCalMixin', 'SimCalRoIHead', 'balanced_selection',
     'largest_proposals', 'merge_scores'
 ]

@@ -7,14 +7,25 @@ a copy of any of its methods.
 
 Shapes: N sampled RoIs, S boxes, P extra samples, D inputs of the classifier, C classes.
 """
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..augmenters import ExtraSamples
+
+
+@contextmanager
+def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """What a layer is called with while this is in force, call by call."""
+    inputs = []
+    hook = layer.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    try:
+        yield inputs
+    finally:
+        hook.remove()
 
 
 class ClassifierTap:

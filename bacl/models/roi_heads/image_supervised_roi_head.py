@@ -2,9 +2,6 @@
 
 Shapes: M coarse boxes and N positive RoIs of a batch, D inputs of the classifier, C classes.
 """
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from mmdet.models.roi_heads import CascadeRoIHead, StandardRoIHead
 from mmdet.registry import MODELS
@@ -15,19 +12,9 @@ from torch import Tensor, nn
 
 from ..losses import ObjectnessLoss
 from ..semantics import soft_label_loss
+from .classifier_tap import inputs_of
 from .long_tail_roi_head import LongTailMixin
 from .score_nms import ScoreNMSMixin
-
-
-@contextmanager
-def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """What a layer is called with while this is in force, call by call."""
-    inputs = []
-    hook = layer.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
-    try:
-        yield inputs
-    finally:
-        hook.remove()
 
 
 def largest_proposals(boxes: Tensor, proposals: Tensor) -> Tensor:
@@ -54,6 +41,21 @@ def largest_proposals(boxes: Tensor, proposals: Tensor) -> Tensor:
     areas = (proposals[:, 2:] - proposals[:, :2]).clamp(min=0).prod(1)
     area, largest = torch.where(is_inside, areas[:, None], -1).max(0)
     return torch.where(area[:, None] >= 0, proposals[largest], boxes)
+
+
+def check_classifies_once(head: nn.Module, owner: str) -> None:
+    """Refuse a box head whose classifier has not one input for each box.
+
+    Args:
+        head: the box head.
+        owner: name of the RoI head, for the message.
+
+    Raises:
+        TypeError: if it has no ``fc_cls``, or runs it several times.
+    """
+    if not hasattr(head, 'fc_cls') or getattr(head, 'num_iterations', 1) > 1:
+        raise TypeError(f'{owner}(bbox_head=) expects a head that runs a layer fc_cls once, such '
+                        f'as Shared2FCBBoxHead, got {type(head).__name__}.')
 
 
 class ImageSupervisionMixin:
@@ -101,9 +103,7 @@ class ImageSupervisionMixin:
             if weight < 0:
                 raise ValueError(f'{owner}({name}=) expects a number >= 0, got {weight!r}.')
         for head in self.bbox_heads:
-            if not hasattr(head, 'fc_cls') or getattr(head, 'num_iterations', 1) > 1:
-                raise TypeError(f'{owner}(bbox_head=) expects a head that runs a layer fc_cls '
-                                f'once, such as Shared2FCBBoxHead, got {type(head).__name__}.')
+            check_classifies_once(head, owner)
             shown = [part for part in head.loss_cls.modules() if hasattr(part, 'set_objects')]
             if image_label_weight and shown:
                 raise TypeError(f'{owner}(image_label_weight=) expects a loss that does not count '
@@ -115,6 +115,16 @@ class ImageSupervisionMixin:
                                                out_features=last.num_classes))
         self._teacher_logits: list[Tensor] = []  # of each image, during a training step
         self._positives: tuple[Tensor, Tensor] | None = None  # features and teacher's logits
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether boxes are to have the logits of a semantic teacher."""
+        return self.semantic_branch is not None
+
+    @property
+    def needs_proposals(self) -> bool:
+        """Whether :meth:`image_level_loss` is to get the proposals of image-level data."""
+        return bool(self.image_label_weight)
 
     def loss(self, x: tuple[Tensor], rpn_results_list: InstanceList,
              batch_data_samples: SampleList) -> dict:

@@ -122,7 +122,9 @@ def build_calibrator(cfg: ConfigType, roi_head: nn.Module) -> Calibrator:
 
 
 def activate(head: nn.Module, logits: Tensor) -> Tensor:
-    """Logits (R, channels) to scores (R, C + 1), as a box head of mmdet does it."""
+    """Logits (R, channels) to scores (R, C + 1), as a box head does it."""
+    if hasattr(head, 'get_scores'):  # of its own
+        return head.get_scores(logits)
     return head.loss_cls.get_activation(logits) if head.custom_cls_channels else \
         logits.softmax(dim=-1)
 

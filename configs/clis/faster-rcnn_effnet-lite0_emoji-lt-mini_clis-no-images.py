@@ -1,0 +1,16 @@
+# The detector of CLIS on Emoji-LT mini without image-level data: A1 of the ablation.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn_clis.py',
+    '../_base_/datasets/emoji-lt.py',
+    '../_base_/schedules/schedule_emoji-lt_finetune.py',
+    '../_base_/default_runtime.py',
+]
+
+# The training tool starts from the last checkpoint of this config.
+stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py'
+
+model = dict(
+    roi_head=dict(
+        image_loss=None,
+        contrastive_loss=None,
+        bbox_head=dict(num_classes=_base_.num_classes)))
