@@ -45,9 +45,10 @@ class LoadFeatureBankSample(BaseTransform):
             results: with ``img_id`` and ``img_path``.
 
         Returns:
-            ``data_samples`` with ground truth and proposals, these with their ``view``, and ``inputs``: ``rows`` (R,) of the
-            ``split``, ``boxes`` (R, 4) of these, and ``jittered``, how many of them, the last
-            ones, are jittered. None if the image was left out of the bank.
+            ``data_samples`` with ground truth and proposals, these with the number of their
+            ``view``, and ``inputs``: ``rows`` (R,) of the ``split``, ``boxes`` (R, 4) of these,
+            and ``jittered``, how many of them, the last ones, are jittered. None if the image was
+            left out of the bank.
         """
         views = self.table.views(results['img_id'])
         if not len(views):
