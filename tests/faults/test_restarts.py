@@ -48,8 +48,9 @@ def start_agents(project, stage1_run, faults):
 @pytest.mark.dist
 def test_torchrun_restarts_a_job_on_two_machines_and_all_ranks_resume(
         start_agents, project, faults):
-    # Rank 1 dies in the second epoch. Of two agents, as on two machines, one counts a restart.
-    codes, output = start_agents(2, 2, kill=dict(type='KillHook', iteration=3, rank=1),
+    # Rank 1 dies in the second step of the second epoch, when the first is saved. Of two agents, as
+    # on two machines, one counts a restart.
+    codes, output = start_agents(2, 2, kill=dict(type='KillHook', iteration=4, rank=1),
                                  same_state=dict(type='SameStateHook'))
     assert codes == [0, 0], output[-5000:]
     assert f'The job was restarted: it resumes from {project.folder}/run/epoch_1.pth' in output
@@ -63,7 +64,7 @@ def test_torchrun_restarts_a_job_on_two_machines_and_all_ranks_resume(
 def test_rank_that_dies_is_restarted_and_named_when_it_dies_again(start_agents, project):
     started = time.monotonic()
     (code,), output = start_agents(
-        1, 1, kill=dict(type='KillHook', iteration=3, rank=1, restarted=4),
+        1, 1, kill=dict(type='KillHook', iteration=4, rank=1, restarted=5),
         pids=dict(type='TellPidHook'))
     assert code == 1
     # Far below the timeout of collective operations, which is half an hour.

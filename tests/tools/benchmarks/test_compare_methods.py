@@ -33,7 +33,7 @@ def folder(write_lvis, tmp_path):
 
 
 @pytest.fixture
-def compare(warm_python):
+def compare(folder, warm_python):
     """Run the tool in the folder."""
     return lambda *argv: warm_python.run(
         [ROOT / 'tools/benchmarks/compare_methods.py', '--comparison', 'comparison.yml',
