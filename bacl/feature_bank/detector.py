@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..models.augmenters import GTBoxGenerator
 from ..models.detectors import DecoupledTwoStageDetector
+from .assignment import remember_assignments
 from .fingerprint import CLASSIFIER_PARTS
 from .storage import FeatureTable, open_table
 
@@ -136,6 +137,7 @@ class FeatureBankDetector(DecoupledTwoStageDetector):
         self._freeze_before_classifier()
         head = self.roi_head
         check_bankable(head)
+        remember_assignments(head)
         if head.with_mask:
             head.__class__ = type(type(head).__name__, (WithoutMasks, type(head)), {})
         head.bbox_roi_extractor = StoredRoIFeatures()

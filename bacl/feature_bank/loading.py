@@ -45,9 +45,10 @@ class LoadFeatureBankSample(BaseTransform):
             results: with ``img_id`` and ``img_path``.
 
         Returns:
-            ``data_samples`` with ground truth and proposals, and ``inputs``: ``rows`` (R,) of the
-            ``split``, ``boxes`` (R, 4) of these, and ``jittered``, how many of them, the last
-            ones, are jittered. None if the image was left out of the bank.
+            ``data_samples`` with ground truth and proposals, these with the number of their
+            ``view``, and ``inputs``: ``rows`` (R,) of the ``split``, ``boxes`` (R, 4) of these,
+            and ``jittered``, how many of them, the last ones, are jittered. None if the image was
+            left out of the bank.
         """
         views = self.table.views(results['img_id'])
         if not len(views):
@@ -69,6 +70,7 @@ class LoadFeatureBankSample(BaseTransform):
         as_tensors = torch.from_numpy(boxes).split([proposals, gts, ignored])
         labels = torch.from_numpy(self.table.labels(first + proposals, first + len(rows)))
         sample.proposals = InstanceData(bboxes=as_tensors[0])
+        sample.proposals.set_field(first, 'view', field_type='metainfo')
         if 'instances' in results:
             sample.gt_instances = InstanceData(bboxes=as_tensors[1], labels=labels[:gts])
             if ignored:

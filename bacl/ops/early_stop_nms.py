@@ -4,7 +4,7 @@ from torch import Tensor
 from torchvision.ops import nms
 
 # Candidates that are looked at first, per detection that is kept at most.
-INITIAL_FACTOR = 4
+INITIAL_FACTOR = 8
 GROWTH_FACTOR = 8
 # Pairs of boxes of one class whose overlap is computed at once; 16 bytes and more each.
 MAX_PAIRS = 2**22
@@ -121,16 +121,17 @@ def suppress_pairwise(boxes: Tensor, by_class: Tensor, count: Tensor,
     Returns:
         Positions of the kept boxes, rising.
     """
-    size = count.repeat_interleave(count)  # (K,): of the class of each box
-    start = (count.cumsum(0) - count).repeat_interleave(count)
-    # All pairs of each class: one box repeated as often as its class has boxes, with each of them.
-    second = torch.arange(len(boxes), device=boxes.device).repeat_interleave(size)
-    pair_start = (size.cumsum(0) - size).repeat_interleave(size)
-    first = torch.arange(len(second), device=boxes.device) - pair_start + start[second]
-    is_before = first < second
-    first, second = by_class[first[is_before]], by_class[second[is_before]]
-    overlaps = iou(boxes[first], boxes[second]) > iou_threshold
-    first, second = first[overlaps], second[overlaps]
+    boxes = boxes.index_select(0, by_class)
+    start = (count.cumsum(0) - count).repeat_interleave(count)  # (K,): of the class of each box
+    place = torch.arange(len(boxes), device=boxes.device)
+    before = place - start  # boxes of its class before it, with each of which it makes a pair
+    second = place.repeat_interleave(before)
+    pair_start = before.cumsum(0) - before
+    first = torch.arange(len(second), device=boxes.device) \
+        - (pair_start - start).index_select(0, second)
+    overlaps = (iou(boxes, first, second) > iou_threshold).nonzero().squeeze(1)
+    first, second = (by_class.index_select(0, pair.index_select(0, overlaps))
+                     for pair in (first, second))
     kept = boxes.new_ones(len(boxes), dtype=torch.bool)
     while True:
         is_suppressed = torch.zeros_like(kept)
@@ -140,9 +141,20 @@ def suppress_pairwise(boxes: Tensor, by_class: Tensor, count: Tensor,
         kept = ~is_suppressed
 
 
-def iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of paired boxes, (P, 4) each; NaN if neither has an area."""
-    size = torch.minimum(first[:, 2:], second[:, 2:]) - torch.maximum(first[:, :2], second[:, :2])
-    intersection = size.clamp(min=0).prod(dim=1)
-    area = [(box[:, 2:] - box[:, :2]).prod(dim=1) for box in (first, second)]
-    return intersection / (area[0] + area[1] - intersection)
+def iou(boxes: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union of pairs of boxes, (P,); NaN if neither has an area.
+
+    Args:
+        boxes: (K, 4).
+        first: (P,), position of a box of each pair.
+        second: (P,), position of the other.
+    """
+    low, high = boxes.split(2, dim=1)
+    width, height = (torch.minimum(end.index_select(0, first), end.index_select(0, second))
+                     .sub_(torch.maximum(start.index_select(0, first),
+                                         start.index_select(0, second))).clamp_(min=0)
+                     for start, end in zip(low.unbind(1), high.unbind(1), strict=True))
+    intersection = width.mul_(height)
+    area = (high - low).prod(dim=1)
+    union = (area.index_select(0, first) + area.index_select(0, second)).sub_(intersection)
+    return intersection.div_(union)

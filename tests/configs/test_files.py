@@ -4,9 +4,25 @@ from mmdet.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
 from mmengine.config import Config, config
 
 
-def test_dumped_config_reads_back(cfg, monkeypatch):
+def leaves(value):
+    """All values of a nested config."""
+    if isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def test_values_are_those_that_a_file_can_say(cfg):
+    assert {type(value) for value in leaves(cfg.to_dict())} <= {
+        bool, int, float, str, type(None)}
+
+
+def test_dumped_config_reads_back(family, config_paths, load_config, monkeypatch):
     # Layout costs nearly all the time and changes no value.
     monkeypatch.setattr(config, 'FormatCode', lambda text, **kwargs: (text, False))
+    cfg = load_config(next(name for name, path in config_paths.items()
+                           if path.parent.name == family))
     assert Config.fromstring(cfg.pretty_text, '.py').to_dict() == cfg.to_dict()
 
 

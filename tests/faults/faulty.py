@@ -16,14 +16,19 @@ from mmengine.hooks import Hook
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Kills a rank before an iteration, counted from 0 over all epochs; not after a restart."""
+    """Kills a rank before an iteration, counted from 0 over all epochs; not after a restart.
 
-    def __init__(self, iteration, rank=0):
+    Or before another one then.
+    """
+
+    def __init__(self, iteration, rank=0, restarted=None):
         self.iteration = iteration
         self.rank = rank
+        self.restarted = restarted
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.iteration and get_rank() == self.rank and not is_restarted():
+        iteration = self.restarted if is_restarted() else self.iteration
+        if runner.iter == iteration and get_rank() == self.rank:
             os.kill(os.getpid(), signal.SIGKILL)
 
 

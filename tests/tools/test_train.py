@@ -124,22 +124,14 @@ def test_both_stages_resume_and_test_from_the_command_line(toy, tool_environment
 
 @pytest.mark.dist
 @pytest.mark.slow
-def test_two_cpu_processes_train_and_test_through_the_shell_tools(
-        toy, tool_environment, run_warm):
-    environment = dict(tool_environment, PORT='29617')
-    run(['bash', str(TOOLS / 'dist_train.sh'), 'stage1.py', '2', '--seed', '0'], toy, environment)
-    run_warm([TOOLS / 'train.py', 'stage1.py', '--seed', '0', '--work-dir', 'single',
-              '--cfg-options', 'train_dataloader.batch_size=4'])
-    # Two ranks with two samples each take the same steps as one process with four.
-    weights = [torch.load(toy / folder / 'epoch_2.pth', weights_only=False)['state_dict']['weight']
-               for folder in ('work_dirs/stage1', 'single')]
-    torch.testing.assert_close(*weights)
-
+def test_two_cpu_processes_test_through_the_shell_tool(toy, tool_environment, run_warm):
+    run_warm([TOOLS / 'train.py', 'stage1.py', '--seed', '0'])
     run(['bash', str(TOOLS / 'dist_test.sh'), 'stage1.py', 'work_dirs/stage1/epoch_2.pth', '2'],
-        toy, environment)
+        toy, dict(tool_environment, PORT='29617'))
     metrics = json.loads((toy / 'work_dirs/stage1/metrics.json').read_text())
     assert metrics['toy/count'] == 8
-    assert metrics['toy/weight'] == pytest.approx(weights[0].item())
+    weights = torch.load(toy / 'work_dirs/stage1/epoch_2.pth', weights_only=True)['state_dict']
+    assert metrics['toy/weight'] == pytest.approx(weights['weight'].item())
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh',

@@ -174,8 +174,8 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
         medians = []
         for what in ('train', 'test'):
             large.set_mode(what == 'train')
-            medians.append(float(np.median(
-                time_in_turn({'bank': getattr(large, what)}, args.rounds)['bank'])))
+            times = time_in_turn({'bank': getattr(large, what)}, args.rounds, time.process_time)
+            medians.append(float(np.median(times['bank'])))
         train, test = medians
         total = EPOCHS * LARGE['train'] / batches[0] * train + LARGE['val'] / batches[1] * test
         name = f'bank, C = {LARGE["classes"]:,}'

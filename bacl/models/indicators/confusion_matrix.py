@@ -66,9 +66,10 @@ class ConfusionMatrix(LongTermIndicator):
     def observe(self, logits: Tensor, labels: Tensor) -> None:
         """See :meth:`LongTermIndicator.observe`."""
         rows = foreground_rows(labels, self.num_classes)
+        # Columns first: what is selected is then contiguous, and the softmax does not copy it.
+        logits = logits[:, :self.num_classes]
         if len(rows) < len(labels):
             logits, labels = logits.index_select(0, rows), labels.index_select(0, rows)
-        logits = logits[:, :self.num_classes]
         # float32 at least: a softmax over 1,203 classes in half precision loses the tail.
         dtype = torch.promote_types(logits.dtype, torch.float32)
         if self.hard:

@@ -34,18 +34,22 @@ def folder(write_lvis, tmp_path):
     return tmp_path
 
 
-def compare(folder, *argv):
-    return subprocess.run(
-        [sys.executable, ROOT / 'tools/benchmarks/compare_methods.py', '--comparison',
-         'comparison.yml', '--stage1-checkpoint', 'toy/stage1.pth', '--held-out', '0.3', *argv],
-        cwd=folder, capture_output=True, text=True, timeout=300,
-        env=dict(os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)))
+COMMAND = [ROOT / 'tools/benchmarks/compare_methods.py', '--comparison', 'comparison.yml',
+           '--stage1-checkpoint', 'toy/stage1.pth', '--held-out', '0.3']
+ENVIRONMENT = dict(os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1',
+                   PYTHONPATH=str(ROOT))
+
+
+@pytest.fixture
+def compare(folder, warm_python):
+    """Run the tool in the folder."""
+    return lambda *argv: warm_python.run([*COMMAND, *argv], cwd=folder, env=ENVIRONMENT)
 
 
 @pytest.mark.slow
-def test_methods_are_tuned_calibrated_tested_and_reused(folder):
-    done = compare(folder, '--seeds', '0', '1', '--jobs', '2')
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
+    done = compare('--seeds', '0', '1', '--jobs', '2')
+    assert done.returncode == 0, done.stdout
     out = folder / 'work_dirs/comparison/comparison'
     text = (out / 'comparison.csv').read_text()
     frame = pd.read_csv(out / 'comparison.csv').fillna({'calibrator': ''})
@@ -58,14 +62,14 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder):
     # BACL: two rates and a strength; FHM: two rates. What was chosen is trained once more.
     trained = len(list((out / 'trainings').iterdir()))
     assert trained == 3 + 2 + 2
-    again = compare(folder, '--seeds', '0', '1')
+    again = compare('--seeds', '0', '1')
     assert again.returncode == 0 and 'seed' not in again.stdout.partition('row')[0]
     assert len(list((out / 'trainings').iterdir())) == trained
     assert (out / 'comparison.csv').read_text() == text
 
 
 @pytest.mark.slow
-def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder):
+def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder, compare):
     cfg = Config.fromfile(folder / 'configs/family/stage2.py')
     cfg.model.type, cfg.model.roi_head.type = 'FasterRCNN', 'StandardRoIHead'
     del cfg.model.roi_head.hallucinator
@@ -75,13 +79,14 @@ def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder):
             name='FHM', config='whole', idea='loss', plain='FHM', settings={
                 'model.roi_head.bbox_head.loss_cls.with_margin': False})])
     (folder / 'comparison.yml').write_text(yaml.safe_dump(content))
-    done = compare(folder, '--seeds', '0', '--tuning', 'calibrator')
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = compare('--seeds', '0', '--tuning', 'calibrator')
+    assert done.returncode == 0, done.stdout
     assert len(pd.read_csv(folder / 'work_dirs/comparison/comparison/comparison.csv')) == 2
     assert not list((folder / 'work_dirs/comparison/comparison').glob('held-out*'))
 
 
 def test_mistakes_are_one_line(folder):
-    done = compare(folder, '--methods', 'FHN')
+    done = subprocess.run([sys.executable, *COMMAND, '--methods', 'FHN'], cwd=folder,
+                          env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1 and "expects some of ['BACL', 'FHM'], got 'FHN'" in done.stderr
     assert 'Traceback' not in done.stderr
