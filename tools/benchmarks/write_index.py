@@ -1,10 +1,10 @@
 """Write the generated parts of configs: index and results, and the metafiles of mim.
 
-Fills README.md, configs/README.md, those of bacl and comparison, the models of every family's
-metafile.yml and model-index.yml from the configs, tables.yml (rows, configs, the paper's numbers),
-emoji_lt_ablation.csv (measured by emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the same with
-other settings for all rows; in bacl/README.md alone), and comparison.csv and trials.csv of
-comparison (of compare_methods.py).
+Fills README.md, configs/README.md, bacl/emoji-lt-mini.md, comparison/README.md, the models of every
+family's metafile.yml and model-index.yml from the configs, tables.yml (rows, configs, the paper's
+numbers), emoji_lt_ablation.csv (measured by emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the
+same with other settings for all rows; in bacl/emoji-lt-mini.md alone), and comparison.csv and
+trials.csv of comparison (of compare_methods.py).
 """
 
 import argparse
@@ -34,10 +34,10 @@ from emoji_lt_ablation import (
     twin_of,
 )
 
-INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/README.md'
+INDEX, ABLATION = CONFIGS / 'README.md', CONFIGS / 'bacl/emoji-lt-mini.md'
 COMPARISON_PAGE, README = CONFIGS / 'comparison/README.md', Path('README.md')
 RESULTS = CONFIGS / 'emoji_lt_ablation.csv'
-TWINS = 'bacl/README.md#emoji-lt-mini'
+TWINS = 'bacl/emoji-lt-mini.md'
 EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
             'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke',

@@ -35,7 +35,7 @@ def test_changed_number_of_the_paper_is_noticed_and_written(main, copy):
     tables = copy / 'configs/tables.yml'
     tables.write_text(
         tables.read_text().replace('[24.3, 8.7, 24.7, 30.1]', '[77.7, 8.7, 1.0, 2.0]'))
-    stale = re.escape('configs/README.md, configs/bacl/README.md. Run: python tools/benchmarks')
+    stale = re.escape('configs/README.md, configs/bacl/emoji-lt-mini.md. Run: python tools/benchmarks')
     with pytest.raises(SystemExit, match=stale):
         main(['--check'])
     main([])
@@ -63,7 +63,7 @@ def test_measured_results_reach_readmes_and_metafile(main, copy):
         {'optim_wrapper.optimizer.type': 'SGD', **row, 'AP': '70.0'} for row in rows])
     main([])
     assert '[50.0 / n/a / ' in (copy / 'configs/README.md').read_text()
-    text, _, other = (copy / 'configs/bacl/README.md').read_text().partition(
+    text, _, other = (copy / 'configs/bacl/emoji-lt-mini.md').read_text().partition(
         'With `optim_wrapper.optimizer.type=SGD` ([single runs](../emoji_lt_ablation_sgd.csv)):')
     assert '| MG + WT + FHM (BACL) | 50.0 ± 0.0 | n/a |' in text
     assert '| WT + FHM | 60.0 ± 0.0 | n/a |' in text and '| alpha = 0 | 60.0' in text
