@@ -27,7 +27,8 @@ SOFTMAX = ('SoftmaxCELoss', 'GRWCrossEntropyLoss', 'BalancedSoftmaxLoss', 'Equil
 OBJECTNESS = ('ObjectnessBCELoss', 'EqualizationLossV2', 'FCBL', 'AdaptiveClassSuppressionLoss',
               'PairwiseBalancedEqualizationLossV2', 'EffectiveClassMarginLoss')
 SIGMOID = ('SigmoidBCELoss', 'EqualizationLoss', 'DropLoss', 'FederatedLoss',
-           'BalancedSigmoidLoss', 'MetaBalancedSigmoidLoss', 'EqualizedFocalLoss')
+           'BalancedSigmoidLoss', 'MetaBalancedSigmoidLoss', 'EqualizedFocalLoss', 'GumbelCELoss',
+           'GumbelDropLoss')
 OWN_LAYOUT = ('SynchronizedSeesawLoss', 'PairwiseBalancedSeesawLoss', 'GroupSoftmaxLoss')
 LOSSES = SOFTMAX + OBJECTNESS + SIGMOID + OWN_LAYOUT
 ONE_OF_EACH_KIND = ('BalancedSoftmaxLoss', 'FCBL', 'DropLoss', 'GroupSoftmaxLoss')

@@ -178,9 +178,9 @@ def test_nor_does_the_backward_pass_of_other_augmenters(build, monkeypatch):
     'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss',
     'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EqualizedFocalLoss',
     'EqualizedQualityFocalLoss', 'FederatedFocalLoss', 'FederatedLoss', 'GRWCrossEntropyLoss',
-    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2',
-    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
-    'SynchronizedSeesawLoss'])
+    'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
+    'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = build_loss(loss_type)
     loss.knows_groups = True

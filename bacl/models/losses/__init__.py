@@ -26,6 +26,7 @@ from .federated_focal import FederatedFocalLoss
 from .forest import ForestLoss, forest_scores
 from .generalized_reweighting import GRWCrossEntropyLoss, grw_weights
 from .group_softmax import GroupSoftmaxLoss
+from .gumbel import GumbelCELoss, GumbelDropLoss, gumbel_ce_loss, gumbel_scores
 from .head_contract import check_heads
 from .meta_balanced_sigmoid import MetaBalancedSigmoidLoss, meta_gradient, meta_weights
 from .objectness_bce import ObjectnessBCELoss, objectness_bce_loss
@@ -43,12 +44,13 @@ __all__ = [
     'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
     'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL',
     'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-    'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
-    'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss',
-    'balance_margin', 'balance_weight', 'balanced_softmax_loss', 'check_heads', 'ecm_loss',
-    'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss',
-    'foreground_shift', 'forest_scores', 'grw_weights', 'log_odds', 'meta_gradient', 'meta_weights',
-    'objectness_bce_loss', 'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits',
-    'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
+    'GumbelCELoss', 'GumbelDropLoss', 'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss',
+    'ObjectnessBCELoss', 'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2',
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+    'SynchronizedSeesawLoss', 'balance_margin', 'balance_weight', 'balanced_softmax_loss',
+    'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss',
+    'fcbl_loss', 'foreground_shift', 'forest_scores', 'grw_weights', 'gumbel_ce_loss',
+    'gumbel_scores', 'log_odds', 'meta_gradient', 'meta_weights', 'objectness_bce_loss',
+    'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits', 'select_classes',
+    'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
 ]

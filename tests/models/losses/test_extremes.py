@@ -93,8 +93,8 @@ def test_all_registered_losses_are_here():
             'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
             'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedFocalLoss',
             'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-            'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
-            'SynchronizedSeesawLoss'} <= set(NAMES)
+            'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
+            'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)
 
 
