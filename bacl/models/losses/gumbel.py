@@ -39,13 +39,15 @@ def gumbel_ce_loss(logits: Tensor, labels: Tensor) -> Tensor:
         Alexandridis et al., "Long-tailed Instance Segmentation using Gumbel Optimized Loss", ECCV
         2022. The official code clips logits to [-4, 10] and gives them no gradient beyond.
     """
-    clipped = logits.clamp(MIN_LOGIT, MAX_LOGIT)
-    rate = (-clipped).exp()
-    positive = rate * (1 + (MIN_LOGIT - logits).clamp(min=0))
+    log_score = -(-logits.clamp(MIN_LOGIT, MAX_LOGIT)).exp()
     # expm1 keeps the digits of 1 - p. The tangent of a negative has the slope 1, to five digits.
-    negative = (logits - MAX_LOGIT).clamp(min=0) - (-(-rate).expm1()).log()
-    is_positive = labels[:, None] == torch.arange(logits.size(1), device=labels.device)
-    return torch.where(is_positive, positive, negative)
+    negative = (logits - MAX_LOGIT).clamp(min=0) - (-log_score.expm1()).log()
+    # Background samples, which have no positive, write back what is there.
+    index = labels[:, None].clamp(max=logits.size(1) - 1)
+    at_label = logits.gather(1, index)
+    positive = (-at_label.clamp(min=MIN_LOGIT)).exp() * (1 + (MIN_LOGIT - at_label).clamp(min=0))
+    is_object = labels[:, None] < logits.size(1)
+    return negative.scatter(1, index, torch.where(is_object, positive, negative.gather(1, index)))
 
 
 @MODELS.register_module()
