@@ -25,7 +25,7 @@ C, CHANNELS = 6, 8
 SOFTMAX = ('SoftmaxCELoss', 'GRWCrossEntropyLoss', 'BalancedSoftmaxLoss', 'EquilibriumLoss',
            'PairwiseBalancedSoftmaxLoss')
 OBJECTNESS = ('ObjectnessBCELoss', 'EqualizationLossV2', 'FCBL', 'AdaptiveClassSuppressionLoss',
-              'PairwiseBalancedEqualizationLossV2', 'EffectiveClassMarginLoss')
+              'PairwiseBalancedEqualizationLossV2', 'EffectiveClassMarginLoss', 'ROGLoss')
 SIGMOID = ('SigmoidBCELoss', 'EqualizationLoss', 'DropLoss', 'FederatedLoss',
            'BalancedSigmoidLoss', 'MetaBalancedSigmoidLoss', 'EqualizedFocalLoss', 'GumbelCELoss',
            'GumbelDropLoss')

@@ -307,7 +307,7 @@ def test_box_head_starts_as_mmdets_except_for_the_prior_of_sigmoids(cfg, shrink,
         ours, mmdets = heads
         if isinstance(ours.loss_cls, AdaptiveClassSuppressionLoss):
             return  # the classifier is that of stage 1
-        if not isinstance(ours.loss_cls, SOFTMAX_LOSSES):
+        if not isinstance(getattr(ours.loss_cls, 'loss', ours.loss_cls), SOFTMAX_LOSSES):
             # The logit of the probability 0.001; of a Gumbel score a rounded one.
             is_gumbel = isinstance(ours.loss_cls, GumbelCELoss)
             torch.nn.init.constant_(mmdets.fc_cls.bias, -2 if is_gumbel else -math.log(999))

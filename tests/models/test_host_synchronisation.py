@@ -106,7 +106,7 @@ def build_loss(loss_type):
 @pytest.mark.parametrize('loss_type', [
     'AdaptiveClassSuppressionLoss', 'EqualizedFocalLoss', 'GroupSoftmaxLoss',
     'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SynchronizedSeesawLoss'])
+    'PairwiseBalancedSoftmaxLoss', 'ROGLoss', 'SynchronizedSeesawLoss'])
 def test_losses_wait_for_nothing_forward_and_backward(loss_type, monkeypatch):
     monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     loss = build_loss(loss_type)
@@ -180,7 +180,8 @@ def test_nor_does_the_backward_pass_of_other_augmenters(build, monkeypatch):
     'EqualizedQualityFocalLoss', 'FederatedFocalLoss', 'FederatedLoss', 'GRWCrossEntropyLoss',
     'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
     'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss'])
+    'PairwiseBalancedSoftmaxLoss', 'ROGLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+    'SynchronizedSeesawLoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = build_loss(loss_type)
     loss.knows_groups = True

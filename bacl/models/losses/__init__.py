@@ -35,6 +35,7 @@ from .pairwise_class_balance import (
     PairwiseBalancedSeesawLoss,
     PairwiseBalancedSoftmaxLoss,
 )
+from .rog import ROGLoss, gap_loss
 from .seesaw import SynchronizedSeesawLoss, seesaw_logits
 from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
@@ -46,11 +47,12 @@ __all__ = [
     'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
     'GumbelCELoss', 'GumbelDropLoss', 'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss',
     'ObjectnessBCELoss', 'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2',
-    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
-    'SynchronizedSeesawLoss', 'balance_margin', 'balance_weight', 'balanced_softmax_loss',
-    'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights', 'eqlv2_weights', 'equilibrium_loss',
-    'fcbl_loss', 'foreground_shift', 'forest_scores', 'grw_weights', 'gumbel_ce_loss',
-    'gumbel_scores', 'log_odds', 'meta_gradient', 'meta_weights', 'objectness_bce_loss',
-    'quality_focal_gradient', 'quality_focal_loss', 'seesaw_logits', 'select_classes',
-    'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights', 'tail_ratio'
+    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'ROGLoss', 'SigmoidBCELoss',
+    'SoftmaxCELoss', 'SynchronizedSeesawLoss', 'balance_margin', 'balance_weight',
+    'balanced_softmax_loss', 'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights',
+    'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss', 'foreground_shift', 'forest_scores',
+    'gap_loss', 'grw_weights', 'gumbel_ce_loss', 'gumbel_scores', 'log_odds', 'meta_gradient',
+    'meta_weights', 'objectness_bce_loss', 'quality_focal_gradient', 'quality_focal_loss',
+    'seesaw_logits', 'select_classes', 'sigmoid_bce_loss', 'softmax_ce_loss', 'suppression_weights',
+    'tail_ratio'
 ]
