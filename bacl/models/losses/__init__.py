@@ -1,5 +1,6 @@
 """Classification losses: a pure function of its inputs each, and a thin module around it."""
 from .adaptive_class_suppression import AdaptiveClassSuppressionLoss, suppression_weights
+from .angular_margin import C2AMLoss, c2am_logits
 from .balanced_softmax import (
     BalancedSigmoidLoss,
     BalancedSoftmaxLoss,
@@ -41,15 +42,15 @@ from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
 __all__ = [
-    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'CountedLoss',
-    'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'C2AMLoss',
+    'CountedLoss', 'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
     'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'EquilibriumLoss', 'FCBL',
     'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
     'GumbelCELoss', 'GumbelDropLoss', 'ImageShareLoss', 'LongTailLoss', 'MetaBalancedSigmoidLoss',
     'ObjectnessBCELoss', 'ObjectnessLoss', 'PairwiseBalancedEqualizationLossV2',
     'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'ROGLoss', 'SigmoidBCELoss',
     'SoftmaxCELoss', 'SynchronizedSeesawLoss', 'balance_margin', 'balance_weight',
-    'balanced_softmax_loss', 'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights',
+    'balanced_softmax_loss', 'c2am_logits', 'check_heads', 'ecm_loss', 'ecm_margins', 'eql_weights',
     'eqlv2_weights', 'equilibrium_loss', 'fcbl_loss', 'foreground_shift', 'forest_scores',
     'gap_loss', 'grw_weights', 'gumbel_ce_loss', 'gumbel_scores', 'log_odds', 'meta_gradient',
     'meta_weights', 'objectness_bce_loss', 'quality_focal_gradient', 'quality_focal_loss',

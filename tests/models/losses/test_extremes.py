@@ -12,6 +12,7 @@ from bacl.models.losses import (
     LongTailLoss,
     SynchronizedSeesawLoss,
 )
+from bacl.models.predictors import CosineLinear
 from mmdet.registry import MODELS
 from torch.autograd import gradcheck
 
@@ -43,6 +44,10 @@ def build_new(name, num_classes, **kwargs):
         kwargs['trees'] = [[label % parents for label in range(num_classes)] for parents in (2, 3)]
     loss = MODELS.build({'type': name, 'num_classes': num_classes, **SETTINGS.get(name, {}),
                          **kwargs})
+    if name == 'C2AMLoss':
+        classifier = CosineLinear(1, num_classes + 1, scale=30.0, learns_scale=False)
+        classifier.weight.data = 1.0 + torch.arange(num_classes + 1)[:, None]
+        loss.set_classifier(classifier)
     if hasattr(loss, 'set_class_counts'):  # from the groups of training data
         count, group = torch.arange(1, num_classes + 1).numpy(), torch.arange(num_classes).numpy()
         loss.set_class_counts(ClassTable(tuple(map(str, group)), count, count, num_images=9,
@@ -90,11 +95,12 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 
 def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
-            'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedFocalLoss',
-            'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-            'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss',
-            'ROGLoss', 'SigmoidBCELoss', 'SoftmaxCELoss', 'SynchronizedSeesawLoss'} <= set(NAMES)
+            'C2AMLoss', 'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss',
+            'EqualizationLossV2', 'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL',
+            'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss',
+            'GroupSoftmaxLoss', 'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss',
+            'ObjectnessBCELoss', 'ROGLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+            'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)
 
 
