@@ -1,13 +1,15 @@
 """Category-aware angular margin loss (C2AM): a softmax of cosines with a margin between classes."""
 import math
 
+import torch
+from bacl.ops import once_per_class
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from .softmax_ce import SoftmaxCELoss, softmax_ce_loss
 
-# Smallest squared sine, whose root would have an infinite gradient at 0.
-MIN_SQUARED_SINE = 1e-6
+# Smallest squared sine times scale, whose root would have an infinite gradient at 0.
+MIN_SQUARED_SINE = 1e-3
 
 
 def c2am_logits(logits: Tensor, labels: Tensor, class_norm: Tensor, scale: Tensor | float,
@@ -36,10 +38,16 @@ def c2am_logits(logits: Tensor, labels: Tensor, class_norm: Tensor, scale: Tenso
         Wang et al., "C2AM Loss: Chasing a Better Decision Boundary for Long-Tail Object
         Detection", CVPR 2022.
     """
-    log_norm = class_norm.log().to(logits)
-    margin = (alpha / math.pi * (log_norm[labels, None] - log_norm)).clamp(min=0)
-    squared_sine = (1 - (logits / scale) ** 2).clamp(min=MIN_SQUARED_SINE)
-    return logits * margin.cos() - scale * squared_sine.sqrt() * margin.sin()
+    log_norm, num_channels = class_norm.log().to(logits), logits.size(1)
+
+    def margin_parts(classes: Tensor) -> Tensor:
+        margin = (alpha / math.pi * (log_norm[classes, None] - log_norm)).clamp(min=0)
+        return torch.cat([margin.cos(), margin.sin()], dim=1)
+
+    cos, sin = once_per_class(margin_parts, labels, num_channels).split(num_channels, dim=1)
+    # s sin(theta), squared.
+    squared_sine = (scale ** 2 - logits * logits).clamp(min=MIN_SQUARED_SINE)
+    return logits * cos - squared_sine.sqrt() * sin
 
 
 @MODELS.register_module()
