@@ -70,9 +70,9 @@ def test_with_equal_norms_or_without_alpha_it_is_a_softmax_of_cosines():
 
 
 def test_a_head_from_a_config_tells_its_classifier_and_no_norm_has_a_gradient():
-    head = build_head(dict(type='C2AMLoss'), scale=30.0, learns_scale=False)
+    head = build_head(dict(type='C2AMLoss'), scale=30.0, learns_scale=False).double()
     head.fc_cls.weight.data[0] *= 9
-    feats, labels = torch.rand(4, 8), torch.tensor([0, 1, 2, 0])
+    feats, labels = torch.rand(4, 8).double(), torch.tensor([0, 1, 2, 0])
     logits = head.fc_cls(feats)
     loss = head.loss_cls(logits, labels)
     expected = c2am_logits(logits, labels, head.fc_cls.weight.detach().norm(dim=1), 30.0, 0.5)
@@ -80,7 +80,7 @@ def test_a_head_from_a_config_tells_its_classifier_and_no_norm_has_a_gradient():
     loss.backward()
     # Cosines do not change along a weight, so a gradient along it would be one of the norms.
     along = (head.fc_cls.weight.grad * head.fc_cls.weight).sum(1)
-    torch.testing.assert_close(along, torch.zeros(3), rtol=0, atol=1e-6)
+    torch.testing.assert_close(along, torch.zeros(3).double(), rtol=0, atol=1e-9)
 
 
 def test_a_copy_of_a_head_has_its_own_classifier_once():
