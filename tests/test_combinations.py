@@ -23,11 +23,12 @@ from torch.utils.data import DataLoader
 
 C, CHANNELS = 6, 8
 SOFTMAX = ('SoftmaxCELoss', 'GRWCrossEntropyLoss', 'BalancedSoftmaxLoss', 'EquilibriumLoss',
-           'PairwiseBalancedSoftmaxLoss')
+           'PairwiseBalancedSoftmaxLoss', 'C2AMLoss')
 OBJECTNESS = ('ObjectnessBCELoss', 'EqualizationLossV2', 'FCBL', 'AdaptiveClassSuppressionLoss',
-              'PairwiseBalancedEqualizationLossV2', 'EffectiveClassMarginLoss')
+              'PairwiseBalancedEqualizationLossV2', 'EffectiveClassMarginLoss', 'ROGLoss')
 SIGMOID = ('SigmoidBCELoss', 'EqualizationLoss', 'DropLoss', 'FederatedLoss',
-           'BalancedSigmoidLoss', 'MetaBalancedSigmoidLoss', 'EqualizedFocalLoss')
+           'BalancedSigmoidLoss', 'MetaBalancedSigmoidLoss', 'EqualizedFocalLoss', 'GumbelCELoss',
+           'GumbelDropLoss')
 OWN_LAYOUT = ('SynchronizedSeesawLoss', 'PairwiseBalancedSeesawLoss', 'GroupSoftmaxLoss')
 LOSSES = SOFTMAX + OBJECTNESS + SIGMOID + OWN_LAYOUT
 ONE_OF_EACH_KIND = ('BalancedSoftmaxLoss', 'FCBL', 'DropLoss', 'GroupSoftmaxLoss')
@@ -120,7 +121,14 @@ def step(head):
 def is_sensible(loss, predictor, augmenter):
     """What the methods themselves say: some are for a softmax over classes and background."""
     needs_softmax = predictor in ('TDELinear', 'DisAlignLinear') or augmenter == 'FASA'
-    return loss in SOFTMAX or not needs_softmax
+    needs_cosine = loss == 'C2AMLoss'
+    return (loss in SOFTMAX or not needs_softmax) and (predictor == 'CosineLinear' or
+                                                       not needs_cosine)
+
+
+def a_predictor(loss):
+    """One that goes with the loss."""
+    return 'CosineLinear' if loss == 'C2AMLoss' else 'Linear'
 
 
 def check_gradients(layer, case):
@@ -153,9 +161,10 @@ def test_a_step_of_every_combination_in_one_head_trains_or_is_refused(loss):
 
 @pytest.mark.parametrize('loss', LOSSES)
 def test_a_step_of_every_loss_and_augmenter_in_a_cascade_trains(loss):
+    predictor = a_predictor(loss)
     for augmenter in AUGMENTERS:
-        if is_sensible(loss, 'Linear', augmenter):
-            total, detections = step(build(loss, 'Linear', augmenter, num_stages=2))
+        if is_sensible(loss, predictor, augmenter):
+            total, detections = step(build(loss, predictor, augmenter, num_stages=2))
             assert total.isfinite() and all(len(found) for found in detections), augmenter
 
 
@@ -177,12 +186,12 @@ def test_a_step_in_an_iterative_head_trains_or_is_refused(loss):
 @pytest.mark.parametrize('loss', LOSSES)
 def test_a_step_of_simcal_trains_with_every_loss_and_no_augmenter(loss):
     simcal = dict(type='SimCalRoIHead', calibration_loss=dict(type=loss), threshold=60)
-    head = build(loss, 'Linear', 'none', **simcal)
+    head = build(loss, a_predictor(loss), 'none', **simcal)
     total, detections = step(head)
     assert total.isfinite() and all(len(found) for found in detections)
     check_gradients(head.calibration_heads[0].fc_cls, loss)
     with pytest.raises(TypeError, match='augmenter=. expects None'):
-        build(loss, 'Linear', 'FHM', **simcal)
+        build(loss, a_predictor(loss), 'FHM', **simcal)
 
 
 # Whole detectors.

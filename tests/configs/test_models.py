@@ -18,6 +18,7 @@ from bacl.models.losses import (
     AdaptiveClassSuppressionLoss,
     ForestLoss,
     GroupSoftmaxLoss,
+    GumbelCELoss,
     SoftmaxCELoss,
     SynchronizedSeesawLoss,
 )
@@ -311,9 +312,10 @@ def test_box_head_starts_as_mmdets_except_for_the_prior_of_sigmoids(cfg, shrink,
         ours, mmdets = heads
         if isinstance(ours.loss_cls, AdaptiveClassSuppressionLoss):
             return  # the classifier is that of stage 1
-        if not isinstance(ours.loss_cls, SOFTMAX_LOSSES):
-            # The logit of the probability 0.001.
-            torch.nn.init.constant_(mmdets.fc_cls.bias, -math.log(999))
+        if not isinstance(getattr(ours.loss_cls, 'loss', ours.loss_cls), SOFTMAX_LOSSES):
+            # The logit of the probability 0.001; of a Gumbel score a rounded one.
+            is_gumbel = isinstance(ours.loss_cls, GumbelCELoss)
+            torch.nn.init.constant_(mmdets.fc_cls.bias, -2 if is_gumbel else -math.log(999))
         theirs = mmdets.state_dict()
         for key, value in ours.state_dict().items():
             torch.testing.assert_close(value, theirs[key], equal_nan=True)

@@ -241,8 +241,8 @@ def test_stage_2_has_the_model_of_its_stage_1_but_for_the_method(stage2_name, st
                         r'|roi_head\.(type|hallucinator|augmenter|calibration_loss|threshold)(\..+)?'
                         # What a frozen extractor allows; the numbers are the same but for rounding.
                         r'|rpn_head\.type|roi_head\.bbox_roi_extractor\.type'
-                        r'|roi_head\.bbox_head(\.\d)?\.(loss_cls\..+|init_cfg\.0\.bias_prob'
-                        r'|cls_predictor_cfg(\.type)?)'
+                        r'|roi_head\.bbox_head(\.\d)?\.(loss_cls\..+|init_cfg\.0\.bias(_prob)?'
+                        r'|cls_predictor_cfg(\.(type|scale|learns_scale))?)'
                         # Of a test only.
                         r'|test_cfg\.rcnn\.(calibrator|score_thr)'
                         # SimCal's.

@@ -33,6 +33,7 @@ def test_two_ranks_have_the_state_of_one_process_on_the_same_samples(
     assert whole['5.num_samples'].sum() > 0 and whole['is_known'].any()
     assert whole['pos_grad'].sum() > 0 and whole['others.tde.direction'].any()
     assert whole['others.seesaw.cum_samples'].sum() > 0 and whole['others.efl.pos_grad'].all()
+    assert whole['others.rog.num_samples'].sum() > 0
     assert whole['others.seesaw.confusion.matrix'].sum() > 0
     assert len(set(whole['others.fasa.probability'].tolist())) > 1  # classes were adapted
     assert whole['iterative.confusion.matrix'].any() and whole['simcal.loss'] > 0

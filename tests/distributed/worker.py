@@ -22,6 +22,7 @@ from bacl.models.losses import (
     EquilibriumLoss,
     MetaBalancedSigmoidLoss,
     PairwiseBalancedSeesawLoss,
+    ROGLoss,
 )
 from bacl.models.predictors import TDELinear
 from bacl.models.roi_heads import IterativeBBoxHead, SimCalRoIHead
@@ -72,7 +73,7 @@ def observe(*parts):
     others = nn.ModuleDict(dict(
         equilibrium=EquilibriumLoss(C), fasa=FASA(C, D, counts=[1] * C), tde=TDELinear(D, C + 1),
         seesaw=PairwiseBalancedSeesawLoss(C),  # with counts and a confusion matrix
-        efl=EqualizedFocalLoss(C, reduction='sum'),
+        efl=EqualizedFocalLoss(C, reduction='sum'), rog=ROGLoss(C),
         **{keep: FeatureMemory(C, D, 2, keep) for keep in ('first', 'last')}))
     for parameter in others.tde.parameters():
         parameter.data.zero_()  # drawn by each rank
@@ -85,6 +86,7 @@ def observe(*parts):
         distribution.observe(feats[labels < C], labels[labels < C])
         others.equilibrium(logits, labels)
         others.seesaw(F.pad(logits, (0, 1)), labels)
+        others.rog(logits, labels)
         others.efl(logits[:, :C].clone().requires_grad_(), labels).backward()
         others.fasa(Samples(feats, labels), None, None)
         others.fasa.observe(logits, labels, len(labels))

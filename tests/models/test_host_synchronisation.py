@@ -14,6 +14,7 @@ from bacl.models.augmenters import (
     Samples,
 )
 from bacl.models.losses import FCBL, ContrastivePairLoss, EquilibriumLoss
+from bacl.models.predictors import CosineLinear
 from bacl.models.roi_heads.classifier_tap import ClassifierTap
 from bacl.models.roi_heads.long_tail_roi_head import jittered_boxes
 from mmdet.registry import MODELS
@@ -100,13 +101,16 @@ def test_nor_does_its_backward_pass(indicator, prob_thr, above_true, monkeypatch
 def build_loss(loss_type):
     """A loss that knows what hooks tell it, with all that it does."""
     kwargs = dict(soft_start=0) if loss_type.startswith('PairwiseBalanced') else {}
-    return MODELS.build(dict(type=loss_type, num_classes=C, **kwargs))
+    loss = MODELS.build(dict(type=loss_type, num_classes=C, **kwargs))
+    if loss_type == 'C2AMLoss':
+        loss.set_classifier(CosineLinear(D, C + 1))
+    return loss
 
 
 @pytest.mark.parametrize('loss_type', [
     'AdaptiveClassSuppressionLoss', 'EqualizedFocalLoss', 'GroupSoftmaxLoss',
     'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
-    'PairwiseBalancedSoftmaxLoss', 'SynchronizedSeesawLoss'])
+    'PairwiseBalancedSoftmaxLoss', 'ROGLoss', 'SynchronizedSeesawLoss'])
 def test_losses_wait_for_nothing_forward_and_backward(loss_type, monkeypatch):
     monkeypatch.setattr('bacl.ops.class_groups.is_on_cpu', lambda tensor: False)
     loss = build_loss(loss_type)
@@ -175,11 +179,12 @@ def test_nor_does_the_backward_pass_of_other_augmenters(build, monkeypatch):
 
 @pytest.mark.usefixtures('fake_gpu')
 @pytest.mark.parametrize('loss_type', [
-    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'DropLoss',
-    'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2', 'EqualizedFocalLoss',
-    'EqualizedQualityFocalLoss', 'FederatedFocalLoss', 'FederatedLoss', 'GRWCrossEntropyLoss',
-    'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2',
-    'PairwiseBalancedSeesawLoss', 'PairwiseBalancedSoftmaxLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+    'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss', 'C2AMLoss',
+    'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
+    'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FederatedFocalLoss', 'FederatedLoss',
+    'GRWCrossEntropyLoss', 'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss',
+    'ObjectnessBCELoss', 'PairwiseBalancedEqualizationLossV2', 'PairwiseBalancedSeesawLoss',
+    'PairwiseBalancedSoftmaxLoss', 'ROGLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
     'SynchronizedSeesawLoss'])
 def test_other_losses_wait_for_nothing(loss_type):
     loss = build_loss(loss_type)

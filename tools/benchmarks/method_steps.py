@@ -18,6 +18,7 @@ from bacl.annotations import ClassTable
 from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.models.augmenters import ExtraSamples, FeatureAugmenter, Samples
 from bacl.models.losses import LongTailLoss
+from bacl.models.losses.head_contract import tell_classifiers
 from bacl.models.predictors import ClassPredictor
 from bacl.models.roi_heads.classifier_tap import ClassifierTap
 from classifier_step import NUM_FEATS, NUM_OBJECTS, NUM_ROIS, Head, draw_samples
@@ -34,6 +35,8 @@ SETTINGS = {'FeatureHallucinator': dict(indicator=FREQUENCY),
             'MemorySampler': dict(indicator=FREQUENCY),
             'ForestLoss': dict(num_parents=NUM_PARENTS),
             'ForestLinear': dict(num_parents=()), 'TextCosineLinear': dict(embed_dims=512)}
+# The classifier that a loss is not trained without.
+PREDICTORS = {'C2AMLoss': 'CosineLinear'}
 
 
 def registered(base: type) -> list[str]:
@@ -68,10 +71,12 @@ class MethodStep:
             settings = settings | dict(trees=[[label % parents for label in range(num_classes)]
                                               for parents in settings['num_parents']])
         self.head = Head(MODELS.build(dict(type=loss, num_classes=num_classes, **settings)))
+        predictor = predictor or PREDICTORS.get(loss)
         if predictor:
             self.head.fc_cls = MODELS.build(dict(
                 type=predictor, in_features=NUM_FEATS, out_features=num_classes + 1,
                 **SETTINGS.get(predictor, {})))
+        tell_classifiers(self.head)
         self.augmenter = augmenter and MODELS.build(dict(
             type=augmenter, num_classes=num_classes, num_feats=NUM_FEATS,
             **SETTINGS.get(augmenter, {})))

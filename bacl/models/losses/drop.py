@@ -5,7 +5,6 @@ from torch import Tensor
 
 from .base import without_weightless
 from .equalization import EqualizationLoss, eql_weights
-from .sigmoid_bce import sigmoid_bce_loss
 
 
 def tail_ratio(labels: Tensor, is_tail: Tensor) -> Tensor:
@@ -48,9 +47,9 @@ class DropLoss(EqualizationLoss):
         labels = without_weightless(labels, weight, self.num_classes)
         return super().sample_losses(logits, labels, weight)
 
-    def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """See :func:`sigmoid_bce_loss`, :func:`eql_weights` and :func:`tail_ratio`."""
+    def channel_weights(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(N, C), weight of every channel; see :func:`.eql_weights` and :func:`tail_ratio`."""
         is_tail = self.is_tail()
         ratio = tail_ratio(labels, is_tail)
         kept = torch.rand_like(logits) <= ratio if self.training else ratio
-        return sigmoid_bce_loss(logits, labels) * eql_weights(labels, is_tail, kept)
+        return eql_weights(labels, is_tail, kept)

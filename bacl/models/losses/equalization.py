@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from .counted import ImageShareLoss
-from .sigmoid_bce import SigmoidBCELoss, sigmoid_bce_loss
+from .sigmoid_bce import SigmoidBCELoss
 
 
 def eql_weights(labels: Tensor, is_tail: Tensor, background: Tensor | float = 1.0) -> Tensor:
@@ -60,6 +60,10 @@ class EqualizationLoss(ImageShareLoss, SigmoidBCELoss):
         """(C,), bool: the classes below the threshold."""
         return self.class_counts.known_shares() < self.frequency_thr
 
+    def channel_weights(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(N, C), weight of every channel; see :func:`eql_weights`."""
+        return eql_weights(labels, self.is_tail())
+
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """See :func:`sigmoid_bce_loss` and :func:`eql_weights`."""
-        return sigmoid_bce_loss(logits, labels) * eql_weights(labels, self.is_tail())
+        """See :func:`.sigmoid_bce_loss` and :func:`eql_weights`."""
+        return super().elementwise(logits, labels) * self.channel_weights(logits, labels)

@@ -131,11 +131,25 @@ def check_heads(model: nn.Module) -> None:
             'and ConvFCBBoxHead.')
 
 
+def tell_classifiers(model: nn.Module) -> None:
+    """Tell each loss that has a method ``set_classifier`` the last layer of its head.
+
+    Args:
+        model: a detector or a part of one.
+    """
+    for head in model.modules():
+        loss = getattr(head, 'loss_cls', None)
+        for part in loss.modules() if isinstance(loss, LongTailLoss) else ():
+            if hasattr(part, 'set_classifier') and hasattr(head, 'fc_cls'):
+                part.set_classifier(head.fc_cls)
+
+
 def check_when_built(registry: Registry) -> None:
     """Let a registry of models check the heads of what it builds, also in nobody's training.
 
     A head that computes scores itself would work without a word, with other scores; only who built
-    it can tell. Modules without a part of this package are left alone.
+    it can tell. Modules without a part of this package are left alone. Losses that need it are told
+    the classifier of their head.
 
     Args:
         registry: of mmdet, in which its detectors build their parts.
@@ -146,6 +160,7 @@ def check_when_built(registry: Registry) -> None:
         model = build(cfg, *args, **kwargs)
         if isinstance(model, nn.Module):
             check_heads(model)
+            tell_classifiers(model)
         return model
 
     registry.build_func = build_and_check

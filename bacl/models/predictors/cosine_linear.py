@@ -69,6 +69,11 @@ class CosineLinear(ClassPredictor):
         self.gain = nn.Parameter(torch.empty(out_features)) if with_gain else None
         self.reset_parameters()
 
+    @property
+    def class_norm(self) -> Tensor:
+        """(``out_features``,), > 0: norms of the weights, without gradient; no logit shows them."""
+        return self.weight.detach().norm(dim=1).clamp(min=1e-12)  # as F.normalize does
+
     def reset_parameters(self) -> None:
         """See :meth:`ClassPredictor.reset_parameters`."""
         if self.gain is None:

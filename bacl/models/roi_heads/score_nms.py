@@ -130,10 +130,10 @@ def activate(head: nn.Module, logits: Tensor) -> Tensor:
 
 
 def activation_kind(head: nn.Module) -> str:
-    """'softmax' if the scores of a RoI sum to one, whatever the loss, else 'sigmoid'."""
+    """What the loss says, or 'softmax' if the scores of a RoI sum to one, else 'sigmoid'."""
     if not head.custom_cls_channels:
         return 'softmax'
-    if hasattr(head.loss_cls, 'activation'):  # it cannot be tried, as long as there are no counts
+    if hasattr(head.loss_cls, 'activation'):  # neither, or not to be tried without counts
         return head.loss_cls.activation
     probe = torch.linspace(
         -1, 1, head.loss_cls.get_cls_channels(head.num_classes), device='cpu')[None]

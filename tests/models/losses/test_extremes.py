@@ -14,6 +14,7 @@ from bacl.models.losses import (
     LongTailLoss,
     SynchronizedSeesawLoss,
 )
+from bacl.models.predictors import CosineLinear
 from mmdet.registry import MODELS
 from torch.autograd import gradcheck
 
@@ -46,6 +47,10 @@ def build_new(name, num_classes, **kwargs):
         kwargs['trees'] = [[label % parents for label in range(num_classes)] for parents in (2, 3)]
     loss = MODELS.build({'type': name, 'num_classes': num_classes, **SETTINGS.get(name, {}),
                          **kwargs})
+    if name == 'C2AMLoss':
+        classifier = CosineLinear(1, num_classes + 1, scale=30.0, learns_scale=False)
+        classifier.weight.data = 1.0 + torch.arange(num_classes + 1)[:, None]
+        loss.set_classifier(classifier)
     if hasattr(loss, 'set_class_counts'):  # from the groups of training data
         count, group = torch.arange(1, num_classes + 1).numpy(), torch.arange(num_classes).numpy()
         loss.set_class_counts(ClassTable(tuple(map(str, group)), count, count, num_images=9,
@@ -93,10 +98,11 @@ def batch(loss, labels, kind, scale, dtype=torch.float32):
 
 def test_all_registered_losses_are_here():
     assert {'AdaptiveClassSuppressionLoss', 'BalancedSigmoidLoss', 'BalancedSoftmaxLoss',
-            'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss', 'EqualizationLossV2',
-            'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL', 'FederatedFocalLoss',
-            'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss', 'GroupSoftmaxLoss',
-            'MetaBalancedSigmoidLoss', 'ObjectnessBCELoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
+            'C2AMLoss', 'DropLoss', 'EffectiveClassMarginLoss', 'EqualizationLoss',
+            'EqualizationLossV2', 'EqualizedFocalLoss', 'EqualizedQualityFocalLoss', 'FCBL',
+            'FederatedFocalLoss', 'FederatedLoss', 'ForestLoss', 'GRWCrossEntropyLoss',
+            'GroupSoftmaxLoss', 'GumbelCELoss', 'GumbelDropLoss', 'MetaBalancedSigmoidLoss',
+            'ObjectnessBCELoss', 'ROGLoss', 'SigmoidBCELoss', 'SoftmaxCELoss',
             'SynchronizedSeesawLoss'} <= set(NAMES)
     assert set(SETTINGS) <= set(NAMES)
 
@@ -144,8 +150,10 @@ def test_half_precision_is_single_precision_of_the_same_logits(name, scale):
 @every_mix_of_labels
 def test_gradient_is_that_of_the_loss(name, labels):
     # In eval(): a loss whose state moves with every call has no difference quotient.
-    # Without factors of the loss that depend on the logits and have no gradient.
-    constant = dict(q=0) if 'Seesaw' in name else {}
+    # Without factors of the loss that depend on the logits and have no gradient, and without
+    # a ranking, whose gradient is another by definition.
+    constant = dict(q=0) if 'Seesaw' in name else \
+        dict(ranking_weight=0) if name == 'ROGLoss' else {}
     loss = build(name, **constant).eval()
     logits, targets = batch(loss, labels, 'random', 3.0, torch.float64)
     weight = torch.linspace(0, 2, len(labels), dtype=torch.float64)

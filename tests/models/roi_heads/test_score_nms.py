@@ -175,6 +175,7 @@ def test_a_batch_without_a_proposal_passes_any_calibrator():
 @pytest.mark.parametrize(('calibrator', 'loss', 'named'), [
     (dict(type='NorCal', gamma=1.0), 'ObjectnessBCELoss', 'NorCal is for softmax.*Objectness'),
     (dict(type='NorCal', gamma=1.0), 'SigmoidBCELoss', 'NorCal is for softmax.*SigmoidBCELoss'),
+    (dict(type='SigmoidFRACAL', ann_file='a.json'), 'GumbelCELoss', 'SigmoidFRACAL.*are gumbel'),
     (dict(type='SigmoidFRACAL', ann_file='a.json'), None, 'SigmoidFRACAL is for sigmoid.*Cross')])
 def test_a_calibrator_for_another_activation_is_refused(calibrator, loss, named):
     with pytest.raises(ValueError, match=named):

@@ -1,0 +1,19 @@
+# GOL on Emoji-LT mini in one stage, as long as both stages together.
+_base_ = [
+    '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
+    '../_base_/datasets/emoji-lt.py',
+    '../_base_/schedules/schedule_emoji-lt_joint.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    roi_head=dict(
+        bbox_head=dict(
+            num_classes=_base_.num_classes,
+            loss_cls=dict(type='GumbelDropLoss', frequency_thr=0.067),
+            # A Gumbel score is 0.0006 at -2.
+            init_cfg=[
+                dict(type='Normal', std=0.01, bias=-2.0, override=dict(name='fc_cls')),
+                dict(type='Normal', std=0.001, override=dict(name='fc_reg')),
+                dict(type='Xavier', distribution='uniform', override=dict(name='shared_fcs')),
+            ])))
