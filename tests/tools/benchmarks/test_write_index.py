@@ -35,7 +35,8 @@ def test_changed_number_of_the_paper_is_noticed_and_written(main, copy):
     tables = copy / 'configs/tables.yml'
     tables.write_text(
         tables.read_text().replace('[24.3, 8.7, 24.7, 30.1]', '[77.7, 8.7, 1.0, 2.0]'))
-    stale = re.escape('configs/README.md, configs/bacl/emoji-lt-mini.md. Run: python tools/benchmarks')
+    stale = re.escape(
+        'configs/README.md, configs/bacl/emoji-lt-mini.md. Run: python tools/benchmarks')
     with pytest.raises(SystemExit, match=stale):
         main(['--check'])
     main([])
