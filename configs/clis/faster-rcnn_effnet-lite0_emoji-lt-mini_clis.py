@@ -10,3 +10,5 @@ _base_ = [
 stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-mini_stage1.py'
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+
+auto_scale_lr = dict(base_batch_size=32)  # 16 images and as many pictures

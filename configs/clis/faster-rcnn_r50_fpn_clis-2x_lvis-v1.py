@@ -8,3 +8,5 @@ _base_ = [
 ]
 
 model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))
+
+auto_scale_lr = dict(base_batch_size=32)  # 16 images and as many pictures

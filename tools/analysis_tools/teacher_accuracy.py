@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from bacl.annotations import ClassTable
+from bacl.datasets.images import decode, read_bytes
 from bacl.engine.checking.class_checks import innermost_dataset
 from bacl.models.semantics import SemanticTeacher
-from mmcv import imread
 from mmdet.registry import DATASETS, MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -54,7 +54,8 @@ def places_of_truth(teacher: SemanticTeacher, dataset: BaseDataset, min_side: fl
         if not objects:
             continue
         boxes, truth = map(np.array, zip(*objects, strict=True))
-        image = imread(info['img_path'], channel_order='rgb').transpose(2, 0, 1) / 255
+        image = decode(read_bytes(info['img_path']), info['img_path'])[..., ::-1]  # RGB
+        image = image.transpose(2, 0, 1) / 255
         sample = DetDataSample(metainfo=dict(img_shape=image.shape[1:]))
         sample.gt_instances = InstanceData(
             bboxes=torch.from_numpy(moved(boxes, noise, random)).float())

@@ -89,10 +89,10 @@ class MethodStep:
         """Bring all state to the middle of a training."""
         parts = nn.ModuleList([self.head] + [self.augmenter] * bool(self.augmenter))
         for module in parts.modules():
-            if hasattr(module, 'set_class_counts'):
-                module.set_class_counts(long_tailed_table(num_classes))
             if hasattr(module, 'set_text_embeddings'):
                 module.set_text_embeddings(torch.randn(module.text_embeddings.shape))
+            if hasattr(module, 'set_class_counts'):
+                module.set_class_counts(long_tailed_table(num_classes))
         for module in parts.modules():
             if hasattr(module, 'start_epoch'):
                 module.start_epoch(100)

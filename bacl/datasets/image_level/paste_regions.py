@@ -38,8 +38,8 @@ def paste_image_level_regions(batch: Sequence[dict], prob: float = 1.0,
             box of another shrinks to what is visible.
 
     Raises:
-        ValueError: if an argument is out of its range, or a picture has no class or another number
-            of boxes than one.
+        ValueError: if an argument is out of its range, a batch has images of one kind only, or a
+            picture has no class or another number of boxes than one.
 
     Reference:
         Li et al., arXiv 2210.05568 (CLIS), whose code was not published.
@@ -58,6 +58,11 @@ def paste_image_level_regions(batch: Sequence[dict], prob: float = 1.0,
         (sources if is_single else targets).append(sample)
     for source in sources:
         check_source(source, owner)
+    if prob and not (targets and sources):
+        raise ValueError(
+            f'{owner} expects batches with detection images and image-level pictures, got '
+            f'{len(targets)} and {len(sources)} of them. Set the batch_size of the loader to the '
+            'sum of samples_per_round of its JointSampler.')
     for pair_id, (target, source) in enumerate(zip(targets, sources, strict=False)):
         if np.random.random() < prob:
             paste_region(target, source, np.random.uniform(*size_range), min_visible)
@@ -91,8 +96,15 @@ def paste_region(target: dict, source: dict, size: float, min_visible: float) ->
         size: square root of the area that the region gets, relative to the shorter side of the
             detection image.
         min_visible: see :func:`paste_image_level_regions`.
+
+    Raises:
+        ValueError: if objects have masks or others that the region has not.
     """
     image, gt = target['inputs'], target['data_samples'].gt_instances
+    others = sorted(set(gt.keys()) - {'bboxes', 'labels'})
+    if others:
+        raise ValueError('paste_image_level_regions expects objects with boxes and labels alone, '
+                         f'got {others} too. Set with_mask=False in LoadAnnotations.')
     region = source['data_samples'].gt_instances
     patch = resized(cut_out(source['inputs'], region.bboxes.tensor[0]), size, image.shape[1:])
     if np.random.random() < 0.5:

@@ -99,6 +99,9 @@ def compare_weights(model: nn.Module, weights: Mapping[str, Tensor],
     """
     may_be_new = set(names_that_start_empty(model))
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
+    for name, module in model.named_modules():
+        if hasattr(module, 'adapt_weights'):
+            module.adapt_weights(weights, f'{name}.' * bool(name))
     state = model.state_dict()
     report = LoadReport(unused=[name for name in weights if name not in state],
                         fresh=list(fresh))

@@ -89,9 +89,12 @@ class RichSemDINOHead(DINOHead):
         chosen = [index for index, known in enumerate(is_labelled) if known]
         counts = bool(chosen)
         chosen = chosen or list(range(len(instances)))
+        predictions = scores, boxes, enc_outputs_class, enc_outputs_coord
+        if len(chosen) < len(instances):  # or all logits would be copied
+            predictions = scores[:, chosen], boxes[:, chosen], *(
+                of_encoder[chosen] for of_encoder in predictions[2:])
         losses = self.loss_by_feat(
-            scores[:, chosen], boxes[:, chosen], enc_outputs_class[chosen],
-            enc_outputs_coord[chosen],
+            *predictions,
             [instances[index] if counts else instances[index][:0] for index in chosen],
             [metas[index] for index in chosen], dn_meta)
         if not counts:
@@ -144,9 +147,16 @@ def have_labels(samples: SampleList) -> list[bool]:
     return [sample.get('source') is None or bool((next(labels) >= 0).all()) for sample in samples]
 
 
-def with_any_labels(instances: InstanceData) -> InstanceData:
-    """Boxes with label 0 for -1, for what cannot be without a label."""
-    return InstanceData(bboxes=instances.bboxes, labels=instances.labels.clamp(min=0))
+def with_any_labels(instances: InstanceData, num_classes: int) -> InstanceData:
+    """Boxes with a label drawn at random for -1, for what cannot be without one.
+
+    Args:
+        instances: with ``bboxes`` and ``labels``.
+        num_classes: labels are drawn below it.
+    """
+    labels = instances.labels
+    drawn = torch.randint_like(labels, num_classes)
+    return InstanceData(bboxes=instances.bboxes, labels=torch.where(labels < 0, drawn, labels))
 
 
 def denoising_pairs(num_boxes: int, dn_meta: dict, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -75,11 +75,12 @@ class RichSemDINO(TaughtMixin, DINO):
     def pre_decoder(self, *args, batch_data_samples: OptSampleList = None, **kwargs) -> tuple:
         """The host's, with a label for every denoising query."""
         if self.training:
-            batch_data_samples = [_labelled(sample) for sample in batch_data_samples]
+            num_classes = self.bbox_head.num_classes
+            batch_data_samples = [_labelled(sample, num_classes) for sample in batch_data_samples]
         return super().pre_decoder(*args, batch_data_samples=batch_data_samples, **kwargs)
 
 
-def _labelled(sample: DetDataSample) -> DetDataSample:
+def _labelled(sample: DetDataSample, num_classes: int) -> DetDataSample:
     labelled = DetDataSample(metainfo=sample.metainfo)
-    labelled.gt_instances = with_any_labels(sample.gt_instances)
+    labelled.gt_instances = with_any_labels(sample.gt_instances, num_classes)
     return labelled

@@ -1,4 +1,6 @@
 """Gumbel losses (GOL): the Gumbel distribution in place of the sigmoid."""
+import math
+
 import torch
 from bacl.ops import promoted
 from mmdet.registry import MODELS
@@ -9,6 +11,7 @@ from .sigmoid_bce import SigmoidBCELoss
 
 # Beyond these the loss goes on straight: exp(-z) would explode below, and round 1 - p to 0 above.
 MIN_LOGIT, MAX_LOGIT = -4.0, 10.0
+NEGATIVE_AT_MAX = -math.log(-math.expm1(-math.exp(-MAX_LOGIT)))
 
 
 def gumbel_scores(logits: Tensor) -> Tensor:
@@ -39,13 +42,16 @@ def gumbel_ce_loss(logits: Tensor, labels: Tensor) -> Tensor:
         Alexandridis et al., "Long-tailed Instance Segmentation using Gumbel Optimized Loss", ECCV
         2022. The official code clips logits to [-4, 10] and gives them no gradient beyond.
     """
-    log_score = -(-logits.clamp(MIN_LOGIT, MAX_LOGIT)).exp()
+    # Clamps have no gradient at their bounds, so these are beyond the joints.
+    log_score = -(-logits.clamp(MIN_LOGIT, MAX_LOGIT + 1)).exp()
     # expm1 keeps the digits of 1 - p. The tangent of a negative has the slope 1, to five digits.
-    negative = (logits - MAX_LOGIT).clamp(min=0) - (-log_score.expm1()).log()
+    negative = torch.where(logits > MAX_LOGIT, logits - MAX_LOGIT + NEGATIVE_AT_MAX,
+                           -(-log_score.expm1()).log())
     # Background samples, which have no positive, write back what is there.
     index = labels[:, None].clamp(max=logits.size(1) - 1)
     at_label = logits.gather(1, index)
-    positive = (-at_label.clamp(min=MIN_LOGIT)).exp() * (1 + (MIN_LOGIT - at_label).clamp(min=0))
+    positive = torch.where(at_label < MIN_LOGIT, math.exp(-MIN_LOGIT) * (1 + MIN_LOGIT - at_label),
+                           (-at_label.clamp(min=MIN_LOGIT - 1)).exp())
     is_object = labels[:, None] < logits.size(1)
     return negative.scatter(1, index, torch.where(is_object, positive, negative.gather(1, index)))
 

@@ -106,6 +106,8 @@ def _augmenter_faults(name: str, roi_head: nn.Module) -> Iterator[str]:
 
 def predicts_by_softmax(head: nn.Module) -> bool:
     """True if a head has C + 1 channels, and its scores are a softmax of its logits."""
+    if hasattr(head, 'get_scores'):  # of its own
+        return False
     if not head.custom_cls_channels:
         return True
     if head.loss_cls.get_cls_channels(head.num_classes) != head.num_classes + 1:

@@ -8,7 +8,6 @@ from bacl.ops import promoted
 from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead
 from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
-from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -29,10 +28,11 @@ class CLISBBoxHead(ConvFCBBoxHead):
     Objectness learns from all RoIs whether they are foreground, by binary cross entropy. The
     classification loss is any with one classifier.
 
-    From a checkpoint of a detector with shared layers, such as ``Shared2FCBBoxHead`` with
-    ``ObjectnessBCELoss``, both stacks start as these. If its classifier has one channel more than
-    this one, that is background, and objectness starts as its opposite: then the head starts with
-    the predictions of that detector.
+    From a checkpoint of a detector with shared layers, such as ``Shared2FCBBoxHead``, both stacks
+    start as these. If its classifier has C + 1 channels and this one C, the last is taken for the
+    background of an ``ObjectnessBCELoss``, and objectness starts as its opposite: then the head
+    starts with the predictions of that detector. (A checkpoint does not tell its loss; from a
+    softmax it is a start like another.)
 
     Stated in the paper are sub-networks for either task; its figure shows two layers each, and that
     localisation has an objectness loss. Inferred are the form and the weight of this loss, and the
@@ -122,18 +122,28 @@ class CLISBBoxHead(ConvFCBBoxHead):
             candidates.scores = self.get_scores(cls_score)
         return candidates if rcnn_test_cfg is None else detect(candidates, rcnn_test_cfg)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+    def adapt_weights(self, state_dict: dict, prefix: str) -> None:
+        """Make of the weights of a detector with shared layers those of this head.
+
+        Args:
+            state_dict: of the checkpoint; changed in place.
+            prefix: of the names of this head in it.
+        """
         for stack in ('cls_fcs', 'reg_fcs'):
             copy_stack(state_dict, f'{prefix}shared_fcs.', f'{prefix}{stack}.',
                        getattr(self, stack))
+        if not self.shared_fcs:
+            for name in [name for name in state_dict if name.startswith(f'{prefix}shared_fcs.')]:
+                del state_dict[name]
         for part in ('weight', 'bias'):
             rows = state_dict.get(f'{prefix}fc_cls.{part}')
             if rows is not None and f'{prefix}fc_obj.{part}' not in state_dict and \
-                    len(rows) == getattr(self.fc_cls, 'out_features', 0) + 1:
-                print_log(f'CLISBBoxHead: of fc_cls.{part} in the checkpoint, the last row is '
-                          'background; fc_obj starts as its opposite.', logger='current')
+                    len(rows) - 1 == self.num_classes == getattr(self.fc_cls, 'out_features', 0):
                 state_dict[f'{prefix}fc_cls.{part}'] = rows[:-1]
                 state_dict[f'{prefix}fc_obj.{part}'] = -rows[-1:]
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        self.adapt_weights(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

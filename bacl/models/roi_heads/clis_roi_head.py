@@ -165,10 +165,19 @@ class CLISRoIHead(LongTailRoIHead):
             results = self._bbox_forward(x, bbox2roi(boxes))
         return inputs[0], results['bbox_feats']
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+    def adapt_weights(self, state_dict: dict, prefix: str) -> None:
+        """Let own layers for image classification start as the shared ones of a detector.
+
+        Args:
+            state_dict: of the checkpoint; changed in place.
+            prefix: of the names of this head in it.
+        """
         if self.image_fcs is not None:
             copy_stack(state_dict, f'{prefix}bbox_head.shared_fcs.', f'{prefix}image_fcs.',
                        self.image_fcs)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        self.adapt_weights(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

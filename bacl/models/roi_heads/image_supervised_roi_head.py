@@ -216,7 +216,8 @@ class ImageSupervisionMixin:
         total = 0
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
-            if isinstance(head.loss_cls, ObjectnessLoss):  # its channels do not depend on another
+            # Also in another loss, such as ROG; its channels do not depend on each other.
+            if any(isinstance(part, ObjectnessLoss) for part in head.loss_cls.modules()):
                 logits = torch.cat([logits[:, :-1], logits[:, -1:].detach()], dim=1)
             total = total + head.loss_cls(
                 logits, labels.where(is_labelled, head.num_classes),

@@ -137,7 +137,8 @@ def activation_kind(head: nn.Module) -> str:
         return head.loss_cls.activation
     probe = torch.linspace(
         -1, 1, head.loss_cls.get_cls_channels(head.num_classes), device='cpu')[None]
-    return 'softmax' if abs(activate(head, probe).sum().item() - 1) < 1e-4 else 'sigmoid'
+    total = head.loss_cls.get_activation(probe).sum().item()
+    return 'softmax' if abs(total - 1) < 1e-4 else 'sigmoid'
 
 
 @contextmanager

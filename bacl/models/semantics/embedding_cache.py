@@ -65,9 +65,18 @@ class EmbeddingCache:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection and a transaction, for one call: none may live through a fork."""
-        with closing(sqlite3.connect(self.file, timeout=TIMEOUT)) as connection, connection:
-            yield connection
+        """A connection and a transaction, for one call: none may live through a fork.
+
+        Raises:
+            OSError: if the file cannot be read or written, or others write it all the time.
+        """
+        try:
+            with closing(sqlite3.connect(self.file, timeout=TIMEOUT)) as connection, connection:
+                yield connection
+        except sqlite3.OperationalError as error:
+            raise OSError(f'cache_file= expects a file that can be read and written, got '
+                          f'{self.file} ({error}). Choose one on a local disk, or leave it '
+                          'out.') from error
 
     def _get(self, key: bytes) -> Tensor | None:
         with self._open() as table:

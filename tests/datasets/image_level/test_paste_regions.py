@@ -95,6 +95,20 @@ def test_a_batch_pairs_images_and_pictures_in_their_order():
     assert 'pair_id' not in collated['data_samples'][4]
 
 
+@pytest.mark.parametrize('kind', [image, picture])
+def test_a_batch_of_one_kind_is_refused(kind):
+    with pytest.raises(ValueError, match='batches with detection images and image-level pictures'):
+        paste_image_level_regions([kind(), kind()])
+    paste_image_level_regions([kind(), kind()], prob=0.0)
+
+
+def test_masks_are_refused():
+    target = image()
+    target['data_samples'].gt_instances.masks = torch.zeros(2, HEIGHT, WIDTH)
+    with pytest.raises(ValueError, match=r"got \['masks'\] too. Set with_mask=False"):
+        paste_image_level_regions([target, picture()])
+
+
 def test_without_pasting_a_batch_stays_as_it_is():
     batch = [image(), picture()]
     collated = paste_image_level_regions(batch, prob=0.0)

@@ -13,7 +13,7 @@ from bacl.models.losses import (
     gumbel_scores,
     tail_ratio,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 # Only class 1 of two is of the tail.
@@ -45,6 +45,8 @@ def test_by_hand():
 
 
 @given(st.floats(-30, 30), st.booleans())
+@example(-4.0, True)  # where a tangent begins
+@example(10.0, False)
 def test_a_gradient_pulls_the_right_way_with_exp_4_at_most(logit, is_positive):
     logits = torch.tensor([[logit]], dtype=torch.float64, requires_grad=True)
     gumbel_ce_loss(logits, torch.tensor([1 - is_positive])).sum().backward()

@@ -2,7 +2,8 @@ import bacl  # noqa: F401
 import pytest
 import torch
 import torch.nn.functional as F
-from bacl.models.roi_heads.score_nms import activate
+from bacl.models.losses.head_contract import predicts_by_softmax
+from bacl.models.roi_heads.score_nms import activate, activation_kind
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from torch import nn
@@ -107,6 +108,16 @@ def test_a_checkpoint_of_its_own_stays_as_it_is():
     missing, _ = head.load_state_dict(shared, strict=False)
     assert {'fc_obj.weight', 'fc_obj.bias'} <= set(missing)
     assert torch.equal(head.fc_cls.weight, shared['fc_cls.weight'])
+    # Seesaw's last channel is an object's, not background.
+    head, seesaw = build('SoftmaxCELoss'), {'fc_cls.weight': torch.ones(C + 2, 6)}
+    head.adapt_weights(seesaw, '')
+    assert seesaw.keys() == {'fc_cls.weight'} and len(seesaw['fc_cls.weight']) == C + 2
+
+
+def test_its_scores_are_no_softmax_of_its_logits():
+    for loss, kind in (('SoftmaxCELoss', 'softmax'), ('SigmoidBCELoss', 'sigmoid')):
+        head = build(loss)
+        assert activation_kind(head) == kind and not predicts_by_softmax(head)
 
 
 def test_what_does_not_fit_is_refused():

@@ -62,9 +62,10 @@ def test_a_branch_in_a_detector_without_a_teacher_is_refused():
         head.loss((torch.zeros(1, 4, 8, 8),), [InstanceData()], [sample])
 
 
-def test_an_image_label_says_nothing_about_objectness():
+@pytest.mark.parametrize('loss', ['ObjectnessBCELoss', dict(type='ROGLoss', ranking_weight=0)])
+def test_an_image_label_says_nothing_about_objectness(loss):
     torch.manual_seed(0)
-    head = MODELS.build(roi_head('ObjectnessBCELoss', image_label_weight=1.0))
+    head = MODELS.build(roi_head(loss, image_label_weight=1.0))
     x, labels = (torch.rand(1, 4, 8, 8),), torch.tensor([1])
     boxes = [torch.tensor([[0., 0, 30, 30]])]
     loss = head._image_label_loss(x, boxes, labels)
