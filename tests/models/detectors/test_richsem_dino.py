@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from bacl.annotations import ClassTable
-from bacl.models.dense_heads.richsem_dino_head import denoising_pairs
+from bacl.models.dense_heads.richsem_dino_head import denoising_pairs, with_any_labels
 from mmdet.models.dense_heads import detr_head, dino_head
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
@@ -168,3 +168,12 @@ def test_it_learns_eight_images_by_heart():
         found, truth = result.pred_instances, result.gt_instances
         assert found.labels[0] == truth.labels[0]
         assert box_iou(found.bboxes[:1], truth.bboxes) > 0.5
+
+
+def test_denoising_queries_of_boxes_without_a_label_are_of_any_class():
+    boxes = InstanceData(bboxes=torch.zeros(200, 4), labels=torch.full((200,), -1))
+    boxes.labels[:2] = torch.tensor([3, 0])
+    torch.manual_seed(0)
+    labels = with_any_labels(boxes, 5).labels
+    assert labels[:2].tolist() == [3, 0] and boxes.labels[2:].eq(-1).all()
+    assert labels.unique().tolist() == [0, 1, 2, 3, 4]
