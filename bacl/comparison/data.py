@@ -1,25 +1,21 @@
 """The data of a comparison: what methods are trained on, what they are chosen on, and the test.
 
 Images that a strength is chosen on may neither be trained on nor be those of the test. So some of
-the training images are held out, the same for every method, and no stage 2 is trained on them. The
-stage 1 that all share has been: its features, and the classifier that some methods go on with.
+the training images are held out, the same for every method; stage 1 is not trained on them either.
 """
 from dataclasses import dataclass
 from pathlib import Path
 
-from bacl.annotations import read_annotations
-from bacl.annotations.splitting import part_of, split_images, training_part
-from bacl.datasets.json_files import write_json
+from bacl.compat.checkpoints import load_weights
 from bacl.engine.running.dataset_configs import unwrapped_datasets
 from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.settings import Settings
-from bacl.feature_bank.fingerprint import file_digest
 from mmengine.config import Config
 
 
 @dataclass(frozen=True)
 class Data:
-    """Annotation files, beside that of the training images.
+    """The two files that ``tools/dataset_tools/split_annotations.py`` makes of a training file.
 
     Attributes:
         part: training images that methods are trained on.
@@ -30,26 +26,45 @@ class Data:
     held_out: Path
 
     @classmethod
-    def split(cls, cfg: Config, share: float, folder: Path) -> 'Data':
-        """Hold training images out, unless the files are there.
+    def find(cls, cfg: Config) -> 'Data':
+        """Find the files beside that of the training images.
 
         Args:
             cfg: of a stage 2.
-            share: of the training images, at least one of each class that has two.
-            folder: gets a folder for the files, named after the share and the contents of the
-                training file.
+
+        Raises:
+            FileNotFoundError: naming the command that makes them.
         """
         (dataset,) = unwrapped_datasets(cfg.train_dataloader.dataset)
         whole = Path(dataset.data_root, dataset.ann_file)
-        folder = folder.resolve() / f'held-out-{share:g}_{file_digest(whole)[:12]}'
-        folder.mkdir(parents=True, exist_ok=True)
-        found = cls(folder / f'{whole.stem}_part.json', folder / f'{whole.stem}_held_out.json')
-        if not found.held_out.is_file():
-            data = read_annotations(whole)
-            kept, held_out = split_images(data, share)
-            write_json(found.part, training_part(data, kept))
-            write_json(found.held_out, part_of(data, held_out))
+        found = cls(*(whole.resolve().with_name(f'{whole.stem}_{name}.json')
+                      for name in ('part', 'held_out')))
+        lacking = [str(path) for path in (found.part, found.held_out) if not path.is_file()]
+        if lacking:
+            raise FileNotFoundError(
+                f'Methods are tuned on held-out training images; these files are not there: '
+                f'{", ".join(lacking)}. Hold images out: python tools/dataset_tools/'
+                f'split_annotations.py {whole} --share 0.05. Then train stage 1 on the others.')
         return found
+
+    def check_stage1(self, checkpoint: str) -> None:
+        """Refuse a stage 1 that was trained on held-out images.
+
+        Methods that go on with its classifier would know the images that they are tuned on.
+
+        Args:
+            checkpoint: file of stage 1, with the config of its training.
+
+        Raises:
+            ValueError: if that config does not name the part.
+        """
+        # The config is searched, never executed.
+        text = str((load_weights(checkpoint, map_location='meta').get('meta') or {}).get('cfg', ''))
+        if self.part.name not in text:
+            raise ValueError(
+                f'Methods are tuned on the images of {self.held_out}, and {checkpoint} does not say '
+                f'that it was trained without them, on {self.part.name}. Train stage 1 with '
+                f'--cfg-options train_dataloader.dataset.ann_file={self.part}.')
 
     def settings(self, cfg: Config, is_test: bool) -> Settings:
         """What a config is changed by to be trained on a part of its images.

@@ -1,4 +1,4 @@
-"""What is compared, and what each method may be tuned by: configs/comparison/methods.yml."""
+"""What is compared, and what each method may be tuned by: configs/comparison/*/methods.yml."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,8 @@ class Method:
         strength: the one setting beside the learning rate that it is tuned by, and the values that
             are tried beside the config's own.
         plain: name of the method that trains the same kind of classifier without an idea.
-        calibrator: what its classifier is calibrated with, once it is trained; None leaves it out.
+        calibrators: types of what its classifier is calibrated with, once it is trained: a row of
+            the comparison for each.
         paper: its name in the table of the paper; None if it is not there.
     """
 
@@ -30,7 +31,7 @@ class Method:
     plain: str
     settings: Settings = field(default_factory=dict)
     strength: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    calibrator: str | None = None
+    calibrators: Sequence[str] = ()
     paper: str | None = None
 
     def strengths(self) -> list[Settings]:
@@ -74,7 +75,7 @@ class Comparison:
 
 
 def read_comparison(path: Path) -> Comparison:
-    """Read a file such as configs/comparison/methods.yml.
+    """Read a file such as configs/comparison/stage2/methods.yml.
 
     Args:
         path: of the file.
@@ -94,9 +95,9 @@ def read_comparison(path: Path) -> Comparison:
         if method.plain not in names:
             raise ValueError(f'{path} expects a method as what is plain beside {method.name!r}, '
                              f'got {method.plain!r}.')
-        if method.calibrator not in (None, *comparison.calibrators):
-            raise ValueError(f'{path} expects one of {list(comparison.calibrators)} as the '
-                             f'calibrator of {method.name!r}, got {method.calibrator!r}.')
+        if not set(method.calibrators) <= set(comparison.calibrators):
+            raise ValueError(f'{path} expects some of {list(comparison.calibrators)} as calibrators '
+                             f'of {method.name!r}, got {method.calibrators!r}.')
         if len(method.strength) > 1:
             raise ValueError(f'{path} expects one strength of {method.name!r}, got '
                              f'{list(method.strength)}.')
@@ -104,7 +105,7 @@ def read_comparison(path: Path) -> Comparison:
         raise ValueError(f'{path} expects 1, the learning rate of the config, as the first of '
                          f'learning_rates, got {comparison.learning_rates[0]}.')
     if comparison.trains_features and (len(comparison.learning_rates) > 1 or any(
-            method.strength or method.calibrator for method in comparison.methods)):
+            method.strength or method.calibrators for method in comparison.methods)):
         raise ValueError(f'{path} expects one of learning_rates, and methods without strength and '
-                         'calibrator, as it trains_features: no images are held out to tune on.')
+                         'calibrators, as it trains_features: no images are held out to tune on.')
     return comparison

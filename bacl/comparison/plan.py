@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bacl.engine.calibration.choice import OPENED
+from bacl.engine.checking.config_check import arguments
 from bacl.engine.running.config_types import resolve_type
 from bacl.engine.running.seed_table import Results
 from bacl.engine.running.settings import Settings, apply_settings
@@ -59,8 +60,9 @@ class Plan:
     """Trainings and tests of methods over one bank; what is finished is reused.
 
     Every method gets the same trials, one training each, with one seed: some learning rates, then,
-    with the best of these, some values of the one strength that it may have. Then its calibrator
-    gets some strengths, without training. The best is that with the highest AP on held-out images.
+    with the best of these, some values of the one strength that it may have. Then each of its
+    calibrators gets some strengths, without training. The best is that with the highest AP on
+    held-out images.
 
     Args:
         comparison: what is tried.
@@ -94,7 +96,7 @@ class Plan:
         Sweep(rows, [_TRIAL_SEED], self.bank, self.work_dir).check(self.jobs)
 
     def tune(self, tuning: str) -> list[Entry]:
-        """Choose settings for each method, then the strength of its calibrator.
+        """Choose settings for each method, then the strengths of its calibrators.
 
         Args:
             tuning: 'all'; 'rate', without strengths of methods; 'calibrator', without learning
@@ -105,18 +107,19 @@ class Plan:
             first.
         """
         rates = self.comparison.learning_rates if tuning != 'calibrator' else [1]
-        best = self._best({method: [{RATE: rate * self._config(method).optim_wrapper.optimizer.lr}
-                                    for rate in rates] for method in self.methods})
+        best = self._best({(method, ''): [
+            {RATE: rate * self._config(method).optim_wrapper.optimizer.lr} for rate in rates]
+            for method in self.methods})
         if tuning == 'all':
-            best = self._best({method: [settings, *({**settings, **strength}
-                                                    for strength in method.strengths())]
-                               for method, settings in best.items()})
+            best = self._best({(method, ''): [settings, *({**settings, **strength}
+                                                          for strength in method.strengths())]
+                               for (method, _), settings in best.items()})
         calibrated = self._best({
-            method: [{**settings, **calibrator} for calibrator in self._calibrators(method)]
-            for method, settings in best.items() if method.calibrator})
-        return [Entry(method, calibrator, settings[method]) for method in self.methods
-                for calibrator, settings in (('', best), (method.calibrator, calibrated))
-                if method in settings]
+            (method, calibrator): [{**settings, **strength} for strength
+                                   in self._strengths(calibrator)]
+            for (method, _), settings in best.items() for calibrator in method.calibrators})
+        return [Entry(method, calibrator, settings)
+                for (method, calibrator), settings in {**best, **calibrated}.items()]
 
     def test(self, entries: Iterable[Entry], seeds: Sequence[int]) -> Sweep:
         """Test what was chosen, trained with several seeds.
@@ -128,28 +131,29 @@ class Plan:
         return self._run([self._row(entry.name, entry.method, entry.settings, is_test=True)
                           for entry in entries], seeds, keeps_detections=True)
 
-    def _best(self, tried: Mapping[Method, Sequence[Settings]]) -> dict[Method, Settings]:
-        """Of each method the settings with the highest AP on held-out images, the first of equal.
+    def _best(self, tried: Mapping[tuple[Method, str], Sequence[Settings]]
+              ) -> dict[tuple[Method, str], Settings]:
+        """Of each method and calibrator the settings with the highest AP on held-out images.
 
-        Where there is but one, nothing has to be run.
+        Of equal ones the first. Where there is but one, nothing has to be run.
         """
-        rows = {(method.name, place): self._row(f'{method.name} {_short(settings)}', method,
-                                                settings, is_test=False)
-                for method, settings_of in tried.items() if len(settings_of) > 1
+        rows = {(*key, place): self._row(f'{key[0].name} {_short(settings)}', key[0], settings,
+                                         is_test=False)
+                for key, settings_of in tried.items() if len(settings_of) > 1
                 for place, settings in enumerate(settings_of)}
         results = self._run(list(rows.values()), [_TRIAL_SEED]).results if rows else {}
         best = {}
-        for method, settings_of in tried.items():
+        for key, settings_of in tried.items():
             if len(settings_of) == 1:
-                best[method] = settings_of[0]
+                best[key] = settings_of[0]
                 continue
-            values = [_ap(results, rows[method.name, place].name)
-                      for place in range(len(settings_of))]
-            self.trials += [Trial(method.name, settings, value) for settings, value
+            name = key[0].name
+            values = [_ap(results, rows[*key, place].name) for place in range(len(settings_of))]
+            self.trials += [Trial(name, settings, value) for settings, value
                             in zip(settings_of, values, strict=True)
-                            if (method.name, settings) not in self._tried()]
+                            if (name, settings) not in self._tried()]
             known = [value for value in values if value is not None]
-            best[method] = settings_of[values.index(max(known)) if known else 0]
+            best[key] = settings_of[values.index(max(known)) if known else 0]
         return best
 
     def _tried(self) -> list[tuple[str, Settings]]:
@@ -159,7 +163,7 @@ class Plan:
         config = self.configs[method.config]
         cfg = Config.fromfile(config)
         head = resolve_type(cfg.model.roi_head, MODELS, cfg.get('default_scope'))
-        opened = {'model.roi_head.type': OPENED[head]} if method.calibrator and head in OPENED \
+        opened = {'model.roi_head.type': OPENED[head]} if method.calibrators and head in OPENED \
             else {}
         data = self.data.settings(cfg, is_test) if self.data else {}
         return Row(name, str(config), {**method.settings, **opened, **settings, **data})
@@ -169,10 +173,12 @@ class Plan:
         apply_settings(cfg, method.settings)
         return cfg
 
-    def _calibrators(self, method: Method) -> list[Settings]:
-        ((name, values),) = self.comparison.calibrators[method.calibrator].items()
-        return [{f'{_CALIBRATOR}.type': method.calibrator, f'{_CALIBRATOR}.{name}': value,
-                 f'{_CALIBRATOR}.ann_file': str(self.data.part)} for value in values]
+    def _strengths(self, calibrator: str) -> list[Settings]:
+        ((name, values),) = self.comparison.calibrators[calibrator].items()
+        fixed = {f'{_CALIBRATOR}.type': calibrator}
+        if 'ann_file' in arguments(MODELS.get(calibrator)):
+            fixed[f'{_CALIBRATOR}.ann_file'] = str(self.data.part)
+        return [{**fixed, f'{_CALIBRATOR}.{name}': value} for value in values]
 
     def _run(self, rows: Sequence[Row], seeds: Sequence[int],
              keeps_detections: bool = False) -> Sweep:

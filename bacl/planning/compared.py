@@ -2,7 +2,7 @@
 import csv
 from pathlib import Path
 
-COMPARISON = 'comparison/comparison.csv'  # below configs/, of tools/benchmarks/compare_methods.py
+COMPARISON = 'comparison/stage2/comparison.csv'  # below configs/, of tools/benchmarks/compare_methods.py
 _BESIDE = ('SCE + NorCal', 'BACL')  # what a plan trains
 
 

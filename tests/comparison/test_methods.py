@@ -6,7 +6,7 @@ from bacl.comparison import read_comparison
 from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / 'configs/comparison/methods.yml'
+FILE = ROOT / 'configs/comparison/stage2/methods.yml'
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_every_method_names_settings_that_its_config_has():
 
 
 def test_trainings_of_whole_detectors_are_configs_of_one_stage():
-    comparison = read_comparison(FILE.with_name('end-to-end.yml'))
+    comparison = read_comparison(FILE.parents[1] / 'end-to-end/methods.yml')
     for method in comparison.methods:
         (path,) = ROOT.glob(f'configs/*/{method.config}.py')
         assert 'stage1_config' not in path.read_text(), method.name
@@ -62,7 +62,8 @@ def test_chosen_methods_come_with_those_that_they_are_compared_with():
     (lambda content: content.update(baseline='none'), "one method 'none', got 0"),
     (lambda content: content['methods'].append(content['methods'][0]), "'SCE', got 2"),
     (lambda content: content['methods'][0].update(plain='None'), "beside 'SCE', got 'None'"),
-    (lambda content: content['methods'][0].update(calibrator='None'), "of 'SCE', got 'None'"),
+    (lambda content: content['methods'][0].update(calibrators=['None']),
+     r"calibrators of 'SCE', got \['None'\]"),
     (lambda content: content['methods'][0].update(strength={'a': [1], 'b': [2]}), 'one strength'),
     (lambda content: content.update(learning_rates=[2, 1]), 'first of learning_rates, got 2'),
     (lambda content: content.update(trains_features=True), 'no images are held out to tune on')])

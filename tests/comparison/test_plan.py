@@ -1,6 +1,8 @@
-import json
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
+import torch
 from bacl.comparison import Comparison, Data, Method, Plan
 from bacl.comparison import plan as module
 from bacl.comparison.plan import RATE
@@ -47,9 +49,10 @@ def make_plan(cfg, tmp_path, monkeypatch):
 
     def make(**changes):
         method = Method('BACL', 'stage2', 'loss', 'BACL', **{
-            'strength': {SHARPNESS: [0.5, 0.7]}, 'calibrator': 'LogitAdjustment', **changes})
-        comparison = Comparison([method], [1, 0.5, 2], {'LogitAdjustment': {'tau': [0.5, 1.0]}},
-                                'BACL', 'BACL')
+            'strength': {SHARPNESS: [0.5, 0.7]}, 'calibrators': ['LogitAdjustment'], **changes})
+        comparison = Comparison(
+            [method], [1, 0.5, 2], {'LogitAdjustment': {'tau': [0.5, 1.0]},
+                                    'TauNorm': {'tau': [0.1, 0.9, 0.2]}}, 'BACL', 'BACL')
         return Plan(comparison, [method], {'stage2': tmp_path / 'stage2.py'},
                     Data(tmp_path / 'part.json', tmp_path / 'held_out.json'), 'bank',
                     tmp_path / 'out', 1)
@@ -69,9 +72,21 @@ def test_rates_come_first_then_strengths_then_the_calibrator(make_plan):
     assert all(list(sweep.seeds) == [0] for sweep in PretendedSweep.made)
 
 
+def test_each_calibrator_is_a_row_with_a_strength_of_its_own(make_plan, tmp_path):
+    plan = make_plan(calibrators=['LogitAdjustment', 'TauNorm'])
+    rows = {entry.name: entry.settings for entry in plan.tune('calibrator')}
+    assert list(rows) == ['BACL', 'BACL + LogitAdjustment', 'BACL + TauNorm']
+    assert rows['BACL + LogitAdjustment'] == {
+        RATE: 0.01, f'{CALIBRATOR}.type': 'LogitAdjustment', f'{CALIBRATOR}.tau': 1.0,
+        f'{CALIBRATOR}.ann_file': str(tmp_path / 'part.json')}
+    # It knows the weights, and has no use for counts.
+    assert rows['BACL + TauNorm'] == {
+        RATE: 0.01, f'{CALIBRATOR}.type': 'TauNorm', f'{CALIBRATOR}.tau': 0.9}
+
+
 def test_less_tuning_tries_less(make_plan):
     assert make_plan().tune('rate')[0].settings == {RATE: 0.02}
-    plan = make_plan(calibrator=None)
+    plan = make_plan(calibrators=[])
     (plain,) = plan.tune('calibrator')
     assert plain.settings == {RATE: 0.01} and not plan.trials and len(PretendedSweep.made) == 2
 
@@ -99,12 +114,26 @@ def test_a_method_all_of_whose_trials_fail_keeps_its_rows(make_plan, monkeypatch
     assert {trial.ap for trial in plan.trials} == {None}
 
 
-def test_held_out_images_are_not_trained_on(cfg, tmp_path):
-    data = Data.split(cfg, 0.3, tmp_path)
-    part, held_out = (json.loads(path.read_text()) for path in (data.part, data.held_out))
-    ids = [{image['id'] for image in content['images']} for content in (part, held_out)]
-    assert ids[0] and ids[1] and not ids[0] & ids[1]
-    assert ids[0] | ids[1] == {1, 2, 3, 4, 5}
-    before = data.held_out.stat().st_mtime_ns
-    assert Data.split(cfg, 0.3, tmp_path) == data
-    assert data.held_out.stat().st_mtime_ns == before
+@pytest.fixture
+def whole(cfg):
+    return Path(cfg.train_dataloader.dataset.data_root, cfg.train_dataloader.dataset.ann_file)
+
+
+def test_held_out_images_have_to_be_there(cfg, whole):
+    with pytest.raises(FileNotFoundError, match=r'_part.json, .*_held_out.json.* Hold images out'):
+        Data.find(cfg)
+    for name in ('part', 'held_out'):
+        whole.with_name(f'{whole.stem}_{name}.json').touch()
+    found = Data.find(cfg)
+    assert found.part.is_absolute() and found.part.is_file() and found.held_out.is_file()
+
+
+@pytest.mark.parametrize('trained_on, is_right', [('train_part.json', True), ('train.json', False),
+                                                  (None, False)])
+def test_stage_1_has_not_seen_held_out_images(tmp_path, trained_on, is_right):
+    data = Data(tmp_path / 'train_part.json', tmp_path / 'train_held_out.json')
+    meta = {} if trained_on is None else {'cfg': f"ann_file = '{trained_on}'"}
+    torch.save({'meta': meta, 'state_dict': {}}, tmp_path / 'stage1.pth')
+    with nullcontext() if is_right else pytest.raises(ValueError, match='does not say that it was '
+                                                      'trained without them, on train_part.json'):
+        data.check_stage1(str(tmp_path / 'stage1.pth'))

@@ -1,12 +1,13 @@
 """Compare long-tail methods on one frozen detector: tuned alike, calibrated, tested by seeds.
 
-Of the training images some are held out. Every method is trained on the others, over a feature bank
-that is built first. What it may be tuned by, and how, is in configs/comparison/methods.yml; what
-was tried is in trials.csv. What is finished is reused: the same command goes on. Needs stage 1 of
-Emoji-LT lvis-like (configs/README.md has the commands).
+Of the training images some are held out. Stage 1 and every method are trained on the others, the
+methods over a feature bank that is built first. What a method may be tuned by, and how, is in
+configs/comparison/stage2/methods.yml; what was tried is in trials.csv. What is finished is reused: the
+same command goes on. Needs the held-out images and stage 1 of Emoji-LT lvis-like (configs/README.md
+has the commands).
 
---comparison configs/comparison/end-to-end.yml compares trainings of whole detectors on Emoji-LT
-mini instead: online, and with the settings of their configs.
+--comparison configs/comparison/end-to-end compares trainings of whole detectors on Emoji-LT mini
+instead: online, and with the settings of their configs.
 """
 import argparse
 import sys
@@ -42,22 +43,19 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
                         help='of the trainings that are tested (default: 0 1 2 3 4)')
     parser.add_argument('--tuning', choices=TUNING, default='all',
                         help='what is tuned: calibrators alone, learning rates, too, or all')
-    parser.add_argument('--held-out', type=float, default=0.05, metavar='SHARE',
-                        help='share of the training images that methods are tuned on '
-                        '(default: 0.05)')
     parser.add_argument('--jobs', type=int, default=1,
                         help='trainings at a time; several have one thread each (default: 1)')
     parser.add_argument('--stage1-checkpoint', metavar='PATH',
                         help='checkpoint or work_dir of stage 1 (default: where its training '
                         'leaves it)')
-    parser.add_argument('--comparison', type=Path, default=CONFIGS / 'comparison/methods.yml',
-                        metavar='FILE',
-                        help='what is compared (default: configs/comparison/methods.yml)')
+    parser.add_argument('--comparison', type=Path, default=CONFIGS / 'comparison/stage2',
+                        metavar='DIR', help='folder with methods.yml, which says what is compared '
+                        '(default: configs/comparison/stage2)')
     parser.add_argument('--work-dir', type=Path,
                         help='for all that is written (default: work_dirs/comparison/NAME, that '
-                        'of the file of --comparison)')
+                        'of the folder of --comparison)')
     args = parser.parse_args(argv)
-    args.work_dir = args.work_dir or Path('work_dirs/comparison', args.comparison.stem)
+    args.work_dir = args.work_dir or Path('work_dirs/comparison', args.comparison.name)
     if args.jobs < 1:
         parser.error(f'argument --jobs: expects a number from 1 on, got {args.jobs}')
     return args
@@ -78,14 +76,15 @@ def find_configs(comparison: Comparison) -> dict[str, Path]:
 
 
 def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
-    """Hold images out and build the bank, unless that was done; return both."""
+    """Find held-out images and stage 1; build the bank, unless that was done."""
     cfg = Config.fromfile(config)
     cfg.work_dir = str(Path('work_dirs', config.stem))
+    data = Data.find(cfg)
     prepare_stage1(cfg, args.stage1_checkpoint)
     checkpoint = cfg.load_from
-    data = Data.split(cfg, args.held_out, args.work_dir)
+    data.check_stage1(checkpoint)
     cfg.merge_from_dict(data.settings(cfg, is_test=True))
-    bank = data.part.parent / 'bank'
+    bank = args.work_dir / 'bank'
     build_feature_bank(cfg, checkpoint, str(bank), BankOptions(views=1, jitters=1),
                        lambda line: print(line, flush=True))
     return data, str(bank)
@@ -93,7 +92,7 @@ def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
 
 def compare(args: argparse.Namespace) -> str | None:
     """Run all that is not finished and write the tables; return what is lacking, in words."""
-    comparison = read_comparison(args.comparison)
+    comparison = read_comparison(args.comparison / 'methods.yml')
     configs = find_configs(comparison)
     methods = comparison.chosen(args.methods) if args.methods else list(comparison.methods)
     baseline = next(m for m in methods if m.name == comparison.baseline)

@@ -8,46 +8,50 @@ from bacl.comparison import Comparison, rank_correlation, read_comparison
 from bacl.engine.running.seed_table import CPU
 
 FOLDER = Path('configs/comparison')
+STAGE2, END_TO_END = FOLDER / 'stage2', FOLDER / 'end-to-end'
 _METRICS = ('AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 _SHORT = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 
 
-def read_methods() -> Comparison:
-    """Return what is compared."""
-    return read_comparison(FOLDER / 'methods.yml')
+def read_methods(folder: Path) -> Comparison:
+    """Return what is compared.
+
+    Args:
+        folder: of the comparison.
+    """
+    return read_comparison(folder / 'methods.yml')
 
 
-def read_rows() -> pd.DataFrame:
-    """Return the rows of the comparison.
+def read_rows(folder: Path) -> pd.DataFrame:
+    """Return the rows of a comparison.
+
+    Args:
+        folder: of the comparison.
 
     Raises:
         ValueError: if a method has no row, or one of another config: another comparison.
     """
-    frame = pd.read_csv(FOLDER / 'comparison.csv').fillna({'calibrator': '', 'error': ''})
-    configs = {(method.name, method.config) for method in read_methods().methods}
+    frame = pd.read_csv(folder / 'comparison.csv').fillna({'calibrator': '', 'error': ''})
+    configs = {(method.name, method.config) for method in read_methods(folder).methods}
     found = set(zip(frame['method'], frame['config'], strict=True))
     if configs != found:
-        raise ValueError(f'{FOLDER}/comparison.csv expects the methods of methods.yml with their '
+        raise ValueError(f'{folder}/comparison.csv expects the methods of methods.yml with their '
                          f'configs; they differ in {sorted(configs ^ found)}. Run '
-                         'tools/benchmarks/compare_methods.py, and copy its tables.')
+                         f'tools/benchmarks/compare_methods.py --comparison {folder}, and copy its '
+                         'tables.')
     return frame
 
 
-def read_trials() -> pd.DataFrame:
-    """Return what was tried to choose settings."""
-    return pd.read_csv(FOLDER / 'trials.csv')
-
-
-def format_comparison(frame: pd.DataFrame, tables: list[dict],
+def format_comparison(folder: Path, tables: list[dict],
                       link: Callable[[str, str], str]) -> str:
     """Return a Markdown table of all methods compared, the best by AP first, and correlations.
 
     Args:
-        frame: of :func:`read_rows`.
+        folder: of the comparison.
         tables: of the paper.
         link: from the name of a config and a text to a link.
     """
-    comparison = read_methods()
+    frame, comparison = read_rows(folder), read_methods(folder)
     paper = {row['row']: row['paper'] for table in tables if table['table'] == 'XIII'
              for row in table['rows'] if 'paper' in row}
     names = {method.name: method.paper for method in comparison.methods}
@@ -69,14 +73,15 @@ def format_comparison(frame: pd.DataFrame, tables: list[dict],
     return '\n'.join([*lines, '', *_correlations(frame[frame['calibrator'] == ''], paper, names)])
 
 
-def format_short(frame: pd.DataFrame) -> str:
+def format_short(folder: Path) -> str:
     """Return a Markdown table of the plain rows, the reference, and the best by AP and fixed AP.
 
     Args:
-        frame: of :func:`read_rows`.
+        folder: of the comparison.
     """
+    frame, reference = read_rows(folder), read_methods(folder).reference
     best = [*frame.nlargest(3, 'AP')['row'], *frame.nlargest(3, 'fixed_AP')['row']]
-    is_shown = frame['row'].isin([*best, read_methods().reference]) | (
+    is_shown = frame['row'].isin([*best, reference]) | (
         frame['method'] == frame['plain'])
     lines = [f'| row | {" | ".join(map(_title, _SHORT))} |', '|---' * (len(_SHORT) + 1) + '|']
     lines += [f'| {_escaped(row["row"])} | '
@@ -85,16 +90,16 @@ def format_short(frame: pd.DataFrame) -> str:
     return '\n'.join(lines)
 
 
-def format_ideas(frame: pd.DataFrame) -> str:
+def format_ideas(folder: Path) -> str:
     """Return a Markdown table of the gains of each kind of idea over what is plain.
 
     Methods are compared with the plain one that trains the same kind of classifier, calibrated rows
     with that one calibrated; the plain ones with themselves before calibration.
 
     Args:
-        frame: of :func:`read_rows`.
+        folder: of the comparison.
     """
-    rows = frame.set_index('row')
+    rows = read_rows(folder).set_index('row')
     gains: dict[str, list[pd.Series]] = {}
     for name, row in rows.iterrows():
         is_plain, calibrator = row['method'] == row['plain'], row['calibrator']
@@ -116,12 +121,13 @@ def format_ideas(frame: pd.DataFrame) -> str:
     return '\n'.join(lines)
 
 
-def format_trials(trials: pd.DataFrame) -> str:
+def format_trials(folder: Path) -> str:
     """Return a Markdown table of what tuning tried for each method.
 
     Args:
-        trials: of :func:`read_trials`.
+        folder: of the comparison.
     """
+    trials = pd.read_csv(folder / 'trials.csv')
     lines = ['| method | tried: AP on held-out images |', '|---|---|']
     for method, part in trials.groupby('method', sort=False):
         cells = []

@@ -3,8 +3,8 @@
 Fills README.md, configs/README.md, bacl/emoji-lt-mini.md, comparison/README.md, the models of every
 family's metafile.yml and model-index.yml from the configs, tables.yml (rows, configs, the paper's
 numbers), emoji_lt_ablation.csv (measured by emoji_lt_ablation.py), emoji_lt_ablation_*.csv (the
-same with other settings for all rows; in bacl/emoji-lt-mini.md alone), and comparison.csv and
-trials.csv of comparison (of compare_methods.py).
+same with other settings for all rows; in bacl/emoji-lt-mini.md alone), and the tables of
+compare_methods.py in the folders of comparison.
 """
 
 import argparse
@@ -16,12 +16,12 @@ import yaml
 from bacl.engine.running.seed_table import Results, spread
 from bacl.engine.running.steps import METRICS
 from comparison_tables import (
+    END_TO_END,
+    STAGE2,
     format_comparison,
     format_ideas,
     format_short,
     format_trials,
-    read_rows,
-    read_trials,
 )
 from emoji_lt_ablation import (
     CONFIGS,
@@ -74,6 +74,11 @@ def read_collections() -> dict[str, dict]:
 def link(config: str, text: str | None = None) -> str:
     """Return a link from the index to a config."""
     return f'[{text or config}]({find_config(config).relative_to(CONFIGS)})'
+
+
+def link_up(config: str, text: str) -> str:
+    """Return a link to a config from a folder of configs."""
+    return f'[{text}](../{find_config(config).relative_to(CONFIGS)})'
 
 
 def format_families(collections: dict[str, dict]) -> str:
@@ -167,16 +172,16 @@ def main(argv: Iterable[str] | None = None) -> None:
     args = parser.parse_args(argv)
     results, _ = read_csv(RESULTS)
     collections = read_collections()
-    comparison = read_rows()
     metafiles = {CONFIGS / family / 'metafile.yml': format_metafile(family, collection, results)
                  for family, collection in collections.items()}
     contents = {
         INDEX: fill(INDEX, families=format_families(collections),
-                    comparison=format_comparison(comparison, all_tables(), link),
+                    comparison=format_comparison(STAGE2, all_tables(), link),
                     index=format_index(all_tables(), results)),
-        README: fill(README, comparison=format_short(comparison)),
-        COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(comparison),
-                              trials=format_trials(read_trials())),
+        README: fill(README, comparison=format_short(STAGE2)),
+        COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(STAGE2),
+                              trials=format_trials(STAGE2),
+                              whole=format_comparison(END_TO_END, all_tables(), link_up)),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}

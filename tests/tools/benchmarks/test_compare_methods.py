@@ -2,10 +2,12 @@
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from mmengine.config import Config
 from small_stage2 import make_stage2
@@ -17,25 +19,32 @@ COMPARISON = dict(
         dict(name='BACL', config='stage2', idea='loss and features', plain='FHM',
              strength={'model.roi_head.hallucinator.num_sampled_classes': [2]}),
         dict(name='FHM', config='stage2', idea='features', plain='FHM',
-             calibrator='LogitAdjustment', settings={
+             calibrators=['LogitAdjustment'], settings={
                  'model.roi_head.bbox_head.loss_cls.with_margin': False,
                  'model.roi_head.bbox_head.loss_cls.with_weight': False})])
 
 
 @pytest.fixture
-def folder(write_lvis, tmp_path):
-    """A folder with configs/family/stage2.py, weights of stage 1 and what is to be compared."""
+def folder(write_lvis, tmp_path, load_tool):
+    """A folder with configs/family/stage2.py, its data, stage 1, and what is to be compared."""
     (tmp_path / 'toy').mkdir()
     toy = make_stage2(write_lvis(tmp_path / 'toy', 'v1'))
     toy.cfg.test_evaluator.max_dets_per_class = 5
+    train = tmp_path / 'toy/annotations/lvis_v1_train.json'
+    load_tool('dataset_tools/split_annotations.py').split(
+        Namespace(ann_file=train, share=0.3, seed=0, out=None))
+    stage1 = torch.load(toy.checkpoint)
+    stage1['meta'] = dict(cfg="ann_file = 'annotations/lvis_v1_train_part.json'")
+    torch.save(stage1, toy.checkpoint)
     (tmp_path / 'configs/family').mkdir(parents=True)
     toy.cfg.dump(tmp_path / 'configs/family/stage2.py')
-    (tmp_path / 'comparison.yml').write_text(yaml.safe_dump(COMPARISON))
+    (tmp_path / 'small').mkdir()
+    (tmp_path / 'small/methods.yml').write_text(yaml.safe_dump(COMPARISON))
     return tmp_path
 
 
-COMMAND = [ROOT / 'tools/benchmarks/compare_methods.py', '--comparison', 'comparison.yml',
-           '--stage1-checkpoint', 'toy/stage1.pth', '--held-out', '0.3']
+COMMAND = [ROOT / 'tools/benchmarks/compare_methods.py', '--comparison', 'small',
+           '--stage1-checkpoint', 'toy/stage1.pth']
 ENVIRONMENT = dict(os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1',
                    PYTHONPATH=str(ROOT))
 
@@ -50,7 +59,7 @@ def compare(folder, warm_python):
 def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
     done = compare('--seeds', '0', '1', '--jobs', '2')
     assert done.returncode == 0, done.stdout
-    out = folder / 'work_dirs/comparison/comparison'
+    out = folder / 'work_dirs/comparison/small'
     text = (out / 'comparison.csv').read_text()
     frame = pd.read_csv(out / 'comparison.csv').fillna({'calibrator': ''})
     assert sorted(frame['row']) == ['BACL', 'FHM', 'FHM + LogitAdjustment']
@@ -78,11 +87,11 @@ def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder, 
         dict(name='BACL', config='whole', idea='loss', plain='FHM'), dict(
             name='FHM', config='whole', idea='loss', plain='FHM', settings={
                 'model.roi_head.bbox_head.loss_cls.with_margin': False})])
-    (folder / 'comparison.yml').write_text(yaml.safe_dump(content))
+    (folder / 'small/methods.yml').write_text(yaml.safe_dump(content))
     done = compare('--seeds', '0', '--tuning', 'calibrator')
     assert done.returncode == 0, done.stdout
-    assert len(pd.read_csv(folder / 'work_dirs/comparison/comparison/comparison.csv')) == 2
-    assert not list((folder / 'work_dirs/comparison/comparison').glob('held-out*'))
+    assert len(pd.read_csv(folder / 'work_dirs/comparison/small/comparison.csv')) == 2
+    assert not (folder / 'work_dirs/comparison/small/bank').exists()
 
 
 def test_mistakes_are_one_line(folder):

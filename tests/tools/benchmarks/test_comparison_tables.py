@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-METHODS = [dict(name='SCE', idea='plain', plain='SCE', calibrator='NorCal', paper='SCE'),
-           dict(name='RFS', idea='sampling', plain='SCE', calibrator='NorCal', paper='RFS'),
+METHODS = [dict(name='SCE', idea='plain', plain='SCE', calibrators=['NorCal'], paper='SCE'),
+           dict(name='RFS', idea='sampling', plain='SCE', calibrators=['NorCal'], paper='RFS'),
            dict(name='EQL', idea='loss', plain='SCE', paper='EQL')]
 # Row: AP, APr, number of seeds, gain of AP over the baseline and its interval.
 ROWS = {'SCE': (30, 5, 3, None), 'SCE + NorCal': (34, 15, 3, (4, 3, 5)),
@@ -20,7 +20,7 @@ def tables(monkeypatch, tmp_path):
     """The module, in a folder with a comparison of three methods."""
     monkeypatch.syspath_prepend(ROOT / 'tools/benchmarks')
     monkeypatch.delitem(sys.modules, 'comparison_tables', raising=False)
-    folder = tmp_path / 'configs/comparison'
+    folder = tmp_path / 'configs/comparison/stage2'
     folder.mkdir(parents=True)
     (folder / 'methods.yml').write_text(yaml.safe_dump(dict(
         learning_rates=[1], calibrators={'NorCal': {'gamma': [1]}}, baseline='SCE',
@@ -51,7 +51,7 @@ def cells(line):
 
 
 def test_gains_are_bold_where_they_are_above_the_noise_of_several_seeds(tables):
-    text = tables.format_comparison(tables.read_rows(), [dict(table='XIII', rows=[
+    text = tables.format_comparison(tables.STAGE2, [dict(table='XIII', rows=[
         dict(row=f'LVIS v1, R50, {name}', paper=[ap, ap / 2, 1, 1])
         for name, ap in (('SCE', 20), ('RFS', 25), ('EQL', 19))])], lambda config, name: name)
     head, _, *lines = map(cells, text.partition('\n\n')[0].splitlines())
@@ -67,7 +67,7 @@ def test_gains_are_bold_where_they_are_above_the_noise_of_several_seeds(tables):
 
 def test_ideas_gain_over_what_is_plain_of_the_same_kind(tables):
     lines = {line[0]: line for line in map(cells, tables.format_ideas(
-        tables.read_rows()).splitlines())}
+        tables.STAGE2).splitlines())}
     assert lines['sampling'][2:4] == ['+3.0', '+7.0']
     assert lines['sampling, calibrated'][2:4] == ['+1.0', '-1.0']
     assert lines['plain, calibrated'][2:4] == ['+4.0', '+10.0']
@@ -75,15 +75,15 @@ def test_ideas_gain_over_what_is_plain_of_the_same_kind(tables):
 
 
 def test_the_short_table_has_the_plain_rows_and_the_best(tables):
-    rows = tables.read_rows()
-    assert len(tables.format_short(rows).splitlines()) == 2 + 5
-    fewer = rows[rows['row'] != 'RFS']
-    assert 'RFS + NorCal' in tables.format_short(fewer)
+    assert len(tables.format_short(tables.STAGE2).splitlines()) == 2 + 5
+    rows = tables.read_rows(tables.STAGE2)
+    rows[rows['row'] != 'RFS'].to_csv(tables.STAGE2 / 'comparison.csv', index=False)
+    assert 'RFS + NorCal' in tables.format_short(tables.STAGE2)
 
 
 def test_a_method_without_a_row_is_named(tables):
-    path = Path('configs/comparison/comparison.csv')
+    path = Path('configs/comparison/stage2/comparison.csv')
     frame = pd.read_csv(path)
     frame[frame['method'] != 'EQL'].to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"they differ in \[\('EQL', 'eql'\)\]"):
-        tables.read_rows()
+        tables.read_rows(tables.STAGE2)
