@@ -3,6 +3,7 @@
 Images that a strength is chosen on may neither be trained on nor be those of the test. So some of
 the training images are held out, the same for every method; stage 1 is not trained on them either.
 """
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from bacl.engine.running.dataset_configs import unwrapped_datasets
 from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.settings import Settings
 from mmengine.config import Config
+
+ANN_FILE = re.compile(r"""ann_file=\s*['"]([^'"]+)""")
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,12 @@ class Data:
         """
         # The config is searched, never executed.
         text = str((load_weights(checkpoint, map_location='meta').get('meta') or {}).get('cfg', ''))
-        if self.part.name not in text:
+        _, _, loader = text.partition('train_dataloader')
+        found = ANN_FILE.search(loader)
+        if found is None or Path(found[1]).name != self.part.name:
             raise ValueError(
-                f'Methods are tuned on the images of {self.held_out}, and {checkpoint} does not say '
-                f'that it was trained without them, on {self.part.name}. Train stage 1 with '
+                f'Methods are tuned on the images of {self.held_out}, and {checkpoint} does not '
+                f'say that it was trained without them, on {self.part.name}. Train stage 1 with '
                 f'--cfg-options train_dataloader.dataset.ann_file={self.part}.')
 
     def settings(self, cfg: Config, is_test: bool) -> Settings:

@@ -45,8 +45,9 @@ class Comparison:
 
     Attributes:
         methods: in the order of the file.
-        learning_rates: factors of a config's learning rate; the first is 1.
+        learning_rates: ladder of factors of a config's learning rate, rising, with 1.
         calibrators: by type, the name of the strength and the values that are tried.
+        settings: that the configs of all methods are changed by, before those of a method.
         baseline: name of the method that gains are measured against.
         reference: name of another one.
         trains_features: whether the configs train the whole detector, each from its start, instead
@@ -58,6 +59,7 @@ class Comparison:
     calibrators: Mapping[str, Mapping[str, Sequence[float]]]
     baseline: str
     reference: str
+    settings: Settings = field(default_factory=dict)
     trains_features: bool = False
 
     def chosen(self, names: Sequence[str]) -> list[Method]:
@@ -85,8 +87,11 @@ def read_comparison(path: Path) -> Comparison:
         ValueError: if what it says does not fit together.
     """
     content = yaml.safe_load(path.read_text())
-    content['methods'] = [Method(**entry) for entry in content['methods']]
-    comparison = Comparison(**content)
+    try:
+        content['methods'] = [Method(**entry) for entry in content['methods']]
+        comparison = Comparison(**content)
+    except TypeError as error:  # a key that is unknown, or lacking
+        raise ValueError(f'{path}: {error}') from error
     names = [method.name for method in comparison.methods]
     for name in (comparison.baseline, comparison.reference, *names):
         if names.count(name) != 1:
@@ -96,14 +101,15 @@ def read_comparison(path: Path) -> Comparison:
             raise ValueError(f'{path} expects a method as what is plain beside {method.name!r}, '
                              f'got {method.plain!r}.')
         if not set(method.calibrators) <= set(comparison.calibrators):
-            raise ValueError(f'{path} expects some of {list(comparison.calibrators)} as calibrators '
-                             f'of {method.name!r}, got {method.calibrators!r}.')
+            raise ValueError(f'{path} expects some of {list(comparison.calibrators)} as '
+                             f'calibrators of {method.name!r}, got {method.calibrators!r}.')
         if len(method.strength) > 1:
             raise ValueError(f'{path} expects one strength of {method.name!r}, got '
                              f'{list(method.strength)}.')
-    if comparison.learning_rates[0] != 1:
-        raise ValueError(f'{path} expects 1, the learning rate of the config, as the first of '
-                         f'learning_rates, got {comparison.learning_rates[0]}.')
+    rates = list(comparison.learning_rates)
+    if 1 not in rates or rates != sorted(set(rates)):
+        raise ValueError(f'{path} expects rising learning_rates with 1, the learning rate of the '
+                         f'config, got {rates}.')
     if comparison.trains_features and (len(comparison.learning_rates) > 1 or any(
             method.strength or method.calibrators for method in comparison.methods)):
         raise ValueError(f'{path} expects one of learning_rates, and methods without strength and '

@@ -59,10 +59,11 @@ class Entry:
 class Plan:
     """Trainings and tests of methods over one bank; what is finished is reused.
 
-    Every method gets the same trials, one training each, with one seed: some learning rates, then,
-    with the best of these, some values of the one strength that it may have. Then each of its
-    calibrators gets some strengths, without training. The best is that with the highest AP on
-    held-out images.
+    Every method is tuned by the same rule, a training for each trial, with one seed. Learning rates
+    are those of a ladder: the config's and the next higher one, then further ones until those on
+    both sides of the best are known. With the best, some values of the one strength that a method
+    may have are tried. Then each of its calibrators gets some strengths, without training. The best
+    is that with the highest AP on held-out images.
 
     Args:
         comparison: what is tried.
@@ -72,6 +73,7 @@ class Plan:
         bank: folder of the feature bank; None trains online.
         work_dir: folder for all that is written.
         jobs: trainings at a time.
+        runs: whether what is not finished is run; it is left out otherwise.
 
     Attributes:
         trials: all that were made, in their order.
@@ -80,9 +82,10 @@ class Plan:
 
     def __init__(self, comparison: Comparison, methods: Sequence[Method],
                  configs: Mapping[str, Path], data: Data | None, bank: str | None, work_dir: Path,
-                 jobs: int) -> None:
+                 jobs: int, runs: bool = True) -> None:
         self.comparison, self.methods, self.configs = comparison, methods, configs
-        self.data, self.bank, self.work_dir, self.jobs = data, bank, work_dir, jobs
+        self.data, self.bank, self.work_dir = data, bank, work_dir
+        self.jobs, self.runs = jobs, runs
         self.trials: list[Trial] = []
         self.errors: dict[tuple[str, int], str] = {}
 
@@ -106,10 +109,7 @@ class Plan:
             Rows of the comparison. Where all trials failed, settings are those that were tried
             first.
         """
-        rates = self.comparison.learning_rates if tuning != 'calibrator' else [1]
-        best = self._best({(method, ''): [
-            {RATE: rate * self._config(method).optim_wrapper.optimizer.lr} for rate in rates]
-            for method in self.methods})
+        best = self._best_rates(self.comparison.learning_rates if tuning != 'calibrator' else [1])
         if tuning == 'all':
             best = self._best({(method, ''): [settings, *({**settings, **strength}
                                                           for strength in method.strengths())]
@@ -131,6 +131,24 @@ class Plan:
         return self._run([self._row(entry.name, entry.method, entry.settings, is_test=True)
                           for entry in entries], seeds, keeps_detections=True)
 
+    def _best_rates(self, ladder: Sequence[float]) -> dict[tuple[Method, str], Settings]:
+        """Of each method the best learning rate of a ladder, whose neighbours are known."""
+        above = ladder.index(1) + 1
+        tried = {method: [1, *ladder[above:above + 1]] for method in self.methods}
+        while True:
+            settings = {method: [
+                {RATE: factor * self._config(method).optim_wrapper.optimizer.lr}
+                for factor in factors] for method, factors in tried.items()}
+            best = self._best({(method, ''): values for method, values in settings.items()})
+            lacking = {}
+            for (method, _), chosen in best.items():
+                place = ladder.index(tried[method][settings[method].index(chosen)])
+                lacking[method] = [factor for factor in ladder[max(place - 1, 0):place + 2]
+                                   if factor not in tried[method]]
+            if not any(lacking.values()):
+                return best
+            tried = {method: [*factors, *lacking[method]] for method, factors in tried.items()}
+
     def _best(self, tried: Mapping[tuple[Method, str], Sequence[Settings]]
               ) -> dict[tuple[Method, str], Settings]:
         """Of each method and calibrator the settings with the highest AP on held-out images.
@@ -148,7 +166,7 @@ class Plan:
                 best[key] = settings_of[0]
                 continue
             name = key[0].name
-            values = [_ap(results, rows[*key, place].name) for place in range(len(settings_of))]
+            values = [_ap(results, rows[(*key, place)].name) for place in range(len(settings_of))]
             self.trials += [Trial(name, settings, value) for settings, value
                             in zip(settings_of, values, strict=True)
                             if (name, settings) not in self._tried()]
@@ -166,16 +184,17 @@ class Plan:
         opened = {'model.roi_head.type': OPENED[head]} if method.calibrators and head in OPENED \
             else {}
         data = self.data.settings(cfg, is_test) if self.data else {}
-        return Row(name, str(config), {**method.settings, **opened, **settings, **data})
+        return Row(name, str(config), {**self.comparison.settings, **method.settings, **opened,
+                                       **settings, **data})
 
     def _config(self, method: Method) -> Config:
         cfg = Config.fromfile(self.configs[method.config])
-        apply_settings(cfg, method.settings)
+        apply_settings(cfg, {**self.comparison.settings, **method.settings})
         return cfg
 
     def _strengths(self, calibrator: str) -> list[Settings]:
         ((name, values),) = self.comparison.calibrators[calibrator].items()
-        fixed = {f'{_CALIBRATOR}.type': calibrator}
+        fixed: Settings = {f'{_CALIBRATOR}.type': calibrator}
         if 'ann_file' in arguments(MODELS.get(calibrator)):
             fixed[f'{_CALIBRATOR}.ann_file'] = str(self.data.part)
         return [{**fixed, f'{_CALIBRATOR}.{name}': value} for value in values]
@@ -183,7 +202,8 @@ class Plan:
     def _run(self, rows: Sequence[Row], seeds: Sequence[int],
              keeps_detections: bool = False) -> Sweep:
         sweep = Sweep(rows, seeds, self.bank, self.work_dir, keeps_detections=keeps_detections)
-        sweep.run(self.jobs)
+        if self.runs:
+            sweep.run(self.jobs)
         self.errors |= sweep.errors
         return sweep
 

@@ -13,7 +13,7 @@ from bacl.feature_bank.fingerprint import is_extractor
 from bacl.feature_bank.sweep import Sweep, detections_file
 from bacl.report.results import calibration_error, drawn_ap, match_lvis, reliability
 
-NUM_DRAWS = 1000
+NUM_DRAWS = 500
 _VERSION = 1  # of what is computed
 _GROUPS = ('all', 'r')  # whose AP is drawn
 

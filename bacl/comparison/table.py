@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from bacl.engine.running.seed_table import CPU, Results
 from bacl.report.results import interval
-from scipy.stats import kendalltau, norm, t
+from scipy.stats import kendalltau
 
 from .plan import Entry
 
@@ -35,8 +35,9 @@ def comparison_frame(entries: Sequence[Entry], results: Results, statistics: Sta
         ``row``, ``method``, ``config``, ``calibrator``, ``idea``, ``plain``, ``settings`` (what
         tuning chose), ``seeds``, ``error`` ('' if no run failed); means and ``_std`` (NaN of one
         seed) of AP and others in percent, calibration error in percent, ``state_mb``,
-        ``cpu_seconds``; and ``AP_over_baseline`` with ``_low`` and ``_high``
-        (95 % interval), likewise APr, and both over the reference; NaN of the row itself.
+        ``cpu_seconds``; and ``AP_over_baseline`` with ``_low`` and ``_high`` (95 % intervals that
+        hold for all rows together), likewise APr, and both over the reference; NaN of the row
+        itself.
     """
     rows = []
     for entry in entries:
@@ -55,12 +56,14 @@ def comparison_frame(entries: Sequence[Entry], results: Results, statistics: Sta
             values = [np.nan if run.get(name) is None else scale * run[name] for run in runs]
             row[name] = np.mean(values) if values else np.nan
             row[f'{name}_std'] = np.std(values, ddof=1) if len(values) > 1 else np.nan
-        for title, other in (('baseline', baseline), ('reference', reference)):
-            for name, drawn in _DIFFERENCES.items():
-                row |= _difference(f'{name}_over_{title}', entry.name, other, name, drawn, results,
-                                   statistics)
         rows.append(row)
-    return pd.DataFrame(rows).sort_values('AP', ascending=False, ignore_index=True)
+    frame = pd.DataFrame(rows)
+    for title, other in (('baseline', baseline), ('reference', reference)):
+        for name, drawn in _DIFFERENCES.items():
+            found = _differences(list(frame['row']), other, name, drawn, results, statistics)
+            for end, values in zip(('', '_low', '_high'), found, strict=True):
+                frame[f'{name}_over_{title}{end}'] = 100 * values
+    return frame.sort_values('AP', ascending=False, ignore_index=True)
 
 
 def _chosen(entry: Entry) -> str:
@@ -68,35 +71,41 @@ def _chosen(entry: Entry) -> str:
                     if not key.endswith(('.ann_file', '.type')))
 
 
-def _difference(title: str, row: str, other: str, name: str, drawn: str, results: Results,
-                statistics: Statistics) -> dict[str, float]:
-    """Mean difference over the seeds of both, and its interval.
+def _differences(rows: Sequence[str], other: str, name: str, drawn: str, results: Results,
+                 statistics: Statistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean differences of rows to another, and their intervals; NaN where there is none.
 
-    Every draw takes images and seeds with replacement, the same for both rows, so that it has the
-    luck of the images and that of the training in it. The latter is widened: S seeds drawn from S
-    vary less than new ones would, by the factor sqrt((S - 1) / S), and their spread is itself known
-    from few (Student's t instead of the normal distribution). Of one seed only the luck of the
-    images is known.
+    A draw has the luck of the images, which are drawn with replacement, the same for all rows, and
+    the luck of the training. The latter is normal, with the variance over the seeds that is pooled
+    over all rows; where no row has several seeds it is not known and left out. Many rows are looked
+    at together, so intervals are wide enough that with 95 % all of them hold: of each draw the
+    largest deviation of any row counts, in units of its own (max-t).
     """
-    seeds = sorted(seed for key, seed in results if key == row and (other, seed) in results)
-    if row == other or not seeds:
-        return {title: np.nan, f'{title}_low': np.nan, f'{title}_high': np.nan}
-    measured = [results[row, seed][name] - results[other, seed][name] for seed in seeds]
-    draws = np.stack([statistics[row, seed][drawn] - statistics[other, seed][drawn]
-                      for seed in seeds])
-    rng = np.random.default_rng(0)
-    chosen = rng.integers(0, len(seeds), (len(seeds), draws.shape[1]))
-    of_images = draws.mean(axis=0)
-    of_seeds = np.take_along_axis(draws, chosen, axis=0).mean(axis=0) - of_images
-    widened = of_images + of_seeds * _widening(len(seeds))
-    low, high = interval(widened[~np.isnan(widened)])
-    return {title: 100 * np.mean(measured), f'{title}_low': 100 * low, f'{title}_high': 100 * high}
-
-
-def _widening(num_seeds: int) -> float:
-    if num_seeds == 1:
-        return 1.
-    return (num_seeds / (num_seeds - 1)) ** 0.5 * t.ppf(0.975, num_seeds - 1) / norm.ppf(0.975)
+    found = {}
+    for place, row in enumerate(rows):
+        seeds = sorted(seed for key, seed in results if key == row and (other, seed) in results)
+        if row != other and seeds:
+            found[place] = (
+                np.array([results[row, seed][name] - results[other, seed][name] for seed in seeds]),
+                np.mean([statistics[row, seed][drawn] - statistics[other, seed][drawn]
+                         for seed in seeds], axis=0))
+    means, low, high = (np.full(len(rows), np.nan) for _ in range(3))
+    if not found:
+        return means, low, high
+    measured = [values for values, _ in found.values()]
+    freedom = sum(len(values) - 1 for values in measured)
+    variance = sum(((values - values.mean()) ** 2).sum() for values in measured) / max(freedom, 1)
+    noise = np.random.default_rng(0).normal(size=(len(found), len(next(iter(found.values()))[1])))
+    draws = np.stack([of_images + luck * (variance / len(values)) ** 0.5 for (values, of_images),
+                      luck in zip(found.values(), noise, strict=True)])
+    deviations = draws - np.nanmean(draws, axis=1, keepdims=True)
+    spreads = np.nanstd(deviations, axis=1, keepdims=True)
+    units = np.abs(deviations) / np.where(spreads > 0, spreads, 1)
+    widths = np.quantile(np.nan_to_num(units).max(axis=0), 0.95) * spreads[:, 0]
+    places = list(found)
+    means[places] = [values.mean() for values in measured]
+    low[places], high[places] = means[places] - widths, means[places] + widths
+    return means, low, high
 
 
 def rank_correlation(ours: Sequence[float], paper: Sequence[float]) -> dict[str, float]:

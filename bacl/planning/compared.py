@@ -2,7 +2,8 @@
 import csv
 from pathlib import Path
 
-COMPARISON = 'comparison/stage2/comparison.csv'  # below configs/, of tools/benchmarks/compare_methods.py
+# Below configs/, of tools/benchmarks/compare_methods.py.
+COMPARISON = 'comparison/stage2/comparison.csv'
 _BESIDE = ('SCE + NorCal', 'BACL')  # what a plan trains
 
 

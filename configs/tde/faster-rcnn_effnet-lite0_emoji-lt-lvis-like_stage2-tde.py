@@ -6,4 +6,5 @@ stage1_config = '../baselines/faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage1
 
 model = dict(
     roi_head=dict(
-        type='LongTailRoIHead', bbox_head=dict(cls_predictor_cfg=dict(type='TDELinear'))))
+        type='LongTailRoIHead',
+        bbox_head=dict(cls_predictor_cfg=dict(type='TDELinear', alpha=1.5))))

@@ -59,13 +59,15 @@ def test_chosen_methods_come_with_those_that_they_are_compared_with():
 
 
 @pytest.mark.parametrize('change, message', [
+    (lambda content: content['methods'][0].update(strenght={}), "argument 'strenght'"),
     (lambda content: content.update(baseline='none'), "one method 'none', got 0"),
     (lambda content: content['methods'].append(content['methods'][0]), "'SCE', got 2"),
     (lambda content: content['methods'][0].update(plain='None'), "beside 'SCE', got 'None'"),
     (lambda content: content['methods'][0].update(calibrators=['None']),
      r"calibrators of 'SCE', got \['None'\]"),
     (lambda content: content['methods'][0].update(strength={'a': [1], 'b': [2]}), 'one strength'),
-    (lambda content: content.update(learning_rates=[2, 1]), 'first of learning_rates, got 2'),
+    (lambda content: content.update(learning_rates=[2, 1]), r'rising .* got \[2, 1\]'),
+    (lambda content: content.update(learning_rates=[2, 3]), r'with 1, .* got \[2, 3\]'),
     (lambda content: content.update(trains_features=True), 'no images are held out to tune on')])
 def test_what_does_not_fit_together_is_named(changed, change, message):
     with pytest.raises(ValueError, match=message):

@@ -1,3 +1,4 @@
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def make_plan(cfg, tmp_path, monkeypatch):
         method = Method('BACL', 'stage2', 'loss', 'BACL', **{
             'strength': {SHARPNESS: [0.5, 0.7]}, 'calibrators': ['LogitAdjustment'], **changes})
         comparison = Comparison(
-            [method], [1, 0.5, 2], {'LogitAdjustment': {'tau': [0.5, 1.0]},
+            [method], [0.25, 0.5, 1, 2, 4, 8], {'LogitAdjustment': {'tau': [0.5, 1.0]},
                                     'TauNorm': {'tau': [0.1, 0.9, 0.2]}}, 'BACL', 'BACL')
         return Plan(comparison, [method], {'stage2': tmp_path / 'stage2.py'},
                     Data(tmp_path / 'part.json', tmp_path / 'held_out.json'), 'bank',
@@ -68,6 +69,7 @@ def test_rates_come_first_then_strengths_then_the_calibrator(make_plan):
     assert calibrated.settings[f'{CALIBRATOR}.tau'] == 1.0
     assert calibrated.settings[RATE] == 0.02 and calibrated.settings[SHARPNESS] == 0.5
     # 3 rates, 2 more strengths, 2 strengths of the calibrator: what was tried twice counts once.
+    assert [trial.settings[RATE] for trial in plan.trials[:3]] == [0.01, 0.02, 0.04]
     assert [len(trial.settings) for trial in plan.trials] == [1] * 3 + [2] * 2 + [5] * 2
     assert all(list(sweep.seeds) == [0] for sweep in PretendedSweep.made)
 
@@ -88,7 +90,7 @@ def test_less_tuning_tries_less(make_plan):
     assert make_plan().tune('rate')[0].settings == {RATE: 0.02}
     plan = make_plan(calibrators=[])
     (plain,) = plan.tune('calibrator')
-    assert plain.settings == {RATE: 0.01} and not plan.trials and len(PretendedSweep.made) == 2
+    assert plain.settings == {RATE: 0.01} and not plan.trials and len(PretendedSweep.made) == 3
 
 
 def test_trials_see_held_out_images_and_the_test_its_own(make_plan, cfg, tmp_path):
@@ -114,6 +116,18 @@ def test_a_method_all_of_whose_trials_fail_keeps_its_rows(make_plan, monkeypatch
     assert {trial.ap for trial in plan.trials} == {None}
 
 
+@pytest.mark.parametrize('best, tried', [
+    (0.02, [0.01, 0.02, 0.04]), (0.01, [0.01, 0.02, 0.005]), (0.0025, [0.01, 0.02, 0.005, 0.0025]),
+    (0.08, [0.01, 0.02, 0.04, 0.08])])
+def test_rates_are_tried_until_both_sides_of_the_best_are_known(make_plan, monkeypatch, best,
+                                                                 tried):
+    monkeypatch.setattr(PretendedSweep, 'ap', staticmethod(
+        lambda row: -abs(math.log(row.settings.get(RATE, 0.01) / best))))
+    plan = make_plan(strength={}, calibrators=[])
+    assert plan.tune('rate')[0].settings == {RATE: best}
+    assert [trial.settings[RATE] for trial in plan.trials] == tried
+
+
 @pytest.fixture
 def whole(cfg):
     return Path(cfg.train_dataloader.dataset.data_root, cfg.train_dataloader.dataset.ann_file)
@@ -132,7 +146,9 @@ def test_held_out_images_have_to_be_there(cfg, whole):
                                                   (None, False)])
 def test_stage_1_has_not_seen_held_out_images(tmp_path, trained_on, is_right):
     data = Data(tmp_path / 'train_part.json', tmp_path / 'train_held_out.json')
-    meta = {} if trained_on is None else {'cfg': f"ann_file = '{trained_on}'"}
+    meta = {} if trained_on is None else {
+        'cfg': f"train_dataloader = dict(dataset=dict(ann_file='annotations/{trained_on}'))\n"
+        "val_dataloader = dict(dataset=dict(ann_file='train_part.json'))"}
     torch.save({'meta': meta, 'state_dict': {}}, tmp_path / 'stage1.pth')
     with nullcontext() if is_right else pytest.raises(ValueError, match='does not say that it was '
                                                       'trained without them, on train_part.json'):

@@ -2,9 +2,9 @@
 
 Of the training images some are held out. Stage 1 and every method are trained on the others, the
 methods over a feature bank that is built first. What a method may be tuned by, and how, is in
-configs/comparison/stage2/methods.yml; what was tried is in trials.csv. What is finished is reused: the
-same command goes on. Needs the held-out images and stage 1 of Emoji-LT lvis-like (configs/README.md
-has the commands).
+configs/comparison/stage2/methods.yml; what was tried is in trials.csv. What is finished is reused:
+the same command goes on. Needs the held-out images and stage 1 of Emoji-LT lvis-like
+(configs/README.md has the commands).
 
 --comparison configs/comparison/end-to-end compares trainings of whole detectors on Emoji-LT mini
 instead: online, and with the settings of their configs.
@@ -21,6 +21,7 @@ from bacl.comparison.page import write_comparison_page
 from bacl.comparison.plan import TUNING, Entry
 from bacl.comparison.statistics import read_statistics
 from bacl.engine.running.evaluators import box_evaluator
+from bacl.engine.running.processes import run_each
 from bacl.engine.running.run_lock import lock_work_dir
 from bacl.engine.running.seed_table import write_results
 from bacl.engine.running.stage1 import prepare_stage1
@@ -39,10 +40,14 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--methods', nargs='+', default=[], metavar='NAME',
                         help='of methods.yml (default: all)')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2, 3, 4],
-                        help='of the trainings that are tested (default: 0 1 2 3 4)')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[1, 2, 3, 4, 5],
+                        help='of the trainings that are tested (default: 1 2 3 4 5; 0 is that of '
+                        'the tuning)')
     parser.add_argument('--tuning', choices=TUNING, default='all',
                         help='what is tuned: calibrators alone, learning rates, too, or all')
+    parser.add_argument('--finished', action='store_true',
+                        help='run nothing; write the tables of what is finished, whose rows may '
+                        'then have different seeds')
     parser.add_argument('--jobs', type=int, default=1,
                         help='trainings at a time; several have one thread each (default: 1)')
     parser.add_argument('--stage1-checkpoint', metavar='PATH',
@@ -84,10 +89,18 @@ def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
     checkpoint = cfg.load_from
     data.check_stage1(checkpoint)
     cfg.merge_from_dict(data.settings(cfg, is_test=True))
-    bank = args.work_dir / 'bank'
-    build_feature_bank(cfg, checkpoint, str(bank), BankOptions(views=1, jitters=1),
-                       lambda line: print(line, flush=True))
+    bank, log = args.work_dir / 'bank', args.work_dir / 'logs/bank.log'
+    print(f'Feature bank {bank}, unless it is there (log: {log})', flush=True)
+    # In a process of its own: trainings are forked from this one, which must not have threads.
+    for _, error in run_each(build_bank, [(cfg, checkpoint, str(bank))], [log], jobs=1):
+        if error:
+            raise RuntimeError(f'The feature bank failed: {error} (log: {log})')
     return data, str(bank)
+
+
+def build_bank(cfg: Config, checkpoint: str, folder: str) -> None:
+    """Build the bank of a comparison: images as they are, once."""
+    build_feature_bank(cfg, checkpoint, folder, BankOptions(views=1, jitters=1), print)
 
 
 def compare(args: argparse.Namespace) -> str | None:
@@ -100,8 +113,10 @@ def compare(args: argparse.Namespace) -> str | None:
     with lock_work_dir(str(args.work_dir)):
         data, bank = (None, None) if comparison.trains_features else \
             prepare(args, configs[baseline.config])
-        plan = Plan(comparison, methods, configs, data, bank, args.work_dir, args.jobs)
-        plan.check()
+        plan = Plan(comparison, methods, configs, data, bank, args.work_dir, args.jobs,
+                    runs=not args.finished)
+        if not args.finished:
+            plan.check()
         entries = plan.tune(args.tuning)
         sweep = plan.test(entries, args.seeds)
         write(args, comparison, plan, entries, sweep, configs[baseline.config])

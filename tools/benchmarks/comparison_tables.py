@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from bacl.comparison import Comparison, rank_correlation, read_comparison
+from bacl.comparison.plan import RATE
 from bacl.engine.running.seed_table import CPU
 
 FOLDER = Path('configs/comparison')
@@ -137,7 +138,17 @@ def format_trials(folder: Path) -> str:
             ap = row['held-out AP']
             cells.append(f'{words}: ' + ('failed' if isnan(ap) else f'{ap:.1f}'))
         lines.append(f'| {_escaped(method)} | {"; ".join(cells)} |')
-    return '\n'.join(lines)
+    return '\n'.join([*lines, '', *_edges(trials)])
+
+
+def _edges(trials: pd.DataFrame) -> list[str]:
+    """Lines that name the methods whose best learning rate is the lowest or highest of all."""
+    plain = trials[~trials['settings'].str.contains('calibrator')].copy()
+    plain['rate'] = plain['settings'].str.extract(rf'{RATE}=(\S+)')[0].astype(float)
+    best = plain.loc[plain.groupby('method', sort=False)['held-out AP'].idxmax()]
+    return [f'Best at the {word} learning rate of the ladder: {_escaped("; ".join(names))}.'
+            for word, edge in (('lowest', plain['rate'].min()), ('highest', plain['rate'].max()))
+            if (names := list(best.loc[best['rate'] == edge, 'method']))]
 
 
 def _correlations(frame: pd.DataFrame, paper: dict[str, list[float]],

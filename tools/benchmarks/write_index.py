@@ -181,7 +181,8 @@ def main(argv: Iterable[str] | None = None) -> None:
         README: fill(README, comparison=format_short(STAGE2)),
         COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(STAGE2),
                               trials=format_trials(STAGE2),
-                              whole=format_comparison(END_TO_END, all_tables(), link_up)),
+                              whole=format_comparison(END_TO_END, all_tables(), link_up)
+                              if (END_TO_END / 'comparison.csv').is_file() else 'Not run yet.'),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}

@@ -34,7 +34,8 @@ def folder(write_lvis, tmp_path, load_tool):
     load_tool('dataset_tools/split_annotations.py').split(
         Namespace(ann_file=train, share=0.3, seed=0, out=None))
     stage1 = torch.load(toy.checkpoint)
-    stage1['meta'] = dict(cfg="ann_file = 'annotations/lvis_v1_train_part.json'")
+    stage1['meta'] = dict(
+        cfg="train_dataloader = dict(ann_file='annotations/lvis_v1_train_part.json')")
     torch.save(stage1, toy.checkpoint)
     (tmp_path / 'configs/family').mkdir(parents=True)
     toy.cfg.dump(tmp_path / 'configs/family/stage2.py')
@@ -75,6 +76,10 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
     assert again.returncode == 0 and 'seed' not in again.stdout.partition('row')[0]
     assert len(list((out / 'trainings').iterdir())) == trained
     assert (out / 'comparison.csv').read_text() == text
+    more = compare('--seeds', '0', '1', '2', '--finished')
+    assert more.returncode == 0, more.stdout
+    assert (out / 'comparison.csv').read_text() == text
+    assert len(list((out / 'trainings').iterdir())) == trained
 
 
 @pytest.mark.slow
