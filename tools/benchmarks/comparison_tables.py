@@ -75,19 +75,24 @@ def format_comparison(folder: Path, tables: list[dict],
 
 
 def format_short(folder: Path) -> str:
-    """Return a Markdown table of the plain rows, the reference, and the best by AP and fixed AP.
+    """Return a Markdown table of the reference, the best by AP and fixed AP, and what is plain.
+
+    The plain methods are those of the paper, each with the best of its calibrators.
 
     Args:
         folder: of the comparison.
     """
-    frame, reference = read_rows(folder), read_methods(folder).reference
-    best = [*frame.nlargest(3, 'AP')['row'], *frame.nlargest(3, 'fixed_AP')['row']]
-    is_shown = frame['row'].isin([*best, reference]) | (
-        frame['method'] == frame['plain'])
+    frame, comparison = read_rows(folder), read_methods(folder)
+    shown = {comparison.reference, *frame.nlargest(3, 'AP')['row'],
+             *frame.nlargest(3, 'fixed_AP')['row']}
+    for method in comparison.methods:
+        if method.paper and method.name == method.plain:
+            rows = frame[frame['method'] == method.name]  # sorted by AP
+            shown |= {method.name, *rows[rows['calibrator'] != '']['row'][:1]}
     lines = [f'| row | {" | ".join(map(_title, _SHORT))} |', '|---' * (len(_SHORT) + 1) + '|']
     lines += [f'| {_escaped(row["row"])} | '
               f'{" | ".join(_spread(row, metric) for metric in _SHORT)} |'
-              for row in frame[is_shown].to_dict('records')]
+              for row in frame[frame['row'].isin(shown)].to_dict('records')]
     return '\n'.join(lines)
 
 
