@@ -66,8 +66,8 @@ def format_comparison(folder: Path, tables: list[dict],
             name += f' (failed: {row["error"]})'
         cells = [name, *(_spread(row, metric) for metric in (*_METRICS, 'calibration_error'))]
         cells += [_number(row[key], digits) for key, digits in ((CPU, 0), ('state_mb', 1))]
-        cells += [_gain(row, key) for key in ('AP_over_baseline', 'APr_over_baseline',
-                                              'AP_over_reference')]
+        cells += [_gain(row, key, frame['seeds'].max()) for key in (
+            'AP_over_baseline', 'APr_over_baseline', 'AP_over_reference')]
         numbers = None if row['calibrator'] else paper.get(f'LVIS v1, R50, {names[row["method"]]}')
         cells += [str(row['seeds']), ' / '.join(map(str, numbers[:2])) if numbers else '–']
         lines.append(f'| {" | ".join(cells)} |')
@@ -193,11 +193,11 @@ def _spread(row: dict, name: str) -> str:
     return text if isnan(deviation) else f'{text} ± {deviation:.1f}'
 
 
-def _gain(row: dict, name: str) -> str:
-    """A difference with its interval, in bold if that is beyond 0 and of several seeds."""
+def _gain(row: dict, name: str, num_seeds: int) -> str:
+    """A difference with its interval, in bold if that is beyond 0 and knows the luck of seeds."""
     if isnan(row[name]):
         return '–'
     low, high = row[f'{name}_low'], row[f'{name}_high']
     gain = f'{row[name]:+.1f}'
-    is_clear = row['seeds'] > 1 and (low > 0 or high < 0)
+    is_clear = num_seeds > 1 and (low > 0 or high < 0)
     return f'{f"**{gain}**" if is_clear else gain} ({low:+.1f} to {high:+.1f})'
