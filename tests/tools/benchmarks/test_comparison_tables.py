@@ -90,3 +90,15 @@ def test_a_method_without_a_row_is_named(tables):
     frame[frame['method'] != 'EQL'].to_csv(path, index=False)
     with pytest.raises(ValueError, match=r"they differ in \[\('EQL', 'eql'\)\]"):
         tables.read_rows(tables.STAGE2)
+
+
+def test_methods_that_are_best_at_an_edge_of_the_ladder_are_named(tables):
+    rate = tables.RATE
+    tried = [('SCE', 1, 30), ('SCE', 3, 31), ('SCE', 10, 29), ('RFS', 1, 30), ('RFS', 3, 28),
+             ('RFS', 0.3, 32), ('EQL', 3, 20), ('EQL', 10, 21)]
+    pd.DataFrame([{'method': method, 'settings': f'{rate}={value}', 'held-out AP': ap}
+                  for method, value, ap in tried]).to_csv(tables.STAGE2 / 'trials.csv', index=False)
+    text = tables.format_trials(tables.STAGE2)
+    assert '| SCE | lr 1: 30.0; lr 3: 31.0; lr 10: 29.0 |' in text
+    assert 'Best at the lowest learning rate of the ladder: RFS.' in text
+    assert 'Best at the highest learning rate of the ladder: EQL.' in text
