@@ -1,6 +1,7 @@
 """The page of a comparison: AP of the rare classes against AP, and the numbers behind it."""
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from bacl.report.figures.base import Figure
@@ -44,7 +45,9 @@ def write_comparison_page(folder: Path, frame: pd.DataFrame, trials: pd.DataFram
 
 
 def plot_ap(frame: pd.DataFrame, metric: str, name: str, where: str) -> Figure:
-    """AP of the rare classes against AP, a point for each row, with deviations over the seeds.
+    """AP of the rare classes against AP, a point for each row, with the luck of its training.
+
+    The deviation over the seeds is that pooled over all rows, as most have few.
 
     Args:
         frame: of :func:`~bacl.comparison.comparison_frame`.
@@ -53,29 +56,49 @@ def plot_ap(frame: pd.DataFrame, metric: str, name: str, where: str) -> Figure:
         where: what the metric is, for the title.
     """
     chart = go.Figure()
-    for number, idea in enumerate(dict.fromkeys(frame['idea'])):
-        style = run_style(number + 1)
+    errors = {key: _standard_errors(frame, key) for key in (metric, f'{metric}r')}
+    positions = _name_positions(frame, metric)
+    for number, idea in enumerate(sorted(frame['idea'].unique(), key=lambda i: i != 'plain')):
+        style = run_style(number)
         for calibrated in (False, True):
-            part = frame[(frame['idea'] == idea) & ((frame['calibrator'] != '') == calibrated)]
+            is_shown = (frame['idea'] == idea) & ((frame['calibrator'] != '') == calibrated)
+            part = frame[is_shown]
             if part.empty:
                 continue
+            error_x, error_y = (dict(type='data', array=error[is_shown], thickness=1, width=0,
+                                     color=NEUTRAL) for error in errors.values())
             chart.add_trace(go.Scatter(
                 x=part[metric], y=part[f'{metric}r'], name=idea + ', calibrated' * calibrated,
-                mode='markers' if calibrated else 'markers+text',
-                text=part['row'], textposition='top center', textfont=dict(color=NEUTRAL, size=10),
+                mode='markers' if calibrated else 'markers+text', text=part['row'],
+                textposition=positions[is_shown], textfont=dict(color=NEUTRAL, size=10),
                 marker=dict(color=style['color'], size=9,
                             symbol=style['symbol'] + '-open' * calibrated),
-                error_x=_bars(part[f'{metric}_std']), error_y=_bars(part[f'{metric}r_std']),
+                error_x=error_x, error_y=error_y,
                 hovertemplate='%{text}<br>AP %{x:.1f}, APr %{y:.1f}<extra></extra>'))
     set_layout(chart, f'{metric.replace("_", " ")} (%)', f'{metric.replace("_", " ")}r (%)',
                height=620)
     columns = ['row', 'idea', 'calibrator', *(f'{metric}{part}' for part in (
         '', '_std', 'r', 'r_std'))]
     return Figure(name, f'AP of rare classes against AP, {where}',
-                  'A point is a row; bars are standard deviations over the seeds, where there are '
-                  'several. Open symbols are calibrated after training; their names are shown on '
-                  'pointing at them.', frame[columns], chart)
+                  'A point is a row; bars are the standard error of its seeds, from their '
+                  'deviation in all rows that have several. Open symbols are calibrated after '
+                  'training; their names are shown on pointing at them.', frame[columns], chart)
 
 
-def _bars(deviations: pd.Series) -> dict:
-    return dict(type='data', array=deviations.fillna(0), thickness=1, width=0, color=NEUTRAL)
+def _name_positions(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """Where the name of each point is: on the side away from the nearest point with a name."""
+    points = frame[[metric, f'{metric}r']]
+    points = (points / (points.max() - points.min()).replace(0, 1)).to_numpy()
+    distances = np.abs(points[:, None] - points).sum(2)
+    distances[:, frame['calibrator'] != ''] = np.inf
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.nan_to_num(distances, nan=np.inf).argmin(1)
+    is_above = points[:, 1] >= points[nearest, 1]
+    return pd.Series(np.where(is_above, 'top center', 'bottom center'), frame.index)
+
+
+def _standard_errors(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """Of the means over seeds, from the variance pooled over all rows; 0 if no row has two."""
+    freedom = (frame['seeds'] - 1).clip(lower=0)
+    variance = (freedom * frame[f'{metric}_std'].fillna(0) ** 2).sum() / max(freedom.sum(), 1)
+    return (variance / frame['seeds'].clip(lower=1)) ** 0.5

@@ -14,26 +14,12 @@ from mmengine.config import Config
 
 from .data import Data
 from .methods import Comparison, Method
+from .trials import Trial, settings_text
 
 RATE = 'optim_wrapper.optimizer.lr'
 _CALIBRATOR = 'model.test_cfg.rcnn.calibrator'
 _TRIAL_SEED = 0
 TUNING = ('calibrator', 'rate', 'all')
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A setting that was tried for a method on the held-out images.
-
-    Attributes:
-        method: its name.
-        settings: that were tried.
-        ap: on the held-out images, in [0, 1]; None if the run failed.
-    """
-
-    method: str
-    settings: Settings
-    ap: float | None
 
 
 @dataclass(frozen=True)
@@ -74,6 +60,9 @@ class Plan:
         work_dir: folder for all that is written.
         jobs: trainings at a time.
         runs: whether what is not finished is run; it is left out otherwise.
+        known: AP on held-out images of trials that were made elsewhere, by method and text. A
+            choice between settings that are all known is not tried again. Where one is not, all
+            are, as two trainings of stage 1 differ by more than settings do.
 
     Attributes:
         trials: all that were made, in their order.
@@ -82,10 +71,11 @@ class Plan:
 
     def __init__(self, comparison: Comparison, methods: Sequence[Method],
                  configs: Mapping[str, Path], data: Data | None, bank: str | None, work_dir: Path,
-                 jobs: int, runs: bool = True) -> None:
+                 jobs: int, runs: bool = True,
+                 known: Mapping[tuple[str, str], float] | None = None) -> None:
         self.comparison, self.methods, self.configs = comparison, methods, configs
         self.data, self.bank, self.work_dir = data, bank, work_dir
-        self.jobs, self.runs = jobs, runs
+        self.jobs, self.runs, self.known = jobs, runs, known or {}
         self.trials: list[Trial] = []
         self.errors: dict[tuple[str, int], str] = {}
 
@@ -135,10 +125,10 @@ class Plan:
         """Of each method the best learning rate of a ladder, whose neighbours are known."""
         above = ladder.index(1) + 1
         tried = {method: [1, *ladder[above:above + 1]] for method in self.methods}
+        own = {method: self._config(method).optim_wrapper.optimizer.lr for method in self.methods}
         while True:
-            settings = {method: [
-                {RATE: factor * self._config(method).optim_wrapper.optimizer.lr}
-                for factor in factors] for method, factors in tried.items()}
+            settings = {method: [{RATE: factor * own[method]} for factor in factors]
+                        for method, factors in tried.items()}
             best = self._best({(method, ''): values for method, values in settings.items()})
             lacking = {}
             for (method, _), chosen in best.items():
@@ -155,9 +145,11 @@ class Plan:
 
         Of equal ones the first. Where there is but one, nothing has to be run.
         """
+        known = {key: [self.known.get((key[0].name, settings_text(settings)))
+                       for settings in settings_of] for key, settings_of in tried.items()}
         rows = {(*key, place): self._row(f'{key[0].name} {_short(settings)}', key[0], settings,
                                          is_test=False)
-                for key, settings_of in tried.items() if len(settings_of) > 1
+                for key, settings_of in tried.items() if len(settings_of) > 1 and None in known[key]
                 for place, settings in enumerate(settings_of)}
         results = self._run(list(rows.values()), [_TRIAL_SEED]).results if rows else {}
         best = {}
@@ -166,12 +158,13 @@ class Plan:
                 best[key] = settings_of[0]
                 continue
             name = key[0].name
-            values = [_ap(results, rows[(*key, place)].name) for place in range(len(settings_of))]
+            values = [_ap(results, rows[(*key, place)].name) for place in range(len(settings_of))
+                      ] if None in known[key] else known[key]
             self.trials += [Trial(name, settings, value) for settings, value
                             in zip(settings_of, values, strict=True)
                             if (name, settings) not in self._tried()]
-            known = [value for value in values if value is not None]
-            best[key] = settings_of[values.index(max(known)) if known else 0]
+            finished = [value for value in values if value is not None]
+            best[key] = settings_of[values.index(max(finished)) if finished else 0]
         return best
 
     def _tried(self) -> list[tuple[str, Settings]]:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from bacl.comparison import Comparison, Data, Method, Plan
 from bacl.comparison import plan as module
-from bacl.comparison.plan import RATE
+from bacl.comparison.plan import RATE, Entry
+from bacl.comparison.trials import settings_text
 from mmengine.config import Config
 from small_stage2 import stage2_config
 
@@ -48,7 +49,7 @@ def make_plan(cfg, tmp_path, monkeypatch):
     monkeypatch.setattr(module, 'Sweep', PretendedSweep)
     monkeypatch.setattr(PretendedSweep, 'made', [])
 
-    def make(**changes):
+    def make(known=None, **changes):
         method = Method('BACL', 'stage2', 'loss', 'BACL', **{
             'strength': {SHARPNESS: [0.5, 0.7]}, 'calibrators': ['LogitAdjustment'], **changes})
         comparison = Comparison(
@@ -56,7 +57,7 @@ def make_plan(cfg, tmp_path, monkeypatch):
                                     'TauNorm': {'tau': [0.1, 0.9, 0.2]}}, 'BACL', 'BACL')
         return Plan(comparison, [method], {'stage2': tmp_path / 'stage2.py'},
                     Data(tmp_path / 'part.json', tmp_path / 'held_out.json'), 'bank',
-                    tmp_path / 'out', 1)
+                    tmp_path / 'out', 1, known=known)
 
     return make
 
@@ -91,6 +92,33 @@ def test_less_tuning_tries_less(make_plan):
     plan = make_plan(calibrators=[])
     (plain,) = plan.tune('calibrator')
     assert plain.settings == {RATE: 0.01} and not plan.trials and len(PretendedSweep.made) == 3
+
+
+def known_trials(plan):
+    return {(trial.method, settings_text(trial.settings)): trial.ap for trial in plan.trials}
+
+
+def test_known_trials_are_not_made_again(make_plan):
+    first = make_plan()
+    chosen = first.tune('all')
+    made = len(PretendedSweep.made)
+    second = make_plan(known=known_trials(first))
+    assert second.tune('all') == [
+        Entry(second.methods[0], entry.calibrator, entry.settings) for entry in chosen]
+    assert len(PretendedSweep.made) == made and second.trials == first.trials
+
+
+def test_a_choice_is_between_trials_of_one_stage_1(make_plan):
+    first = make_plan()
+    first.tune('rate')
+    PretendedSweep.made.clear()
+    # Rates are known, and so are the values of the strength but one: all of them are tried again.
+    known = known_trials(first) | {('BACL', f'{RATE}=0.02 {SHARPNESS}=0.5'): -9.0}
+    plan = make_plan(known=known, calibrators=[])
+    (plain,) = plan.tune('all')
+    (sweep,) = PretendedSweep.made
+    assert [row.settings.get(SHARPNESS) for row in sweep.rows] == [None, 0.5, 0.7]
+    assert plain.settings == {RATE: 0.02, SHARPNESS: 0.5}
 
 
 def test_trials_see_held_out_images_and_the_test_its_own(make_plan, cfg, tmp_path):

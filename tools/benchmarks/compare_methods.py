@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
 from bacl.comparison import Data, Plan, comparison_frame, read_comparison
 from bacl.comparison.methods import Comparison
 from bacl.comparison.page import write_comparison_page
 from bacl.comparison.plan import TUNING, Entry
 from bacl.comparison.statistics import read_statistics
+from bacl.comparison.trials import read_trials, trials_frame
 from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.processes import run_each
 from bacl.engine.running.run_lock import lock_work_dir
@@ -45,6 +45,10 @@ def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
                         'the tuning)')
     parser.add_argument('--tuning', choices=TUNING, default='all',
                         help='what is tuned: calibrators alone, learning rates, too, or all')
+    parser.add_argument('--trials', type=Path, metavar='FILE',
+                        help='trials.csv of an earlier tuning; choices that were made there are '
+                        'not tried again (configs/comparison/stage2/trials.csv is the published '
+                        'one)')
     parser.add_argument('--finished', action='store_true',
                         help='run nothing; write the tables of what is finished, whose rows may '
                         'then have different seeds')
@@ -108,13 +112,14 @@ def compare(args: argparse.Namespace) -> str | None:
     comparison = read_comparison(args.comparison / 'methods.yml')
     configs = find_configs(comparison)
     methods = comparison.chosen(args.methods) if args.methods else list(comparison.methods)
+    known = read_trials(args.trials) if args.trials else {}
     baseline = next(m for m in methods if m.name == comparison.baseline)
     args.work_dir.mkdir(parents=True, exist_ok=True)
     with lock_work_dir(str(args.work_dir)):
         data, bank = (None, None) if comparison.trains_features else \
             prepare(args, configs[baseline.config])
         plan = Plan(comparison, methods, configs, data, bank, args.work_dir, args.jobs,
-                    runs=not args.finished)
+                    runs=not args.finished, known=known)
         if not args.finished:
             plan.check()
         entries = plan.tune(args.tuning)
@@ -136,12 +141,7 @@ def write(args: argparse.Namespace, comparison: Comparison, plan: Plan, entries:
     frame = comparison_frame(entries, sweep.results, statistics, plan.errors,
                              comparison.baseline, comparison.reference)
     frame.to_csv(args.work_dir / 'comparison.csv', index=False, float_format='%.4f')
-    trials = pd.DataFrame([{
-        'method': trial.method,
-        'settings': ' '.join(f'{key}={value}' for key, value in trial.settings.items()
-                             if not key.endswith('.ann_file')),
-        'held-out AP': None if trial.ap is None else 100 * trial.ap} for trial in plan.trials],
-        columns=['method', 'settings', 'held-out AP'])
+    trials = trials_frame(plan.trials)
     trials.to_csv(args.work_dir / 'trials.csv', index=False, float_format='%.4f')
     write_results(args.work_dir / 'runs.csv',
                   {entry.name: {'row': entry.name} for entry in entries}, sweep.results)

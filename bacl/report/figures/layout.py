@@ -15,7 +15,7 @@ _GRID = 'rgba(128, 128, 128, 0.25)'
 _CLEAR = 'rgba(0, 0, 0, 0)'
 # Of Okabe and Ito; the first run, with which others are compared, is grey.
 _RUN_COLOURS = (NEUTRAL, '#0072B2', '#E69F00', '#CC79A7', '#009E73', '#56B4E9', '#D55E00')
-_RUN_SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'triangle-up', 'x', 'star')
+_RUN_SYMBOLS = ('circle', 'square', 'diamond', 'cross', 'triangle-up', 'x', 'star', 'triangle-down')
 _RUN_DASHES = ('solid', 'dash', 'dot', 'dashdot', 'longdash', 'longdashdot')
 # From this many points on, browsers need their graphics processor.
 MANY_POINTS = 5000
