@@ -92,30 +92,27 @@ class RepeatFactorSampler(Sampler):
         dataset: has ``get_cat_ids(index)``, the label of each instance of an image.
         oversample_thr: frequency below which a class is repeated, >= 0 (0.001 for LVIS).
         instance_aware: whether the frequency is that of IRFS.
-        num_images: of an epoch of all ranks: factors are scaled to that sum, so that a comparison
-            at the same budget does not show images more often, but others less. None leaves them.
+        keeps_length: whether an epoch draws as many images as the dataset has: factors are scaled
+            to that sum, which makes those of images without rare classes less than 1.
         seed: the same on all ranks; None draws one.
 
     Raises:
-        ValueError: if the threshold is negative, or the number of images not positive.
+        ValueError: if the threshold is negative.
     """
 
     def __init__(self, dataset: Any, oversample_thr: float, instance_aware: bool = False,
-                 num_images: int | None = None, seed: int | None = None) -> None:
+                 keeps_length: bool = False, seed: int | None = None) -> None:
         if oversample_thr < 0:
             raise ValueError('RepeatFactorSampler(oversample_thr=) expects a number >= 0, got '
                              f'{oversample_thr!r}.')
-        if num_images is not None and num_images <= 0:
-            raise ValueError('RepeatFactorSampler(num_images=) expects a number > 0, got '
-                             f'{num_images!r}.')
         self.dataset = dataset
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.factors = repeat_factors([dataset.get_cat_ids(index) for index in range(len(dataset))],
                                       oversample_thr, instance_aware)
-        if num_images is not None:
-            self.factors *= num_images / self.factors.sum()
+        if keeps_length:
+            self.factors *= len(dataset) / self.factors.sum()
         self.num_samples = math.ceil(epoch_length(self.factors) / self.world_size)
 
     def __iter__(self) -> Iterator[int]:
