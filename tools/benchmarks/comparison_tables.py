@@ -32,7 +32,8 @@ def read_rows(folder: Path) -> pd.DataFrame:
     Raises:
         ValueError: if a method has no row, or one of another config: another comparison.
     """
-    frame = pd.read_csv(folder / 'comparison.csv').fillna({'calibrator': '', 'error': ''})
+    frame = pd.read_csv(folder / 'comparison.csv', dtype={'calibrator': str, 'error': str}).fillna(
+        {'calibrator': '', 'error': ''})
     configs = {(method.name, method.config) for method in read_methods(folder).methods}
     found = set(zip(frame['method'], frame['config'], strict=True))
     if configs != found:
@@ -64,6 +65,8 @@ def format_comparison(folder: Path, tables: list[dict],
         name = link(row['config'], _escaped(row['row']))
         if row['error']:
             name += f' (failed: {row["error"]})'
+        elif not row['seeds']:
+            name += ' (not run)'
         cells = [name, *(_spread(row, metric) for metric in (*_METRICS, 'calibration_error'))]
         cells += [_number(row[key], digits) for key, digits in ((CPU, 0), ('state_mb', 1))]
         cells += [_gain(row, key, frame['seeds'].max()) for key in (
