@@ -1,4 +1,4 @@
-"""Parts of an annotation file: some of its images, and a split of all of them in two."""
+"""Parts of an annotation file: some of its images or annotations, and a split of all in two."""
 import logging
 from collections import Counter, defaultdict
 
@@ -69,17 +69,50 @@ def training_part(data: dict, image_ids: list[int]) -> dict:
         image_ids: of the images that are kept.
     """
     kept = set(image_ids)
-    annotations = [a for a in data['annotations'] if a['image_id'] in kept]
+    return _counted({
+        **data, 'images': [image for image in data['images'] if image['id'] in kept],
+        'annotations': [a for a in data['annotations'] if a['image_id'] in kept]})
+
+
+def drop_annotations(data: dict, share: float, seed: int = 0) -> dict:
+    """The content of a training file without some of its annotations, and the counts of the others.
+
+    As if somebody had overlooked these objects: images stay, what is said of them, too, and groups.
+    Annotations are drawn at random, whatever their class; the last one of a class stays.
+
+    Args:
+        data: content of the file, in COCO or LVIS format. Not changed.
+        share: of the annotations that goes, in (0, 1).
+        seed: of the choice. A larger share has all that a smaller one drops.
+
+    Raises:
+        ValueError: if ``share`` is out of its range.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f'drop_annotations(share=) expects a number between 0 and 1, got {share}.')
+    annotations = data['annotations']
+    left = Counter(annotation['category_id'] for annotation in annotations)
+    dropped: set[int] = set()
+    for place in np.random.default_rng(seed).permutation(len(annotations)).tolist():
+        category_id = annotations[place]['category_id']
+        if len(dropped) < round(share * len(annotations)) and left[category_id] > 1:
+            dropped.add(place)
+            left[category_id] -= 1
+    return _counted({**data, 'annotations': [
+        annotation for place, annotation in enumerate(annotations) if place not in dropped]})
+
+
+def _counted(data: dict) -> dict:
+    """The same with the images and instances of its categories, where it has such counts."""
+    annotations = data['annotations']
     instances = Counter(a['category_id'] for a in annotations)
     images = Counter(category_id for _, category_id in {
         (a['image_id'], a['category_id']) for a in annotations})
-    categories = [
+    return {**data, 'categories': [
         {**category, **{key: counted[category['id']]
                         for key, counted in zip(COUNTS, (images, instances), strict=True)
                         if key in category}}
-        for category in data['categories']]
-    return {**data, 'images': [image for image in data['images'] if image['id'] in kept],
-            'annotations': annotations, 'categories': categories}
+        for category in data['categories']]}
 
 
 def part_of(data: dict, image_ids: list[int]) -> dict:
