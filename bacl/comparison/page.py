@@ -37,11 +37,13 @@ def write_comparison_page(folder: Path, frame: pd.DataFrame, trials: pd.DataFram
         Table('comparison', 'All rows', 'In percent; differences are to '
               f'{baseline} with the same seed. Classes by frequency: r rare, c common, f frequent.',
               shown, signed=['AP over baseline', 'APr over baseline'], is_sortable=True)]
-    return write_page(folder, 'Methods compared', [
-        Section('results', 'Results', 'How methods do on the same frozen detector.', blocks),
-        Section('tuning', 'Tuning', 'What was tried for each method, on held-out training images.',
-                [Table('trials', 'Trials', 'AP on the held-out images, in percent.', trials,
-                       is_sortable=True)])])
+    sections = [Section('results', 'Results', 'How methods do that were trained alike.', blocks)]
+    if len(trials):
+        sections.append(Section(
+            'tuning', 'Tuning', 'What was tried for each method, on held-out training images.',
+            [Table('trials', 'Trials', 'AP on the held-out images, in percent.', trials,
+                   is_sortable=True)]))
+    return write_page(folder, 'Methods compared', sections)
 
 
 def plot_ap(frame: pd.DataFrame, metric: str, name: str, where: str) -> Figure:
@@ -77,12 +79,14 @@ def plot_ap(frame: pd.DataFrame, metric: str, name: str, where: str) -> Figure:
                 hovertemplate='%{text}<br>AP %{x:.1f}, APr %{y:.1f}<extra></extra>'))
     set_layout(chart, f'{metric.replace("_", " ")} (%)', f'{metric.replace("_", " ")}r (%)',
                height=620)
-    columns = ['row', 'idea', 'calibrator', *(f'{metric}{part}' for part in (
-        '', '_std', 'r', 'r_std'))]
+    columns = ['row', 'idea', 'calibrator', *errors]
     return Figure(name, f'AP of rare classes against AP, {where}',
-                  'A point is a row; bars are the standard error of its seeds, from their '
-                  'deviation in all rows that have several. Open symbols are calibrated after '
-                  'training; their names are shown on pointing at them.', frame[columns], chart)
+                  'A point is a row; bars, where there are any, are the standard error of its '
+                  'mean over seeds, from their deviation in all rows that have several; the luck '
+                  'of the images is not in them. Open symbols are calibrated after training; their '
+                  'names are shown on pointing at them.',
+                  frame[columns].assign(**{f'{key}_error': error for key, error in errors.items()}),
+                  chart)
 
 
 def _name_positions(frame: pd.DataFrame, metric: str) -> pd.Series:
@@ -98,7 +102,7 @@ def _name_positions(frame: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def _standard_errors(frame: pd.DataFrame, metric: str) -> pd.Series:
-    """Of the means over seeds, from the variance pooled over all rows; 0 if no row has two."""
+    """Of the means over seeds, from the variance pooled over all rows; NaN if no row has two."""
     freedom = (frame['seeds'] - 1).clip(lower=0)
-    variance = (freedom * frame[f'{metric}_std'].fillna(0) ** 2).sum() / max(freedom.sum(), 1)
+    variance = (freedom * frame[f'{metric}_std'].fillna(0) ** 2).sum() / (freedom.sum() or np.nan)
     return (variance / frame['seeds'].clip(lower=1)) ** 0.5

@@ -65,7 +65,6 @@ class Plan:
             are, as two trainings of stage 1 differ by more than settings do.
 
     Attributes:
-        trials: all that were made, in their order.
         errors: of failed runs, by row and seed.
     """
 
@@ -76,8 +75,13 @@ class Plan:
         self.comparison, self.methods, self.configs = comparison, methods, configs
         self.data, self.bank, self.work_dir = data, bank, work_dir
         self.jobs, self.runs, self.known = jobs, runs, known or {}
-        self.trials: list[Trial] = []
+        self._trials: dict[tuple[str, str], Trial] = {}
         self.errors: dict[tuple[str, int], str] = {}
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All that were made or known, in their order; of repeated ones the last."""
+        return list(self._trials.values())
 
     def check(self) -> None:
         """Refuse configs that a run would fail of, before the first one.
@@ -160,15 +164,11 @@ class Plan:
             name = key[0].name
             values = [_ap(results, rows[(*key, place)].name) for place in range(len(settings_of))
                       ] if None in known[key] else known[key]
-            self.trials += [Trial(name, settings, value) for settings, value
-                            in zip(settings_of, values, strict=True)
-                            if (name, settings) not in self._tried()]
+            for settings, value in zip(settings_of, values, strict=True):
+                self._trials[name, settings_text(settings)] = Trial(name, settings, value)
             finished = [value for value in values if value is not None]
             best[key] = settings_of[values.index(max(finished)) if finished else 0]
         return best
-
-    def _tried(self) -> list[tuple[str, Settings]]:
-        return [(trial.method, trial.settings) for trial in self.trials]
 
     def _row(self, name: str, method: Method, settings: Settings, is_test: bool) -> Row:
         config = self.configs[method.config]

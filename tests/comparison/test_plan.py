@@ -119,6 +119,8 @@ def test_a_choice_is_between_trials_of_one_stage_1(make_plan):
     (sweep,) = PretendedSweep.made
     assert [row.settings.get(SHARPNESS) for row in sweep.rows] == [None, 0.5, 0.7]
     assert plain.settings == {RATE: 0.02, SHARPNESS: 0.5}
+    values = {text: ap for (_, text), ap in known_trials(plan).items()}
+    assert values[f'{RATE}=0.02 {SHARPNESS}=0.5'] == 1  # none of another stage 1 beside them
 
 
 def test_trials_see_held_out_images_and_the_test_its_own(make_plan, cfg, tmp_path):

@@ -113,6 +113,8 @@ def compare(args: argparse.Namespace) -> str | None:
     configs = find_configs(comparison)
     methods = comparison.chosen(args.methods) if args.methods else list(comparison.methods)
     known = read_trials(args.trials) if args.trials else {}
+    if known:
+        print(f'{len(known)} trials are known from {args.trials}, whatever they were made on.')
     baseline = next(m for m in methods if m.name == comparison.baseline)
     args.work_dir.mkdir(parents=True, exist_ok=True)
     with lock_work_dir(str(args.work_dir)):

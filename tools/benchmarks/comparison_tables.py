@@ -78,7 +78,9 @@ def format_comparison(folder: Path, tables: list[dict],
 
 
 def format_short(folder: Path) -> str:
-    """Return a Markdown table of the reference, the best by AP and fixed AP, and what is plain.
+    """Return a Markdown table of the reference, the best, and what is plain.
+
+    The best are three by AP and three by fixed AP, and four by AP that are not calibrated.
 
     The plain methods are those of the paper, each with the best of its calibrators.
 
@@ -87,7 +89,8 @@ def format_short(folder: Path) -> str:
     """
     frame, comparison = read_rows(folder), read_methods(folder)
     shown = {comparison.reference, *frame.nlargest(3, 'AP')['row'],
-             *frame.nlargest(3, 'fixed_AP')['row']}
+             *frame.nlargest(3, 'fixed_AP')['row'],
+             *frame[frame['calibrator'] == ''].nlargest(4, 'AP')['row']}
     for method in comparison.methods:
         if method.paper and method.name == method.plain:
             rows = frame[frame['method'] == method.name]  # sorted by AP
@@ -123,6 +126,8 @@ def format_ideas(folder: Path) -> str:
              '|---' * (len(_SHORT) + 2) + '|']
     for title, parts in sorted(gains.items(), key=lambda item: ('calibrated' in item[0], item[0])):
         part = pd.DataFrame(parts).dropna()
+        if part.empty:
+            continue
         cells = [f'{part[metric].median():+.1f} ({part[metric].min():+.1f} to '
                  f'{part[metric].max():+.1f})' if len(part) > 1 else f'{part[metric].mean():+.1f}'
                  for metric in _SHORT]
