@@ -89,6 +89,8 @@ def main() -> None:
     parser.add_argument('--box-noise', type=float, default=0.0, metavar='SHARE',
                         help='borders move by up to this times half a side (default: not at all)')
     args = parser.parse_args()
+    if not 0 <= args.box_noise < 1:
+        parser.error(f'argument --box-noise: expects a number in [0, 1), got {args.box_noise:g}')
     cfg = Config.fromfile(args.config)
     if not cfg.model.get('teacher'):
         parser.error(f'CONFIG expects a model with a teacher, got {args.config}.')

@@ -33,7 +33,8 @@ class LoadCoarseBox(BaseTransform):
         centre_ratio: sides of the middle, relative to those of the image, in (0, 1].
 
     Raises:
-        ValueError: if an argument is out of its range; or in use, if the data have no region.
+        ValueError: if an argument is out of its range; or in use, if the data have no region, or
+            one outside the image. What lies beyond a border is cut off.
     """
 
     def __init__(self, rule: str = 'whole', centre_ratio: float = 0.8) -> None:
@@ -57,6 +58,12 @@ class LoadCoarseBox(BaseTransform):
                 raise ValueError(f"LoadCoarseBox(rule='region') expects a region of "
                                  f'{results["img_path"]}, got none. Add it to the data or choose '
                                  "the rule 'whole'.")
+            left, top, right, bottom = box
+            box = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+            if box[0] >= box[2] or box[1] >= box[3]:
+                raise ValueError(f"LoadCoarseBox(rule='region') expects a region inside "
+                                 f'{results["img_path"]}, which is {width} x {height} pixels, got '
+                                 f'{results["region"]}. Mend the data.')
         results['gt_bboxes'] = HorizontalBoxes(torch.tensor([box], dtype=torch.float32))
         results['gt_bboxes_labels'] = np.array([results['image_label']], dtype=np.int64)
         results['gt_ignore_flags'] = np.zeros(1, dtype=bool)

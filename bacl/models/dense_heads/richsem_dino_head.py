@@ -24,9 +24,9 @@ class RichSemDINOHead(DINOHead):
     - The semantic branch learns the soft labels of the boxes that queries of the last layer are
       matched to, and those of the denoising queries. It is used in training only.
 
-    Coarse boxes with a label count as objects in all losses, as in the official code. An image
-    whose boxes have none (label -1) has losses of soft labels alone, matched by boxes. If all of a
-    batch are such, the other losses are computed all the same, without objects, and multiplied by
+    Coarse boxes with a label count as objects in all losses, as in the official code. An image of
+    which a box has none (label -1) has losses of soft labels alone, matched by boxes; so has a
+    mosaic with one such picture, whose other labels then teach nothing. If all of a batch are such, the other losses are computed all the same, without objects, and multiplied by
     0: every rank has the same losses and divisors in every step.
 
     Args:

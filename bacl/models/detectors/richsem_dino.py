@@ -67,7 +67,12 @@ class RichSemDINO(TaughtMixin, DINO):
         Args:
             batch_inputs: (B, 3, H, W).
             batch_data_samples: of the images.
+
+        Raises:
+            RuntimeError: if there should be a teacher and :meth:`set_class_counts` was not called.
         """
+        if self.teacher_cfg is not None:
+            self.check_teacher()
         if self.bbox_head.semantic_branch is not None:
             self.add_teacher_logits(batch_inputs, batch_data_samples)
         return super().loss(batch_inputs, batch_data_samples)

@@ -1,4 +1,6 @@
 """What detectors have that learn from a semantic teacher."""
+import math
+
 import torch
 from bacl.annotations import ClassTable
 from mmdet.registry import MODELS
@@ -47,6 +49,8 @@ class TaughtMixin:
             the default, or the teacher would see them in other colours.
         TypeError: when a training begins, if something needs text embeddings and there is no
             teacher.
+        ValueError: then, if a semantic branch has another scale than the teacher, so that it could
+            not say the same by the same cosines.
     """
 
     def __init__(self, *args, teacher: ConfigType | None = None, **kwargs) -> None:
@@ -69,9 +73,24 @@ class TaughtMixin:
                 "it, as to dict(type='ConSETeacher').")
         teacher = MODELS.build(self.teacher_cfg).to(next(self.parameters()).device)
         teacher.set_classes(table.names)
+        for name, module in self.named_modules():
+            if name.endswith('semantic_branch') and not math.isclose(
+                    module.scale, teacher.scale, rel_tol=1e-2):
+                raise ValueError(f'{name} expects the scale of its teacher, '
+                                 f'{teacher.scale:g}, got {module.scale:g}. Set its scale.')
         for module in users:
             module.set_text_embeddings(teacher.class_embeddings)
         self._teacher = [teacher]
+
+    def check_teacher(self) -> None:
+        """Refuse to train without the teacher.
+
+        Raises:
+            RuntimeError: if :meth:`set_class_counts` was not called.
+        """
+        if not self._teacher:
+            raise RuntimeError(f'{type(self).__name__}.loss() expects a teacher, which '
+                               'set_class_counts() builds, got none. Add MethodHook to the hooks.')
 
     @torch.no_grad()
     def add_teacher_logits(self, batch_inputs: Tensor, samples: SampleList) -> None:
@@ -84,9 +103,7 @@ class TaughtMixin:
         Raises:
             RuntimeError: if :meth:`set_class_counts` was not called.
         """
-        if not self._teacher:
-            raise RuntimeError(f'{type(self).__name__}.loss() expects a teacher, which '
-                               'set_class_counts() builds, got none. Add MethodHook to the hooks.')
+        self.check_teacher()
         (teacher,) = self._teacher
         teacher.to(batch_inputs.device)
         with torch.autocast(batch_inputs.device.type, enabled=False):

@@ -111,6 +111,7 @@ class ClassifierTap:
     def _extend_loss(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         _, labels, weights = args
         extra_weights, avg_factor = self._weigh(kwargs['avg_factor'], weights.dtype)
+        extra_weights = extra_weights * weights.any()  # where no RoI counts, nothing is to
         self._labels = torch.cat([labels, self._extra.labels])
         args = self._logits, self._labels, torch.cat([weights, extra_weights])
         return args, {**kwargs, 'avg_factor': avg_factor}

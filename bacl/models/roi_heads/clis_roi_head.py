@@ -44,13 +44,14 @@ class CLISRoIHead(LongTailRoIHead):
             ``dict(type='ContrastivePairLoss')``; None has none.
         shares_stack: False gives image classification layers of its own, of the same sizes.
         box_rule: where a picture is classified: 'coarse', on its coarse box; 'largest', on the
-            largest proposal in it (:func:`.largest_proposals`), which need not be what was pasted.
+            largest proposal in it (:func:`.largest_proposals`). That is another region than the
+            one that was pasted, so it goes without ``contrastive_loss``.
         embed_dims: E, channels behind the perceptron.
         **kwargs: of :class:`.LongTailRoIHead`.
 
     Raises:
         TypeError: if the box head has no ``fc_cls``, or runs it several times.
-        ValueError: if ``box_rule`` is another.
+        ValueError: if ``box_rule`` is another, or 'largest' with a contrastive loss.
 
     Reference:
         Li et al., "Improving Long-tailed Object Detection with Image-Level Supervision by
@@ -66,6 +67,9 @@ class CLISRoIHead(LongTailRoIHead):
         if box_rule not in ('coarse', 'largest'):
             raise ValueError("CLISRoIHead(box_rule=) expects 'coarse' or 'largest', got "
                              f'{box_rule!r}.')
+        if box_rule == 'largest' and contrastive_loss is not None:
+            raise ValueError("CLISRoIHead(box_rule='largest') expects no contrastive_loss, which "
+                             "is of one region seen twice. Choose 'coarse', or None for the loss.")
         head = self.bbox_head
         check_classifies_once(head, 'CLISRoIHead')
         self.box_rule = box_rule

@@ -68,8 +68,9 @@ class ImageSupervisionMixin:
       a decoder; for a cascade the paper does not say).
     - The loss of image labels is that of the classifier, on the largest proposal in each coarse
       box; in a cascade the mean over all classifiers. Where the classifier tells objects from
-      background by a sigmoid channel of its own, that channel learns nothing from it: the label
-      says what is in the region, not that it is the box of an object.
+      background by channels of their own, these learn nothing from it: the label says what is in
+      the region, not that it is the box of an object. Losses that count samples count it as one,
+      whatever its weight.
 
     Both are computed in every step of every rank, over no boxes if there are none: so all ranks
     have the same losses, and every parameter a gradient. It is for a detector that tells images
@@ -216,9 +217,11 @@ class ImageSupervisionMixin:
         total = 0
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
-            # Also in another loss, such as ROG; its channels do not depend on each other.
-            if any(isinstance(part, ObjectnessLoss) for part in head.loss_cls.modules()):
-                logits = torch.cat([logits[:, :-1], logits[:, -1:].detach()], dim=1)
+            # Also in another loss, such as ROG. Seesaw has a channel for either.
+            if logits.size(1) > head.num_classes + 1 or any(
+                    isinstance(part, ObjectnessLoss) for part in head.loss_cls.modules()):
+                logits = torch.cat([logits[:, :head.num_classes],
+                                    logits[:, head.num_classes:].detach()], dim=1)
             total = total + head.loss_cls(
                 logits, labels.where(is_labelled, head.num_classes),
                 is_labelled.to(logits) * self.image_label_weight,

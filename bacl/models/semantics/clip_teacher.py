@@ -1,6 +1,8 @@
 """CLIP as a teacher, through the package open_clip and from a local file."""
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
+from zipfile import ZipFile, is_zipfile
 
 import torch
 from bacl.compat.checkpoints import load_weights
@@ -38,7 +40,7 @@ class CLIPTeacher(SemanticTeacher):
         ImportError: if open_clip is not installed.
         FileNotFoundError: if there is no such file.
         ValueError: if open_clip has no such configuration, if it has no ResNet, or if the weights
-            are those of another architecture.
+            are those of another architecture or a TorchScript program.
         UnsafeCheckpointError: if reading the file would execute code.
 
     Reference:
@@ -55,10 +57,12 @@ class CLIPTeacher(SemanticTeacher):
         if config is None:
             raise ValueError(f'CLIPTeacher(model=) expects a configuration of open_clip such as '
                              f"'RN50-quickgelu', got {model!r}.")
-        clip = open_clip.CLIP(**config)
-        if not hasattr(clip.visual, 'attnpool'):
+        is_plain = set(config) <= set(signature(open_clip.CLIP).parameters) and not config[
+            'text_cfg'].get('hf_model_name')
+        if not is_plain or not isinstance(config['vision_cfg'].get('layers'), (list, tuple)):
             raise ValueError(f'CLIPTeacher(model=) expects a CLIP with a ResNet, such as '
                              f"'RN50-quickgelu', got {model!r}.")
+        clip = open_clip.CLIP(**config)
         if checkpoint is not None:
             _load(clip, checkpoint, model)
         super().__init__(scale=float(clip.logit_scale.detach().exp()), **kwargs)
@@ -82,6 +86,7 @@ class CLIPTeacher(SemanticTeacher):
         for template in self._templates:
             tokens = self._tokenize([template(name) for name in names]).to(self.mean.device)
             total = total + torch.cat(list(map(clip.encode_text, tokens.split(NUM_TEXTS))))
+        clip.transformer.cpu()  # it is done
         return total / len(self._templates)
 
     def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
@@ -102,6 +107,10 @@ def _load(clip: torch.nn.Module, checkpoint: str, model: str | Mapping) -> None:
             raise FileNotFoundError(f'CLIPTeacher(checkpoint=) expects a file, got {file}.')
         weights = read_safetensors(file.read_bytes(), str(file))
     else:
+        if is_zipfile(file) and any('/code/' in name for name in ZipFile(file).namelist()):
+            raise ValueError(f'CLIPTeacher(checkpoint=) expects weights, got the program {file} '
+                             '(TorchScript, as OpenAI publishes CLIP). Save its state dict: '
+                             'torch.save(torch.jit.load(FILE).state_dict(), OTHER).')
         weights = load_weights(file)
         weights = weights.get('state_dict', weights)
     try:

@@ -24,7 +24,7 @@ class RandomTeacher(SemanticTeacher):
         **kwargs: of :class:`.SemanticTeacher`.
     """
 
-    def __init__(self, embed_dims: int = 16, seed: int = 0, scale: float = 10.0,
+    def __init__(self, embed_dims: int = 16, seed: int = 0, scale: float = 100.0,
                  **kwargs) -> None:
         super().__init__(scale, **kwargs)
         self.embed_dims = embed_dims
@@ -38,7 +38,7 @@ class RandomTeacher(SemanticTeacher):
                  for name in names]
         return torch.stack([torch.randn(self.embed_dims,
                                         generator=torch.Generator().manual_seed(seed))
-                            for seed in seeds])
+                            for seed in seeds]).to(self.projection)
 
     def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
         """See :meth:`.SemanticTeacher.embed_boxes`."""

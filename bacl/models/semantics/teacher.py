@@ -2,6 +2,7 @@
 
 Shapes: B images, G boxes, C classes, D dimensions of embeddings.
 """
+import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from .embedding_cache import EmbeddingCache
 
 DETECTION = 'detection'  # the source of samples that do not name one
+_STRIDE = 8  # between the pixels that tell views of an image apart
 
 
 class SemanticTeacher(nn.Module, ABC):
@@ -29,8 +31,9 @@ class SemanticTeacher(nn.Module, ABC):
     Args:
         scale: factor of the cosines, > 0: the inverse of the softmax's temperature.
         cached_sources: sources whose embeddings are kept in memory, once computed, by the path of
-            the image, its flip and its boxes: of samples that change by nothing but flips, since
-            every other view would be kept, too. 'detection' stands for samples without a source.
+            the image, some of its pixels and its boxes: of samples that change by nothing but
+            flips, since every other view would be kept, too. 'detection' stands for samples without
+            a source.
         cache_file: where they are kept, too, for other trainings with this teacher; see
             :class:`.EmbeddingCache`. None keeps them in memory alone.
 
@@ -81,11 +84,12 @@ class SemanticTeacher(nn.Module, ABC):
         """Embed the names of the classes, in the order of labels.
 
         Raises:
-            ValueError: if a name is empty, or two are the same as text.
+            ValueError: if a name is empty, or two are the same as text, in capitals or not.
         """
         plain = [self.plain_name(name) for name in names]
-        faults = [repr(name) for name, text in zip(names, plain, strict=True)
-                  if not text or plain.count(text) > 1]
+        folded = [' '.join(text.casefold().split()) for text in plain]
+        faults = [repr(name) for name, text in zip(names, folded, strict=True)
+                  if not text or folded.count(text) > 1]
         if faults:
             raise ValueError(
                 f'{type(self).__name__} expects names of classes that differ as text, got '
@@ -135,7 +139,9 @@ class SemanticTeacher(nn.Module, ABC):
         for index in indices:
             sample, num_boxes = samples[index], len(boxes[index])
             places, corners = corners[:num_boxes], corners[num_boxes:]
-            key = (sample.img_path, sample.get('flip_direction'),
+            height, width = sample.img_shape[:2]
+            shown = images[index, :, :height:_STRIDE, :width:_STRIDE]
+            key = (sample.img_path, hashlib.blake2b(shown.cpu().numpy().tobytes()).digest(),
                    *(round(side, 2) for box in places for side in box))
             if key not in self._cache:
                 self._cache[key] = self._embed_alone(images[index], sample, boxes[index])

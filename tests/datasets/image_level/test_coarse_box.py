@@ -21,6 +21,13 @@ def test_a_rule_gives_a_box_with_the_label_of_the_image(build, kwargs, box):
     assert sample['gt_bboxes_labels'].tolist() == [1]
 
 
+def test_a_region_ends_at_the_border_and_none_is_beyond(build):
+    sample = build('acorn/a.jpg\tacorn\t-1\t2\t33\t40', pipeline(rule='region'))[0]
+    assert sample['gt_bboxes'].tensor.tolist() == [[0, 2, 30, 20]]
+    with pytest.raises(ValueError, match=r'inside .*a\.jpg, which is 30 x 20 pixels, got'):
+        build('acorn/a.jpg\tacorn\t31\t2\t33\t4', pipeline(rule='region'))[0]
+
+
 def test_without_a_region_the_rule_region_is_refused(build):
     with pytest.raises(ValueError, match=r"rule='region'.*a\.jpg.*'whole'"):
         build('acorn/a.jpg\tacorn', pipeline(rule='region'))[0]

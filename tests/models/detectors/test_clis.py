@@ -115,7 +115,7 @@ def test_with_one_stack_everything_reaches_it():
         'loss_cls', 'loss_bbox', 'loss_objectness', *IMAGE_LOSSES))
 
 
-@pytest.mark.parametrize('kwargs', [{}, dict(shares_stack=False), dict(box_rule='largest'),
+@pytest.mark.parametrize('kwargs', [{}, dict(shares_stack=False),
                                     dict(loss='EqualizationLossV2'), dict(loss='SoftmaxCELoss')])
 def test_all_batches_have_the_same_losses_and_gradients_of_all_parameters(kwargs):
     model = build(**kwargs)
@@ -226,6 +226,7 @@ def test_without_image_level_losses_it_is_a_plain_detector():
 
 @pytest.mark.parametrize(('change', 'error', 'message'), [
     (dict(box_rule='best'), ValueError, "box_rule=.*'largest', got 'best'"),
+    (dict(box_rule='largest'), ValueError, "one region seen twice. Choose 'coarse', or None"),
     (dict(bbox_head=dict(type='IterativeBBoxHead', in_channels=64, num_classes=C,
                          loss_cls=dict(type='SoftmaxCELoss'))), TypeError, 'runs a layer fc_cls'),
 ])

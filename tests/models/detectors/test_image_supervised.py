@@ -160,6 +160,27 @@ def test_a_loss_learns_nothing_of_objects_that_are_not_there():
     assert not all(torch.equal(value, before[name]) for name, value in loss.state_dict().items())
 
 
+def test_nor_of_what_an_augmenter_adds():
+    model = build(loss='EqualizationLossV2', image_label_weight=0.0,
+                  augmenter=dict(
+                      type='FeatureHallucinator', indicator=dict(
+                          type='ImageFrequency', counts=[2, 2, 2])))
+    loss = model.roi_head.bbox_head.loss_cls
+    losses_of(model, 'objects')  # of whose features the augmenter makes others
+    for kind in ('objects', 'coarse'):
+        before = deepcopy(loss.state_dict())
+        losses_of(model, kind)
+        assert (kind == 'coarse') == all(
+            torch.equal(value, before[name]) for name, value in loss.state_dict().items())
+
+
+def test_a_branch_has_the_scale_of_its_teacher():
+    model = MODELS.build(config(semantic_branch=dict(
+        type='TextCosineLinear', embed_dims=8, scale=5.0)))
+    with pytest.raises(ValueError, match='semantic_branch expects the scale .* 100, got 5. Set'):
+        model.set_class_counts(TABLE)
+
+
 def test_predictions_need_neither_teacher_nor_branch(model):
     state = model.state_dict()
     assert not [name for name in state if 'teacher' in name or 'projection' in name]

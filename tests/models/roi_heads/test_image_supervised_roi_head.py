@@ -76,8 +76,16 @@ def test_an_image_label_says_nothing_about_objectness(loss):
     assert grad[3] == 0
 
 
+def test_nor_about_those_of_seesaw():
+    head = MODELS.build(roi_head('SynchronizedSeesawLoss', image_label_weight=1.0))
+    loss = head._image_label_loss((torch.rand(1, 4, 8, 8),), [torch.tensor([[0., 0, 30, 30]])],
+                                  torch.tensor([1]))
+    grad = torch.autograd.grad(loss, head.bbox_head.fc_cls.bias)[0]
+    assert grad[1] < 0 < grad[0] and not grad[3:].any() and len(grad) == 5
+
+
 @pytest.mark.parametrize('loss', ['EqualizationLossV2', 'FCBL'])
-def test_a_loss_that_learns_does_so_by_the_weight_of_image_labels(loss):
+def test_a_loss_learns_from_image_labels_alone_and_its_gradients_by_their_weight(loss):
     x, boxes = (torch.rand(1, 4, 8, 8),), [torch.tensor([[0., 0, 30, 30], [0, 0, 20, 20]])]
     states = []
     for weight, labels in ((1.0, [1, 2]), (0.1, [1, 2]), (1.0, [-1, -1])):

@@ -67,6 +67,9 @@ def test_files_that_are_not_its_weights_are_refused(tmp_path, capsys):
         build(checkpoint=str(tmp_path / 'other.pt'))
     with pytest.raises(FileNotFoundError, match=r'none\.safetensors'):
         build(checkpoint=str(tmp_path / 'none.safetensors'))
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / 'program.pt')
+    with pytest.raises(ValueError, match=r'got the program .*program\.pt .*Save its state dict'):
+        build(checkpoint=str(tmp_path / 'program.pt'))
     torch.save(dict(weight=Malicious()), tmp_path / 'unsafe.pt')
     with pytest.raises(UnsafeCheckpointError, match='Nothing of it was executed'):
         build(checkpoint=str(tmp_path / 'unsafe.pt'))
@@ -79,6 +82,10 @@ def test_other_models_are_refused():
     vision = dict(SMALL['vision_cfg'], layers=1, patch_size=32, width=64)
     with pytest.raises(ValueError, match='a CLIP with a ResNet'):
         build(model=dict(SMALL, vision_cfg=vision))
+    with pytest.raises(ValueError, match='a CLIP with a ResNet'):
+        build(model=dict(SMALL, multimodal_cfg={}))
+    with pytest.raises(ValueError, match='a CLIP with a ResNet'):
+        build(model=dict(SMALL, text_cfg=dict(hf_model_name='some/model')))
 
 
 def test_texts_are_embedded_many_at_once(monkeypatch):
