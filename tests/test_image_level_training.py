@@ -19,7 +19,7 @@ ANN_FILE = 'annotations/lvis_v1_train.json'
 def richsem_config():
     cfg = small_two_stage('richsem')
     # It remembers boxes.
-    cfg.model.teacher.update(type='RandomTeacher', embed_dims=6, cache_file=None)
+    cfg.model.teacher.update(type='RandomTeacher', embed_dims=6, scale=5.0, cache_file=None)
     cfg.model.roi_head.semantic_branch.embed_dims = 6
     return cfg, cfg.train_dataloader.dataset.datasets[1]
 

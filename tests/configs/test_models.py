@@ -55,7 +55,8 @@ def shrink(box_heads):
         if model.get('teacher'):  # files of other packages
             head = model.get('roi_head') or model.bbox_head
             branch = head.semantic_branch or head.text_classifier
-            model.teacher = dict(type='RandomTeacher', embed_dims=branch.embed_dims)
+            model.teacher = dict(
+                type='RandomTeacher', embed_dims=branch.embed_dims, scale=branch.scale)
         if 'decoder' in model:  # a DETR
             model.num_queries = 20
             for part in (model.encoder, model.decoder):

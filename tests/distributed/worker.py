@@ -258,7 +258,9 @@ def image_level_config(case):
     name = 'clis' if case == 'image-level-clis' else 'richsem'
     cfg = Config.fromfile(f'configs/{name}/faster-rcnn_effnet-lite0_emoji-lt-mini_{name}.py').model
     if name == 'richsem':
-        cfg.teacher = dict(type='RandomTeacher', embed_dims=cfg.roi_head.semantic_branch.embed_dims)
+        branch = cfg.roi_head.semantic_branch
+        cfg.teacher = dict(
+            type='RandomTeacher', embed_dims=branch.embed_dims, scale=branch.scale)
     cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
     return cfg
 

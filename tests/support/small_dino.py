@@ -10,7 +10,7 @@ def small_dino(model: ConfigDict, num_classes: int, text_dims: int = 8) -> Confi
     model.backbone.update(depth=18, base_channels=8, out_indices=(2, 3), frozen_stages=-1,
                           init_cfg=None)
     model.backbone.norm_cfg = dict(type='BN')
-    model.teacher = dict(type='RandomTeacher', embed_dims=text_dims)
+    model.teacher = dict(type='RandomTeacher', embed_dims=text_dims, scale=20.0)
     model.neck.update(in_channels=[32, 64], num_outs=2)
     model.num_feature_levels, model.num_queries = 2, 8
     model.encoder.num_layers, model.decoder.num_layers = 1, 2
