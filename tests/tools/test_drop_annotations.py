@@ -31,7 +31,7 @@ def run(load_tool, monkeypatch, *arguments):
 def test_a_share_goes_and_every_class_keeps_one(load_tool, monkeypatch, path, capsys):
     run(load_tool, monkeypatch, path, '--share', 0.8)
     data, kept = (json.loads(file.read_text()) for file in (
-        path, path.with_name('train_dropped-0.8.json')))
+        path, path.with_name('train_dropped-0.8_seed-0.json')))
     assert len(kept['annotations']) == 13 and '13 of 65 annotations' in capsys.readouterr().out
     assert kept['images'] == data['images']
     assert all(annotation in data['annotations'] for annotation in kept['annotations'])

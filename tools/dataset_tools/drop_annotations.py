@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
                         '(default: 0.5)')
     parser.add_argument('--seed', type=int, default=0, help='of the choice (default: 0)')
     parser.add_argument('--out', type=Path, metavar='FILE',
-                        help='default: beside the file, NAME_dropped-SHARE.json')
+                        help='default: beside the file, NAME_dropped-SHARE_seed-SEED.json')
     return parser.parse_args()
 
 
@@ -25,7 +25,8 @@ def drop(args: argparse.Namespace) -> None:
     """Write the file and say what is left."""
     data = read_annotations(args.ann_file)
     kept = drop_annotations(data, args.share, args.seed)
-    path = args.out or args.ann_file.with_name(f'{args.ann_file.stem}_dropped-{args.share:g}.json')
+    path = args.out or args.ann_file.with_name(
+        f'{args.ann_file.stem}_dropped-{args.share:g}_seed-{args.seed}.json')
     if path.exists() and path.samefile(args.ann_file):
         raise ValueError(f'--out expects another file than {args.ann_file}, which would be lost.')
     write_json(path, kept)

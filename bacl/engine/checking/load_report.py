@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-# Parts of a head whose state only training asks, and layers that only training runs.
-TRAINING_STATE = {'loss_cls', 'augmenters'}
-TRAINING_LAYERS = {'semantic_branch', 'fc_im', 'projection', 'image_fcs'}
+# Parts of a RoI head that only training asks.
+TRAINING_PARTS = {'loss_cls', 'augmenters'}
 
 
 @dataclass
@@ -125,19 +124,21 @@ def compare_weights(model: nn.Module, weights: Mapping[str, Tensor],
 def faults_of_predictions(model: nn.Module, report: LoadReport) -> list[str]:
     """Names of tensors without which a model would predict something else than it has learned.
 
-    Of the state that may start empty that is all but buffers in losses and augmenters. Layers that
-    only training runs may be missing.
+    Of the state that may start empty that is all but buffers in losses and augmenters. What modules
+    name in ``training_layers`` may be missing.
 
     Args:
         model: the detector, without wrapper.
         report: of the checkpoint that it loads.
     """
     parameters = {name for name, _ in model.named_parameters()}
-    needed = [name for name in report.missing + [
+    for_training = tuple(f'{path}.{layer}.' if path else f'{layer}.'
+                         for path, module in model.named_modules()
+                         for layer in getattr(module, 'training_layers', ()))
+    lacking = report.missing + [
         name for name in report.new
-        if name in parameters or TRAINING_STATE.isdisjoint(name.split('.'))]
-        if TRAINING_LAYERS.isdisjoint(name.split('.'))]
-    return report.misfit + needed
+        if name in parameters or TRAINING_PARTS.isdisjoint(name.split('.'))]
+    return report.misfit + [name for name in lacking if not name.startswith(for_training)]
 
 
 def refuse_faults(faults: Sequence[str], report: LoadReport, name: str) -> None:

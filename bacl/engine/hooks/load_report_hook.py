@@ -25,8 +25,9 @@ class LoadReportHook(Hook):
     resumed or trained with a frozen extractor. State that training collects, as indicators do,
     may be missing, as its modules say by ``starts_empty``
     (:func:`~bacl.engine.checking.load_report.names_that_start_empty`), unless a run is resumed. In
-    a test, only buffers in losses and augmenters may be missing: all else, such as what a predictor
-    or a calibrator knows, decides about predictions.
+    a test, only buffers in losses and augmenters and layers that only training runs may be missing,
+    as their modules say by ``training_layers``: all else, such as what a predictor or a calibrator
+    knows, decides about predictions.
     Otherwise, as when a detector is fine-tuned on other classes, tensors of another shape are a
     warning; but some have to fit. A model with a frozen extractor is also not trained without a
     checkpoint. Where everything has to fit, checkpoints of MMDetection 2.x are pointed to the

@@ -26,8 +26,9 @@ class RichSemDINOHead(DINOHead):
 
     Coarse boxes with a label count as objects in all losses, as in the official code. An image of
     which a box has none (label -1) has losses of soft labels alone, matched by boxes; so has a
-    mosaic with one such picture, whose other labels then teach nothing. If all of a batch are such, the other losses are computed all the same, without objects, and multiplied by
-    0: every rank has the same losses and divisors in every step.
+    mosaic with one such picture, whose other labels then teach nothing. If all of a batch are such,
+    the other losses are computed all the same, without objects, and multiplied by 0: every rank has
+    the same losses and divisors in every step.
 
     Args:
         text_classifier: config of the classifier, ``dict(type='TextCosineLinear', ...)``; None is
@@ -43,6 +44,8 @@ class RichSemDINOHead(DINOHead):
         Meng et al., "Learning from Rich Semantics and Coarse Locations for Long-tailed Object
         Detection", NeurIPS 2023 (RichSem).
     """
+
+    training_layers = ('semantic_branch',)
 
     def __init__(self, *args, text_classifier: ConfigType | None = None,
                  semantic_branch: ConfigType | None = None, soft_label_weight: float = 0.5,

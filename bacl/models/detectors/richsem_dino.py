@@ -71,8 +71,7 @@ class RichSemDINO(TaughtMixin, DINO):
         Raises:
             RuntimeError: if there should be a teacher and :meth:`set_class_counts` was not called.
         """
-        if self.teacher_cfg is not None:
-            self.check_teacher()
+        self.check_teacher()
         if self.bbox_head.semantic_branch is not None:
             self.add_teacher_logits(batch_inputs, batch_data_samples)
         return super().loss(batch_inputs, batch_data_samples)

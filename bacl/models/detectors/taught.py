@@ -7,7 +7,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.utils import ConfigType
 from mmengine.model import ImgDataPreprocessor
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..semantics import SemanticTeacher
 
@@ -63,7 +63,7 @@ class TaughtMixin:
 
     def set_class_counts(self, table: ClassTable) -> None:
         """Build the teacher, and hand out the embeddings of the classes of the training data."""
-        users = [module for module in self.modules() if hasattr(module, 'set_text_embeddings')]
+        users = self._text_users()
         if not users:
             return
         if self.teacher_cfg is None:
@@ -75,20 +75,23 @@ class TaughtMixin:
         teacher.set_classes(table.names)
         for name, module in self.named_modules():
             if name.endswith('semantic_branch') and not math.isclose(
-                    module.scale, teacher.scale, rel_tol=1e-2):
+                    getattr(module, 'scale', teacher.scale), teacher.scale, rel_tol=1e-2):
                 raise ValueError(f'{name} expects the scale of its teacher, '
                                  f'{teacher.scale:g}, got {module.scale:g}. Set its scale.')
         for module in users:
             module.set_text_embeddings(teacher.class_embeddings)
         self._teacher = [teacher]
 
+    def _text_users(self) -> list[nn.Module]:
+        return [module for module in self.modules() if hasattr(module, 'set_text_embeddings')]
+
     def check_teacher(self) -> None:
-        """Refuse to train without the teacher.
+        """Refuse to train without the teacher, if something needs its embeddings.
 
         Raises:
             RuntimeError: if :meth:`set_class_counts` was not called.
         """
-        if not self._teacher:
+        if self._text_users() and not self._teacher:
             raise RuntimeError(f'{type(self).__name__}.loss() expects a teacher, which '
                                'set_class_counts() builds, got none. Add MethodHook to the hooks.')
 

@@ -11,7 +11,7 @@ from mmdet.utils import ConfigType
 from torch import Tensor
 
 from ..indicators import LongTermIndicator, build_indicator, short_term_indicator
-from .base import ObjectnessLoss
+from .base import ObjectnessLoss, without_weightless
 from .objectness_bce import objectness_bce_loss
 
 # A logit at which sigmoid and loss of a negative, and so its gradient, are 0 in any precision, and
@@ -184,8 +184,8 @@ class FCBL(ObjectnessLoss):
         return fcbl_loss(logits, labels, self.margin(true_class, logits.dtype), active, rows)
 
     def observe(self, logits: Tensor, labels: Tensor, weight: Tensor | None) -> None:
-        """Show the samples to the indicator."""
-        self.indicator.observe(logits, labels)
+        """Show the samples that count to the indicator."""
+        self.indicator.observe(logits, without_weightless(labels, weight, self.num_classes))
 
     def scalars(self) -> dict[str, float]:
         """``fcbl/active_negatives``: share of the negatives that counted since the last call.

@@ -111,9 +111,10 @@ class ClassifierTap:
     def _extend_loss(self, module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
         _, labels, weights = args
         extra_weights, avg_factor = self._weigh(kwargs['avg_factor'], weights.dtype)
-        extra_weights = extra_weights * weights.any()  # where no RoI counts, nothing is to
-        self._labels = torch.cat([labels, self._extra.labels])
-        args = self._logits, self._labels, torch.cat([weights, extra_weights])
+        counts = weights.any()  # where no RoI does, nothing is to
+        extra_labels = self._extra.labels.where(counts, self.bbox_head.num_classes)
+        self._labels = torch.cat([labels, extra_labels])
+        args = self._logits, self._labels, torch.cat([weights, extra_weights * counts])
         return args, {**kwargs, 'avg_factor': avg_factor}
 
     def _tell_of_loss(self, module: nn.Module, args: tuple, output: Tensor) -> None:

@@ -59,6 +59,7 @@ class CLISRoIHead(LongTailRoIHead):
     """
 
     needs_teacher = False
+    training_layers = ('fc_im', 'projection', 'image_fcs')
 
     def __init__(self, image_loss: ConfigType | None, contrastive_loss: ConfigType | None, *,
                  shares_stack: bool = True, box_rule: str = 'coarse', embed_dims: int = 128,

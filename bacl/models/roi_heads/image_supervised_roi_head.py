@@ -10,7 +10,7 @@ from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import ConfigType, InstanceList, reduce_mean
 from torch import Tensor, nn
 
-from ..losses import ObjectnessLoss
+from ..losses import ObjectnessLoss, SynchronizedSeesawLoss
 from ..semantics import soft_label_loss
 from .classifier_tap import inputs_of
 from .long_tail_roi_head import LongTailMixin
@@ -92,6 +92,8 @@ class ImageSupervisionMixin:
         Detection", NeurIPS 2023 (RichSem), whose supplement reports it in a cascade of RoI heads;
         Zhou et al., ECCV 2022 (Detic).
     """
+
+    training_layers = ('semantic_branch',)
 
     def __init__(self, semantic_branch: ConfigType | None = None, soft_label_weight: float = 0.5,
                  image_label_weight: float = 0.0, **kwargs) -> None:
@@ -217,9 +219,9 @@ class ImageSupervisionMixin:
         total = 0
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
-            # Also in another loss, such as ROG. Seesaw has a channel for either.
-            if logits.size(1) > head.num_classes + 1 or any(
-                    isinstance(part, ObjectnessLoss) for part in head.loss_cls.modules()):
+            # Also in another loss, such as ROG.
+            if any(isinstance(part, (ObjectnessLoss, SynchronizedSeesawLoss))
+                   for part in head.loss_cls.modules()):
                 logits = torch.cat([logits[:, :head.num_classes],
                                     logits[:, head.num_classes:].detach()], dim=1)
             total = total + head.loss_cls(

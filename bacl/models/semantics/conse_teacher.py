@@ -88,9 +88,9 @@ class ConSETeacher(SemanticTeacher):
     def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
         """See :meth:`.SemanticTeacher.embed_boxes`."""
         rois = bbox2roi([box.to(images) for box in boxes])
-        return torch.cat([self._embed(images, rois[start:start + NUM_CROPS])
+        return torch.cat([self._embed_crops(images, rois[start:start + NUM_CROPS])
                           for start in range(0, len(rois), NUM_CROPS)])
 
-    def _embed(self, images: Tensor, rois: Tensor) -> Tensor:
+    def _embed_crops(self, images: Tensor, rois: Tensor) -> Tensor:
         crops = roi_align(images, rois, self.crop_size, aligned=True)
         return self.classifier(crops).softmax(dim=1) @ self.image_net_names

@@ -1,6 +1,7 @@
 import torch
 from bacl.engine.checking.load_report import (
     compare_weights,
+    faults_of_predictions,
     leave_out_fresh_layers,
     names_that_start_empty,
     shortened,
@@ -68,6 +69,15 @@ def test_modules_say_which_state_may_start_empty():
     assert report.missing == ['head.scale_of_other'] and 'head.scale' in report.new
     assert list(names_that_start_empty(Predictor())) == [
         'scale', 'memory.running_mean', 'memory.running_var', 'memory.num_batches_tracked']
+
+
+def test_only_what_a_module_calls_its_training_layers_may_be_missing_in_a_test():
+    head = nn.ModuleDict(dict(fc_cls=nn.Linear(2, 3), projection=nn.Linear(2, 2)))
+    head.training_layers = ('projection',)
+    model = nn.ModuleDict(dict(head=head, backbone=nn.ModuleDict(dict(projection=nn.Linear(2, 2)))))
+    report = compare_weights(model, {'head.fc_cls.weight': torch.zeros(3, 2)})
+    assert faults_of_predictions(model, report) == [
+        'head.fc_cls.bias', 'backbone.projection.weight', 'backbone.projection.bias']
 
 
 def test_layers_that_start_anew_are_left_out_of_the_weights():

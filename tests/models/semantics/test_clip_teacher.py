@@ -47,7 +47,9 @@ def test_a_class_is_the_mean_of_its_prompts_and_logits_have_the_scale_of_the_mod
 
 def test_weights_come_from_a_file(tmp_path):
     teacher = build()
-    torch.save(teacher._clip[0].state_dict(), tmp_path / 'clip.pt')
+    numbers = dict(input_resolution=64, context_length=77, vocab_size=49408)  # in OpenAI's files
+    torch.save({**teacher._clip[0].state_dict(), **{
+        name: torch.tensor(value) for name, value in numbers.items()}}, tmp_path / 'clip.pt')
     torch.manual_seed(1)
     from bacl.models.semantics import CLIPTeacher
 

