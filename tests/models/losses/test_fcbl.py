@@ -287,3 +287,14 @@ def test_works_as_loss_cls_of_mmdets_own_head():
         (rois,), (cls_score.detach(),), (bbox_pred.detach(),), [dict(img_shape=(10, 10))])
     expected = head.loss_cls.get_activation(cls_score.detach())[:, :-1]
     torch.testing.assert_close(scores[0].scores.view(3, -1)[:, :4], expected)
+
+
+def test_samples_of_weight_0_are_not_shown_to_the_indicator():
+    logits, labels = random_batch(0, 30)
+    weight = torch.ones(30).double()
+    weight[::2] = 0
+    part, whole = FCBL(4).train(), FCBL(4).train()
+    part(logits[1::2], labels[1::2], weight[1::2])
+    whole(logits, labels, weight)
+    torch.testing.assert_close(whole.indicator.state_dict(), part.indicator.state_dict())
+    assert part.indicator.value().any()
