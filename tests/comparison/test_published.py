@@ -126,3 +126,13 @@ def test_the_page_says_what_rates_are_worth():
     assert set(gains[gains > 13.9].index) == {'De-confound-TDE', 'GOL'}
     assert 0.3 < (gains == 0).mean() < 0.4
     assert list(tried.first().nlargest(3).index) == list(tried.max().nlargest(3).index)
+
+
+def test_the_page_says_what_whole_detectors_do():
+    rows = read_rows(FOLDER.parent / 'end-to-end')
+    loss = rows.loc['BCE*', 'AP'] - rows.loc['BACL, end to end', 'AP']
+    assert loss.round(1) == 5.5
+    plain = rows.loc[['SCE', 'BCE', 'BCE*']]
+    assert (abs(plain['AP'] - 32.6) < 0.6).all() and (plain['APr'] + 3.5 < 20.3).all()
+    assert list(rows.index[:2]) == ['RFS', 'IRFS'] and rows['AP'].nlargest(2).min() > 32.6
+    assert sum(rows['seeds'] == 0) == 5
