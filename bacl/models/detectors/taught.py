@@ -91,7 +91,7 @@ class TaughtMixin:
         Raises:
             RuntimeError: if :meth:`set_class_counts` was not called.
         """
-        if self._text_users() and not self._teacher:
+        if not self._teacher and self._text_users():
             raise RuntimeError(f'{type(self).__name__}.loss() expects a teacher, which '
                                'set_class_counts() builds, got none. Add MethodHook to the hooks.')
 
