@@ -117,3 +117,16 @@ def test_the_page_has_all_rows(measured, tmp_path):
     table = pd.read_csv(tmp_path / 'csv/comparison.csv')
     assert list(table['row']) == list(frame['row'])
     assert pd.read_csv(tmp_path / 'csv/trials.csv')['held-out AP'][0] == 30.5
+
+
+def test_bars_of_the_picture_are_standard_errors_pooled_over_the_rows(measured, tmp_path):
+    frame = comparison_frame([BASE, GOOD], *measured, {}, 'base', 'good')
+    trials = pd.DataFrame(columns=['method', 'settings', 'held-out AP'])
+    for seeds, deviations, expected in (([3, 1], [0.6, np.nan], [0.6 / 3 ** 0.5, 0.6]),
+                                        ([3, 2], [0.6, 0.3], [0.3, 0.27 ** 0.5 / 2 ** 0.5]),
+                                        ([1, 1], [np.nan, np.nan], [np.nan, np.nan])):
+        shown = frame.assign(seeds=seeds, AP_std=deviations)
+        page = write_comparison_page(tmp_path, shown, trials, 'base')
+        found = pd.read_csv(tmp_path / 'csv/ap_and_rare.csv')['AP_error']
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert 'held-out training images' not in page.read_text()  # nothing was tuned
