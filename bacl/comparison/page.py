@@ -13,8 +13,8 @@ _COLUMNS = {
     'row': 'row', 'AP': 'AP', 'APr': 'APr', 'APc': 'APc', 'APf': 'APf',
     'fixed_AP': 'fixed AP', 'fixed_APr': 'fixed APr', 'exhaustive_AP': 'exhaustive AP',
     'AP_over_baseline': 'AP over baseline', 'APr_over_baseline': 'APr over baseline',
-    'calibration_error': 'calibration error', 'cpu_seconds': 'CPU s', 'state_mb': 'state MB',
-    'seeds': 'seeds'}
+    'calibration_error': 'calibration error', 'cpu_seconds': 'CPU s', 'peak_mb': 'peak MB',
+    'state_mb': 'state MB', 'seeds': 'seeds'}
 
 
 def write_comparison_page(folder: Path, frame: pd.DataFrame, trials: pd.DataFrame,

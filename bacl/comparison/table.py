@@ -3,13 +3,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from bacl.engine.running.seed_table import CPU, Results
+from bacl.engine.running.seed_table import COST, Results
 from bacl.report.results import interval
 from scipy.stats import kendalltau
 
 from .plan import Entry
 
-# Of results, AP in percent; CPU in seconds.
+# Of results, in percent.
 METRICS = ('AP', 'APr', 'APc', 'APf', 'exhaustive_AP', 'exhaustive_APr', 'fixed_AP', 'fixed_APr')
 _STATISTICS = ('calibration_error', 'state_mb')
 _DIFFERENCES = {'AP': 'drawn_all', 'APr': 'drawn_r'}
@@ -35,7 +35,7 @@ def comparison_frame(entries: Sequence[Entry], results: Results, statistics: Sta
         ``row``, ``method``, ``config``, ``calibrator``, ``idea``, ``plain``, ``settings`` (what
         tuning chose), ``seeds``, ``error`` ('' if no run failed); means and ``_std`` (NaN of one
         seed) of AP and others in percent, calibration error in percent, ``state_mb``,
-        ``cpu_seconds``; and ``AP_over_baseline`` with ``_low`` and ``_high`` (95 % intervals that
+        ``cpu_seconds``, ``peak_mb``; and ``AP_over_baseline`` with ``_low`` and ``_high`` (95 % intervals that
         hold for all rows together), likewise APr, and both over the reference; NaN of the row
         itself.
     """
@@ -51,8 +51,8 @@ def comparison_frame(entries: Sequence[Entry], results: Results, statistics: Sta
                'settings': _chosen(entry), 'seeds': len(seeds),
                'error': '; '.join(f'seed {seed}: {error}' for (name, seed), error
                                   in errors.items() if name == entry.name)}
-        for name in (*METRICS, *_STATISTICS, CPU):
-            scale = 1 if name in (CPU, 'state_mb') else 100
+        for name in (*METRICS, *_STATISTICS, *COST):
+            scale = 1 if name in (*COST, 'state_mb') else 100
             values = [np.nan if run.get(name) is None else scale * run[name] for run in runs]
             row[name] = np.mean(values) if values else np.nan
             row[f'{name}_std'] = np.std(values, ddof=1) if len(values) > 1 else np.nan

@@ -21,7 +21,8 @@ def measured():
         for entry, gain in ((BASE, 0), (GOOD, 0.02), (NOISY, 0.02 * (seed - 1)), (CALIBRATED, 0)):
             noise = rng.normal(0, 0.002, 200)
             ap = 0.3 + 0.01 * seed + gain
-            results[entry.name, seed] = {'AP': ap, 'APr': ap / 2, 'APc': None, 'cpu_seconds': 10.0}
+            results[entry.name, seed] = {'AP': ap, 'APr': ap / 2, 'APc': None, 'cpu_seconds': 10.0,
+                                         'peak_mb': 700.0}
             statistics[entry.name, seed] = {
                 'drawn_all': ap + images + noise, 'drawn_r': ap / 2 + images + noise,
                 'calibration_error': np.array(0.1), 'state_mb': np.array(2.5)}
@@ -39,7 +40,8 @@ def test_rows_have_means_and_deviations_of_the_seeds(frame):
     assert base['AP'] == pytest.approx(31) and base['AP_std'] == pytest.approx(1)
     assert base['APr'] == pytest.approx(15.5) and np.isnan(base['APc'])
     assert base['calibration_error'] == pytest.approx(10) and base['state_mb'] == 2.5
-    assert base['cpu_seconds'] == 10 and base['settings'] == 'optim_wrapper.lr=2.0'
+    assert base['cpu_seconds'] == 10 and base['peak_mb'] == 700
+    assert base['settings'] == 'optim_wrapper.lr=2.0'
 
 
 def test_intervals_are_of_paired_differences_over_images_and_seeds(frame):

@@ -86,6 +86,7 @@ def test_runs_are_those_of_train_and_test_and_a_failed_one_does_not_end_the_swee
     assert output.splitlines()[-1] == 'Failed: batch_size=0 (seed 0). The same command tries again.'
     row, of_cooled = read(tmp_path / 'work_dirs/sweep/results.csv')
     assert row['config'] == 'stage2' and row[LR] == '0.01' and float(row['cpu_seconds']) > 0
+    assert float(row['peak_mb']) > 100  # it has imported torch
     assert of_cooled[f'{CALIBRATOR}.temperature'] == '0.5'
 
     finish(start('train.py', config, '--seed', 0, '--work-dir', 'plain', '--cfg-options',

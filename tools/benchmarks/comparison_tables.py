@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 from bacl.comparison import Comparison, rank_correlation, read_comparison
 from bacl.comparison.plan import RATE
-from bacl.engine.running.seed_table import CPU
+from bacl.engine.running.seed_table import CPU, MEMORY
 
 FOLDER = Path('configs/comparison')
 STAGE2, END_TO_END = FOLDER / 'stage2', FOLDER / 'end-to-end'
 _METRICS = ('AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
+_COST = {CPU: ('CPU s', 0), MEMORY: ('peak MB', 0), 'state_mb': ('state MB', 1)}  # title, digits
 _SHORT = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 
 
@@ -58,8 +59,9 @@ def format_comparison(folder: Path, tables: list[dict],
              for row in table['rows'] if 'paper' in row}
     names = {method.name: method.paper for method in comparison.methods}
     baseline, reference = (_escaped(name) for name in (comparison.baseline, comparison.reference))
-    columns = ['row', *map(_title, _METRICS), 'ECE', 'CPU s', 'state MB', f'AP over {baseline}',
-               f'APr over {baseline}', f'AP over {reference}', 'seeds', 'paper, LVIS v1: AP / APr']
+    columns = ['row', *map(_title, _METRICS), 'ECE', *(title for title, _ in _COST.values()),
+               f'AP over {baseline}', f'APr over {baseline}', f'AP over {reference}', 'seeds',
+               'paper, LVIS v1: AP / APr']
     lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
     for row in frame.to_dict('records'):
         name = link(row['config'], _escaped(row['row']))
@@ -68,7 +70,7 @@ def format_comparison(folder: Path, tables: list[dict],
         elif not row['seeds']:
             name += ' (not run)'
         cells = [name, *(_spread(row, metric) for metric in (*_METRICS, 'calibration_error'))]
-        cells += [_number(row[key], digits) for key, digits in ((CPU, 0), ('state_mb', 1))]
+        cells += [_number(row[key], digits) for key, (_, digits) in _COST.items()]
         cells += [_gain(row, key, frame['seeds'].max()) for key in (
             'AP_over_baseline', 'APr_over_baseline', 'AP_over_reference')]
         numbers = None if row['calibrator'] else paper.get(f'LVIS v1, R50, {names[row["method"]]}')

@@ -10,14 +10,15 @@ from statistics import mean, stdev
 
 # In the folders of what a sweep finished: of a training, of a run that tests one.
 TRAINING, RESULT = 'training.json', 'result.json'
-CPU = 'cpu_seconds'
+CPU, MEMORY = 'cpu_seconds', 'peak_mb'
+COST = (CPU, MEMORY)
 # What tables show of a result, if any row has it, and its title.
 COLUMNS = {
     **{name: name for name in ('AP', 'APr', 'APc', 'APf', 'AP1', 'AP2', 'AP3', 'AP4')},
     'exhaustive_AP': 'exhaustive AP', 'fixed_AP': 'fixed AP', 'fixed_APr': 'fixed APr',
-    CPU: 'CPU s'}
+    CPU: 'CPU s', MEMORY: 'peak MB'}
 
-# AP and others in [0, 1], CPU in seconds; None of a group without objects.
+# AP and others in [0, 1]; the cost, CPU in seconds and memory in MB; None of a group without objects.
 Result = Mapping[str, float | None]
 Results = Mapping[tuple[str, int], Result]  # by row and seed
 
@@ -81,10 +82,10 @@ def format_table(rows: Sequence[str], results: Results) -> str:
     names = {row: row if seeds_of(row, results) == all_seeds
              else f'{row} (seeds {seeds_of(row, results)})' for row in rows}
     text = _markdown(['row', *(COLUMNS[name] for name in columns)], [
-        [names[row], *(spread(values_of(row, name, results), scale=1 if name == CPU else 100)
+        [names[row], *(spread(values_of(row, name, results), scale=1 if name in COST else 100)
                        for name in columns)] for row in rows])
     if len(rows) > 1:
-        columns = [name for name in columns if name != CPU]
+        columns = [name for name in columns if name not in COST]
         text += f'\nDifference to {rows[0]}, seed by seed:\n\n' + _markdown(
             ['row', *(COLUMNS[name] for name in columns)], [
                 [names[row], *(spread(differences(row, rows[0], name, results), sign='+')
@@ -154,4 +155,4 @@ def _number(value: float | None, name: str) -> str:
     """A cell of a CSV."""
     if value is None:
         return ''
-    return f'{value:.2f}' if name == CPU else f'{100 * value:.4f}'
+    return f'{value:.2f}' if name in COST else f'{100 * value:.4f}'

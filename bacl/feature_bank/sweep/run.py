@@ -2,6 +2,7 @@
 import json
 import math
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from bacl.engine.running.command_line import build_runner
 from bacl.engine.running.config_types import is_type, resolve_type
 from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.launch import prepare_launch
-from bacl.engine.running.seed_table import CPU, RESULT, TRAINING, Result
+from bacl.engine.running.seed_table import COST, CPU, MEMORY, RESULT, TRAINING, Result
 from bacl.engine.running.settings import Settings, apply_settings
 from bacl.engine.running.stage1 import prepare_stage1
 from bacl.engine.running.work_dir import find_checkpoint, require_file
@@ -23,6 +24,11 @@ from mmdet.registry import HOOKS, MODELS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 from ..conversion import to_feature_bank
 
@@ -145,7 +151,15 @@ def _train(run: Run, folder: Path) -> None:
     settings = {key: value for key, value in run.settings.items()
                 if key.split('.')[0] not in _OF_TESTS and not key.startswith('model.test_cfg.')}
     _save(folder / TRAINING, {**asdict(run), 'settings': settings,
-                              CPU: time.process_time() - started})
+                              CPU: time.process_time() - started, MEMORY: _peak_mb()})
+
+
+def _peak_mb() -> float | None:
+    """The most memory that this process has held, in MB of 2^20 bytes; None on Windows."""
+    if resource is None:
+        return None
+    unit = 1 if sys.platform == 'darwin' else 2**10  # bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _test(run: Run, folder: Path, training: Path, keeps_detections: bool) -> None:
@@ -155,9 +169,9 @@ def _test(run: Run, folder: Path, training: Path, keeps_detections: bool) -> Non
         cfg.test_evaluator = dict(box_evaluator(cfg), outfile_prefix=str(folder / DETECTIONS))
     metrics = {name: None if math.isnan(value) else value
                for name, value in build_runner(cfg).test().items()}
-    seconds = json.loads((training / TRAINING).read_text())[CPU]
-    _save(folder / RESULT, {**asdict(run), 'metrics': metrics,
-                            CPU: seconds + time.process_time() - started})
+    trained = json.loads((training / TRAINING).read_text())
+    _save(folder / RESULT, {**asdict(run), 'metrics': metrics, MEMORY: trained.get(MEMORY),
+                            CPU: trained[CPU] + time.process_time() - started})
 
 
 def _save(path: Path, contents: dict) -> None:
@@ -165,7 +179,9 @@ def _save(path: Path, contents: dict) -> None:
 
 
 def read_result(folder: Path) -> Result | None:
-    """The boxes' metrics and the CPU time of a run; None if it was not finished.
+    """The boxes' metrics and the cost of a run; None if it was not finished.
+
+    Its CPU time is that of the training and the test, its memory the peak of the training.
 
     Args:
         folder: of the run.
@@ -175,7 +191,7 @@ def read_result(folder: Path) -> Result | None:
         return None
     saved = json.loads(path.read_text())
     metrics = {name.partition('/bbox_')[2]: value for name, value in saved['metrics'].items()}
-    return {**metrics, CPU: saved[CPU]}
+    return {**metrics, **{name: saved[name] for name in COST if name in saved}}
 
 
 def detections_file(folder: Path) -> Path:

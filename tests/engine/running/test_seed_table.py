@@ -11,7 +11,7 @@ from bacl.engine.running.seed_table import (
 
 
 def result(ap, **others):
-    return dict(AP=ap, APr=ap / 2, exhaustive_AP=ap, cpu_seconds=100 * ap, AP50=0.9) | others
+    return dict(AP=ap, APr=ap / 2, exhaustive_AP=ap, cpu_seconds=100 * ap, peak_mb=2000 * ap, AP50=0.9) | others
 
 
 @pytest.fixture
@@ -39,11 +39,13 @@ def test_table_shows_means_and_differences_to_the_first_row(results):
     del results['c', 7]
     lines = format_table(['a', 'b', 'c', 'none'], results).splitlines()
     cells = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines]
-    assert cells[0] == ['row', 'AP', 'APr', 'exhaustive AP', 'CPU s']
-    assert cells[2:5] == [['a', '15.0 ± 7.1', '7.5 ± 3.5', '15.0 ± 7.1', '15.0 ± 7.1'],
-                          ['b', '17.0 ± 7.1', 'n/a', '17.0 ± 7.1', '17.0 ± 7.1'],
-                          ['c (seeds [1])', '19.0', '9.5', '19.0', '19.0']]
-    assert cells[5] == ['none (seeds [])', *['–'] * 4]
+    assert cells[0] == ['row', 'AP', 'APr', 'exhaustive AP', 'CPU s', 'peak MB']
+    assert cells[2:5] == [['a', '15.0 ± 7.1', '7.5 ± 3.5', '15.0 ± 7.1', '15.0 ± 7.1',
+                           '300.0 ± 141.4'],
+                          ['b', '17.0 ± 7.1', 'n/a', '17.0 ± 7.1', '17.0 ± 7.1',
+                           '340.0 ± 141.4'],
+                          ['c (seeds [1])', '19.0', '9.5', '19.0', '19.0', '380.0']]
+    assert cells[5] == ['none (seeds [])', *['–'] * 5]
     assert lines[7] == 'Difference to a, seed by seed:'
     assert cells[9] == ['row', 'AP', 'APr', 'exhaustive AP']
     assert cells[11:] == [['b', '+2.0 ± 0.0', 'n/a', '+2.0 ± 0.0'],
@@ -56,11 +58,12 @@ def test_files_have_a_line_per_run_and_per_row(results, tmp_path):
     rows = {'a': {'config': 'x'}, 'b': {'config': 'x', 'lr': 0.1}, 'none': {'config': 'y'}}
     write_results(tmp_path / 'results.csv', rows, results)
     lines = list(csv.DictReader((tmp_path / 'results.csv').open()))
-    assert list(lines[0]) == ['config', 'lr', 'seed', 'AP', 'APr', 'exhaustive_AP', 'cpu_seconds']
+    assert list(lines[0]) == ['config', 'lr', 'seed', 'AP', 'APr', 'exhaustive_AP', 'cpu_seconds',
+                              'peak_mb']
     assert [(line['lr'], line['seed'], line['AP'], line['APr']) for line in lines] == [
         ('', '0', '10.0000', '5.0000'), ('', '1', '20.0000', '10.0000'),
         ('0.1', '0', '12.0000', ''), ('0.1', '1', '22.0000', '11.0000')]
-    assert lines[0]['cpu_seconds'] == '10.00'
+    assert lines[0]['cpu_seconds'] == '10.00' and lines[0]['peak_mb'] == '200.00'
     write_summary(tmp_path / 'summary.csv', rows, results)
     lines = list(csv.DictReader((tmp_path / 'summary.csv').open()))
     assert [line['seeds'] for line in lines] == ['2', '2', '0']

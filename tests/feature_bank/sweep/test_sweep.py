@@ -54,7 +54,7 @@ def pretend(runs, folders, training, keeps_detections):
             raise RuntimeError('no luck')
         metrics = {'lvis/bbox_AP': run.settings[LR] - run.settings.get(TEMPERATURE, 0),
                    'lvis/bbox_APr': None}
-        (folder / 'result.json').write_text(json.dumps(dict(metrics=metrics, cpu_seconds=2)))
+        (folder / 'result.json').write_text(json.dumps(dict(metrics=metrics, cpu_seconds=2, peak_mb=700)))
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_finished_runs_are_reused_and_failed_ones_repeated(make_sweep, journal, 
     assert f'[4/4] lr=0.2, seed 1 FAILED: RuntimeError: no luck (log: {log})' in \
         capsys.readouterr().out
     assert 'no luck' in log.read_text()
-    assert sweep.results['lr=0.1', 0] == dict(AP=0.1, APr=None, cpu_seconds=2)
+    assert sweep.results['lr=0.1', 0] == dict(AP=0.1, APr=None, cpu_seconds=2, peak_mb=700)
 
     (tmp_path / 'out/mended').touch()
     folder.mkdir(exist_ok=True)
@@ -184,6 +184,6 @@ def test_tables_are_written_of_what_there_is(make_sweep, journal, tmp_path):
     assert '| lr=0.2 (seeds [0]) |' in table and '| +10.0 |' in table
     assert (tmp_path / 'out/table.md').read_text() == table
     lines = (tmp_path / 'out/results.csv').read_text().splitlines()
-    assert lines[0] == f'config,{LR},seed,AP,APr,cpu_seconds'
-    assert lines[1] == 'stage2,0.1,0,10.0000,,2.00' and len(lines) == 4
+    assert lines[0] == f'config,{LR},seed,AP,APr,cpu_seconds,peak_mb'
+    assert lines[1] == 'stage2,0.1,0,10.0000,,2.00,700.00' and len(lines) == 4
     assert len((tmp_path / 'out/summary.csv').read_text().splitlines()) == 3

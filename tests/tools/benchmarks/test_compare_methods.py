@@ -65,7 +65,7 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
     frame = pd.read_csv(out / 'comparison.csv').fillna({'calibrator': ''})
     assert sorted(frame['row']) == ['BACL', 'FHM', 'FHM + LogitAdjustment']
     assert set(frame['seeds']) == {2} and frame['state_mb'].min() > 0
-    assert frame[['AP', 'fixed_AP', 'cpu_seconds']].notna().all(axis=None)
+    assert frame[['AP', 'fixed_AP', 'cpu_seconds', 'peak_mb']].notna().all(axis=None)
     trials = pd.read_csv(out / 'trials.csv')
     assert list(trials['method']) == ['BACL', 'BACL', 'FHM', 'FHM', 'BACL', 'FHM', 'FHM']
     assert len(pd.read_csv(out / 'runs.csv')) == 6 and (out / 'report/index.html').is_file()

@@ -35,7 +35,7 @@ def tables(monkeypatch, tmp_path):
 
 def row(name, ap, apr, seeds, gain):
     method, _, calibrator = name.partition(' + ')
-    values = {'APr': apr, 'fixed_APr': apr, 'state_mb': 1, 'cpu_seconds': 9}
+    values = {'APr': apr, 'fixed_APr': apr, 'state_mb': 1, 'cpu_seconds': 9, 'peak_mb': 700}
     for key in ('AP', 'APc', 'APf', 'fixed_AP', 'exhaustive_AP', 'calibration_error'):
         values[key] = ap
     values |= {f'{key}_std': None for key in values}
