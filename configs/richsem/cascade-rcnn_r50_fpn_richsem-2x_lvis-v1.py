@@ -1,6 +1,5 @@
-# RichSem on Cascade R-CNN, LVIS v1 and ImageNet-LVIS, 24 epochs of LVIS. On CenterNet2 with a
-# cascade the paper has AP / APr 31.5 / 25.6 without, 33.2 / 29.7 with Detic, 33.5 / 31.0 with
-# RichSem (supplement, Table 4).
+# RichSem on Cascade R-CNN, LVIS v1 and ImageNet-LVIS, 24 epochs of LVIS. The paper has numbers of
+# CenterNet2 with a cascade: centernet2_r50_fpn_richsem-2x_lvis-v1.py.
 _base_ = [
     '../_base_/models/faster-rcnn_r50_fpn_richsem.py',
     '../_base_/models/cascade_stages.py',

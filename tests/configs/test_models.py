@@ -269,8 +269,8 @@ def check_step(cfg, shrink, dataset):
     # mixes what is the same at first; the boxes of a level without objects have no loss; there are
     # no image-level pictures; the layers of a DETR for offsets and boxes start at 0, and its first
     # proposals may be in the border.
-    first = ('neck.fpn_convs.', 'bbox_head.scales.', 'level_embed', 'bbox_head.reg_branches.',
-             'memory_trans_fc.')
+    first = ('neck.fpn_convs.', 'bbox_head.scales.', 'rpn_head.scales.', 'level_embed',
+             'bbox_head.reg_branches.', 'memory_trans_fc.')
     assert all(gradient.any() or name.startswith(first) or any(
         f'.{part}.' in name for part in ('confidence', 'fc_im', 'image_fcs', 'projection'))
                for name, gradient in gradients.items())

@@ -20,7 +20,7 @@ TABLE = ClassTable(('dog', 'cat', 'cow'), np.full(C, 2), np.full(C, 2), 6)
 OBJECT_LOSSES = {'loss_rpn_cls', 'loss_rpn_bbox', 'loss_cls', 'loss_bbox'}
 
 
-def config(cascade=False, loss='SoftmaxCELoss', **roi_head):
+def config(cascade=False, centernet=False, loss='SoftmaxCELoss', **roi_head):
     model = Config.fromfile(CONFIGS / '_base_/models/faster-rcnn_effnet-lite0_fpn.py').model
     model.type, model.backbone.init_cfg = 'ImageSupervisedDetector', None
     model.teacher = dict(type='RandomTeacher', embed_dims=8)
@@ -35,6 +35,11 @@ def config(cascade=False, loss='SoftmaxCELoss', **roi_head):
         model.roi_head.update(type='ImageSupervisedCascadeRoIHead', num_stages=2,
                               stage_loss_weights=[1, 0.5], bbox_head=[head, deepcopy(head)])
         model.train_cfg.rcnn = [model.train_cfg.rcnn] * 2
+    if centernet:
+        cfg = Config.fromfile(CONFIGS / 'richsem/centernet2_r50_fpn_richsem-2x_lvis-v1.py').model
+        model.neck.num_outs = 5
+        model.rpn_head = dict(cfg.rpn_head, in_channels=64, feat_channels=64,
+                              strides=[4, 8, 16, 32, 64])
     return model
 
 
@@ -95,11 +100,6 @@ def test_which_loss_of_an_image_without_boxes_reaches_which_part(model):
     assert parts_with_gradient(model, losses['loss_image_label']) == {
         'backbone', 'shared_fcs', 'fc_cls'}
     assert not parts_with_gradient(model, sum(losses[name] for name in OBJECT_LOSSES))
-    # DDP waits for a gradient of every parameter.
-    model.zero_grad()
-    sum(losses_of(model, 'coarse').values()).backward()
-    assert not [name for name, parameter in model.named_parameters()
-                if parameter.requires_grad and parameter.grad is None]
 
 
 def test_which_loss_of_an_image_with_boxes_reaches_which_part(model):
@@ -124,15 +124,21 @@ def test_objects_have_the_losses_that_they_have_without_the_others(model):
     assert mixed['loss_soft_label'] != alone['loss_soft_label']
 
 
-@pytest.mark.parametrize('cascade', [False, True])
-def test_all_batches_have_the_same_losses(cascade):
-    model = build(cascade=cascade)
-    names = [set(losses_of(model, *kinds)) for kinds in (
-        ['objects'], ['coarse'], ['unlabelled', 'objects'])]
+@pytest.mark.parametrize('host', [{}, dict(cascade=True), dict(cascade=True, centernet=True)])
+def test_all_batches_have_the_same_losses_and_every_parameter_a_gradient(host):
+    model = build(**host)
+    names = []
+    for kinds in (['objects'], ['coarse'], ['unlabelled', 'objects']):
+        losses = losses_of(model, *kinds)
+        assert all(loss.isfinite() for loss in losses.values())
+        names.append(set(losses))
+        # DDP waits for a gradient of every parameter.
+        model.zero_grad()
+        sum(losses.values()).backward()
+        assert not [name for name, parameter in model.named_parameters()
+                    if parameter.requires_grad and parameter.grad is None]
     assert names[0] == names[1] == names[2] >= {'loss_soft_label', 'loss_image_label'}
-    assert len(names[0]) == (8 if cascade else 6)
-    for loss in losses_of(model, 'objects', 'coarse').values():
-        assert loss.isfinite()
+    assert len(names[0]) == (8 if host else 6)
 
 
 def test_the_soft_label_of_a_positive_is_that_of_its_object():
