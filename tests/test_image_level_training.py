@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from cascade import as_cascade
 from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 from mmengine.runner import Runner
@@ -22,6 +23,12 @@ def richsem_config():
     cfg.model.teacher.update(type='RandomTeacher', embed_dims=6, scale=5.0, cache_file=None)
     cfg.model.roi_head.semantic_branch.embed_dims = 6
     return cfg, cfg.train_dataloader.dataset.datasets[1]
+
+
+def cascade_config():
+    cfg, single = richsem_config()
+    as_cascade(cfg.model)
+    return cfg, single
 
 
 def clis_config():
@@ -53,7 +60,7 @@ def dino_config():
     return cfg, mosaics.dataset
 
 
-@pytest.fixture(params=[richsem_config, clis_config, dino_config])
+@pytest.fixture(params=[richsem_config, cascade_config, clis_config, dino_config])
 def config(request, make_lvis, tmp_path, monkeypatch):
     """A config on a tiny dataset, with a teacher of no weights."""
     # Layout costs more time than training and changes no value.

@@ -249,10 +249,11 @@ def train_with_an_empty_rank(name):
 
 def image_level_config(case):
     """Model of a detector of two stages, or of DINO, with a teacher of no weights."""
-    if case == 'image-level-dino':
-        sys.path.append(str(Path(__file__).parents[1] / 'support'))  # which pytest knows
-        from small_dino import small_dino
+    sys.path.append(str(Path(__file__).parents[1] / 'support'))  # which pytest knows
+    from cascade import as_cascade
+    from small_dino import small_dino
 
+    if case == 'image-level-dino':
         return small_dino(Config.fromfile(
             'configs/richsem/dino-4scale_r50_richsem-12e_lvis-v1.py').model, NUM_CLASSES)
     name = 'clis' if case == 'image-level-clis' else 'richsem'
@@ -262,7 +263,7 @@ def image_level_config(case):
         cfg.teacher = dict(
             type='RandomTeacher', embed_dims=branch.embed_dims, scale=branch.scale)
     cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
-    return cfg
+    return as_cascade(cfg) if case == 'image-level-cascade' else cfg
 
 
 def train_on_image_level_data(case):

@@ -8,6 +8,7 @@ import torch
 from bacl.annotations import ClassTable
 from bacl.models.detectors.image_supervised import without_boxes
 from bacl.models.detectors.taught import pixels
+from cascade import as_cascade
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -32,9 +33,7 @@ def config(cascade=False, centernet=False, loss='SoftmaxCELoss', **roi_head):
         type='ImageSupervisedRoIHead', image_label_weight=0.1,
         semantic_branch=dict(type='TextCosineLinear', embed_dims=8)), **roi_head})
     if cascade:
-        model.roi_head.update(type='ImageSupervisedCascadeRoIHead', num_stages=2,
-                              stage_loss_weights=[1, 0.5], bbox_head=[head, deepcopy(head)])
-        model.train_cfg.rcnn = [model.train_cfg.rcnn] * 2
+        as_cascade(model)
     if centernet:
         cfg = Config.fromfile(CONFIGS / 'richsem/centernet2_r50_fpn_richsem-2x_lvis-v1.py').model
         model.neck.num_outs = 5

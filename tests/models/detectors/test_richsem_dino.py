@@ -170,6 +170,23 @@ def test_it_learns_eight_images_by_heart():
         assert box_iou(found.bboxes[:1], truth.bboxes) > 0.5
 
 
+@pytest.mark.parametrize('part', ['classifier', 'branch', None])
+def test_training_without_its_teacher_is_refused_where_something_needs_it(part):
+    init_default_scope('mmdet')
+    cfg = small_dino(Config.fromfile(CONFIG).model, C)
+    if part != 'branch':
+        cfg.bbox_head.semantic_branch = None
+    if part != 'classifier':
+        cfg.bbox_head.text_classifier = None
+    model = MODELS.build(cfg).train()
+    model.bbox_head.loss_cls.set_class_counts(TABLE)
+    if part is None:
+        assert losses_of(model, 'objects')
+    else:
+        with pytest.raises(RuntimeError, match='RichSemDINO.loss.. expects a teacher.*MethodHook'):
+            losses_of(model, 'objects')
+
+
 def test_denoising_queries_of_boxes_without_a_label_are_of_any_class():
     boxes = InstanceData(bboxes=torch.zeros(200, 4), labels=torch.full((200,), -1))
     boxes.labels[:2] = torch.tensor([3, 0])
