@@ -80,6 +80,12 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
     assert more.returncode == 0, more.stdout
     assert (out / 'comparison.csv').read_text() == text
     assert len(list((out / 'trainings').iterdir())) == trained
+    known = compare('--seeds', '0', '--work-dir', 'other', '--trials', str(out / 'trials.csv'))
+    assert known.returncode == 0 and '7 trials are known' in known.stdout
+    assert len(list((folder / 'other/trainings').iterdir())) == 2  # nothing is tried
+    assert (folder / 'other/trials.csv').read_text() == (out / 'trials.csv').read_text()
+    chosen = pd.read_csv(folder / 'other/comparison.csv')['settings']
+    assert list(chosen) == list(frame['settings'])
 
 
 @pytest.mark.slow
