@@ -57,6 +57,7 @@ class Plan:
         configs: files of their configs, by name.
         data: that they are trained and chosen on; None is what the configs say, without tuning.
         bank: folder of the feature bank; None trains online.
+        stage1: checkpoint that trainings start from; None is that of the bank, if there is one.
         work_dir: folder for all that is written.
         jobs: trainings at a time.
         runs: whether what is not finished is run; it is left out otherwise.
@@ -69,11 +70,11 @@ class Plan:
     """
 
     def __init__(self, comparison: Comparison, methods: Sequence[Method],
-                 configs: Mapping[str, Path], data: Data | None, bank: str | None, work_dir: Path,
-                 jobs: int, runs: bool = True,
+                 configs: Mapping[str, Path], data: Data | None, bank: str | None, stage1: str | None,
+                 work_dir: Path, jobs: int, runs: bool = True,
                  known: Mapping[tuple[str, str], float] | None = None) -> None:
         self.comparison, self.methods, self.configs = comparison, methods, configs
-        self.data, self.bank, self.work_dir = data, bank, work_dir
+        self.data, self.bank, self.stage1, self.work_dir = data, bank, stage1, work_dir
         self.jobs, self.runs, self.known = jobs, runs, known or {}
         self._trials: dict[tuple[str, str], Trial] = {}
         self.errors: dict[tuple[str, int], str] = {}
@@ -90,7 +91,7 @@ class Plan:
             ValueError: naming the methods and what is wrong with them.
         """
         rows = [self._row(method.name, method, {}, is_test=True) for method in self.methods]
-        Sweep(rows, [_TRIAL_SEED], self.bank, self.work_dir).check(self.jobs)
+        Sweep(rows, [_TRIAL_SEED], self.bank, self.work_dir, self.stage1).check(self.jobs)
 
     def tune(self, tuning: str) -> list[Entry]:
         """Choose settings for each method, then the strengths of its calibrators.
@@ -194,7 +195,7 @@ class Plan:
 
     def _run(self, rows: Sequence[Row], seeds: Sequence[int],
              keeps_detections: bool = False) -> Sweep:
-        sweep = Sweep(rows, seeds, self.bank, self.work_dir, keeps_detections=keeps_detections)
+        sweep = Sweep(rows, seeds, self.bank, self.work_dir, self.stage1, keeps_detections)
         if self.runs:
             sweep.run(self.jobs)
         self.errors |= sweep.errors

@@ -84,6 +84,26 @@ def find_configs(comparison: Comparison) -> dict[str, Path]:
     return found
 
 
+def find_stage1(args: argparse.Namespace, configs: dict[str, Path]) -> str | None:
+    """Checkpoint of the stage 1 that all configs go on with; None if they start anew.
+
+    Raises:
+        ValueError: if the configs do not name the same stage 1.
+    """
+    loaded = {name: Config.fromfile(path) for name, path in configs.items()}
+    named = {name: (configs[name].parent / cfg.stage1_config).resolve() if 'stage1_config' in cfg
+             else None for name, cfg in loaded.items()}
+    if len(set(named.values())) > 1:
+        raise ValueError('A comparison expects configs with the same stage1_config, or none, got '
+                         f'{ {name: path and path.stem for name, path in named.items()} }.')
+    cfg = next(iter(loaded.values()))
+    if 'stage1_config' not in cfg and args.stage1_checkpoint is None:
+        return None
+    cfg.work_dir = str(Path('work_dirs', next(iter(loaded))))
+    prepare_stage1(cfg, args.stage1_checkpoint)
+    return cfg.load_from
+
+
 def prepare(args: argparse.Namespace, config: Path) -> tuple[Data, str]:
     """Find held-out images and stage 1; build the bank, unless that was done."""
     cfg = Config.fromfile(config)
@@ -118,9 +138,12 @@ def compare(args: argparse.Namespace) -> str | None:
     baseline = next(m for m in methods if m.name == comparison.baseline)
     args.work_dir.mkdir(parents=True, exist_ok=True)
     with lock_work_dir(str(args.work_dir)):
-        data, bank = (None, None) if comparison.trains_features else \
-            prepare(args, configs[baseline.config])
-        plan = Plan(comparison, methods, configs, data, bank, args.work_dir, args.jobs,
+        data = bank = stage1 = None
+        if comparison.trains_features:
+            stage1 = find_stage1(args, configs)
+        else:
+            data, bank = prepare(args, configs[baseline.config])
+        plan = Plan(comparison, methods, configs, data, bank, stage1, args.work_dir, args.jobs,
                     runs=not args.finished, known=known)
         if not args.finished:
             plan.check()
