@@ -28,7 +28,7 @@ class PretendedSweep:
     made = []
     fails = False
 
-    def __init__(self, rows, seeds, bank, work_dir, keeps_detections=False):
+    def __init__(self, rows, seeds, bank, work_dir, stage1=None, keeps_detections=False):
         self.rows, self.seeds, self.errors = rows, seeds, {}
         self.results = {(row.name, seed): {'AP': self.ap(row)} for row in rows for seed in seeds
                         if not self.fails}
@@ -56,7 +56,7 @@ def make_plan(cfg, tmp_path, monkeypatch):
             [method], [0.25, 0.5, 1, 2, 4, 8], {'LogitAdjustment': {'tau': [0.5, 1.0]},
                                     'TauNorm': {'tau': [0.1, 0.9, 0.2]}}, 'BACL', 'BACL')
         return Plan(comparison, [method], {'stage2': tmp_path / 'stage2.py'},
-                    Data(tmp_path / 'part.json', tmp_path / 'held_out.json'), 'bank',
+                    Data(tmp_path / 'part.json', tmp_path / 'held_out.json'), 'bank', None,
                     tmp_path / 'out', 1, known=known)
 
     return make

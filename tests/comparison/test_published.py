@@ -56,8 +56,8 @@ def test_rows_have_the_settings_that_the_trials_choose(rows):
     configs = {method.config: next(ROOT.glob(f'configs/*/{method.config}.py'))
                for method in comparison.methods}
     trials = read_trials(FOLDER / 'trials.csv')
-    plan = Plan(comparison, comparison.methods, configs, Data(Path('part'), Path('held_out')), None,
-                Path('none'), jobs=1, runs=False, known=trials)
+    plan = Plan(comparison, comparison.methods, configs, Data(Path('part'), Path('held_out')),
+                bank=None, stage1=None, work_dir=Path('none'), jobs=1, runs=False, known=trials)
     chosen = {entry.name: settings_text({key: value for key, value in entry.settings.items()
                                          if not key.endswith('.type')})
               for entry in plan.tune('rate')}

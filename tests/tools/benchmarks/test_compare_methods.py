@@ -1,5 +1,7 @@
 """tools/benchmarks/compare_methods.py on a tiny stage 2, from the command line."""
 import os
+import re
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -44,8 +46,8 @@ def folder(write_lvis, tmp_path, load_tool):
     return tmp_path
 
 
-COMMAND = [ROOT / 'tools/benchmarks/compare_methods.py', '--comparison', 'small',
-           '--stage1-checkpoint', 'toy/stage1.pth']
+COMMAND = [ROOT / 'tools/benchmarks/compare_methods.py', '--comparison', 'small']
+STAGE1 = ('--stage1-checkpoint', 'toy/stage1.pth')
 ENVIRONMENT = dict(os.environ, CUDA_VISIBLE_DEVICES='-1', OMP_NUM_THREADS='1',
                    PYTHONPATH=str(ROOT))
 
@@ -58,7 +60,7 @@ def compare(folder, warm_python):
 
 @pytest.mark.slow
 def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
-    done = compare('--seeds', '0', '1', '--jobs', '2')
+    done = compare('--seeds', '0', '1', '--jobs', '2', *STAGE1)
     assert done.returncode == 0, done.stdout
     out = folder / 'work_dirs/comparison/small'
     text = (out / 'comparison.csv').read_text()
@@ -72,15 +74,16 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
     # BACL: two rates and a strength; FHM: two rates. What was chosen is trained once more.
     trained = len(list((out / 'trainings').iterdir()))
     assert trained == 3 + 2 + 2
-    again = compare('--seeds', '0', '1')
+    again = compare('--seeds', '0', '1', *STAGE1)
     assert again.returncode == 0 and 'seed' not in again.stdout.partition('row')[0]
     assert len(list((out / 'trainings').iterdir())) == trained
     assert (out / 'comparison.csv').read_text() == text
-    more = compare('--seeds', '0', '1', '2', '--finished')
+    more = compare('--seeds', '0', '1', '2', '--finished', *STAGE1)
     assert more.returncode == 0, more.stdout
     assert (out / 'comparison.csv').read_text() == text
     assert len(list((out / 'trainings').iterdir())) == trained
-    known = compare('--seeds', '0', '--work-dir', 'other', '--trials', str(out / 'trials.csv'))
+    known = compare('--seeds', '0', '--work-dir', 'other', '--trials', str(out / 'trials.csv'),
+                    *STAGE1)
     assert known.returncode == 0 and '7 trials are known' in known.stdout
     assert len(list((folder / 'other/trainings').iterdir())) == 2  # nothing is tried
     assert (folder / 'other/trials.csv').read_text() == (out / 'trials.csv').read_text()
@@ -88,21 +91,63 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
     assert list(chosen) == list(frame['settings'])
 
 
-@pytest.mark.slow
-def test_whole_detectors_are_trained_with_the_settings_of_their_configs(folder, compare):
+@pytest.fixture
+def whole(folder):
+    """The config of a whole detector, two of which are compared, with some changes of it."""
     cfg = Config.fromfile(folder / 'configs/family/stage2.py')
     cfg.model.type, cfg.model.roi_head.type = 'FasterRCNN', 'StandardRoIHead'
     del cfg.model.roi_head.hallucinator
-    cfg.dump(folder / 'configs/family/whole.py')
     content = dict(COMPARISON, trains_features=True, learning_rates=[1], calibrators={}, methods=[
         dict(name='BACL', config='whole', idea='loss', plain='FHM'), dict(
-            name='FHM', config='whole', idea='loss', plain='FHM', settings={
+            name='FHM', config='other', idea='loss', plain='FHM', settings={
                 'model.roi_head.bbox_head.loss_cls.with_margin': False})])
     (folder / 'small/methods.yml').write_text(yaml.safe_dump(content))
-    done = compare('--seeds', '0', '--tuning', 'calibrator')
+
+    def write(stage1_of_whole=None, stage1_of_other=None):
+        for name, stage1 in (('whole', stage1_of_whole), ('other', stage1_of_other)):
+            cfg.pop('stage1_config', None)
+            cfg.update({'stage1_config': stage1} if stage1 else {})
+            cfg.dump(folder / f'configs/family/{name}.py')
+
+    cfg.optim_wrapper.optimizer.lr = 1e-9  # weights stay those of the start
+    return write
+
+
+def weights(folder, name):
+    (path,) = folder.glob(f'work_dirs/comparison/small/trainings/{name}_*/epoch_*.pth')
+    return torch.load(path)['state_dict']
+
+
+@pytest.mark.slow
+def test_whole_detectors_start_anew_or_from_one_stage_1(folder, compare, whole):
+    layer = 'roi_head.bbox_head.shared_fcs.0.weight'
+    stage1 = torch.load(folder / 'toy/stage1.pth')
+    stage1['state_dict'][layer] += 1  # unlike any start
+    torch.save(stage1, folder / 'toy/stage1.pth')
+    whole()
+    done = compare('--seeds', '0')
     assert done.returncode == 0, done.stdout
     assert len(pd.read_csv(folder / 'work_dirs/comparison/small/comparison.csv')) == 2
     assert not (folder / 'work_dirs/comparison/small/bank').exists()
+    assert weights(folder, 'whole')[layer].mean() < 0.5
+    shutil.rmtree(folder / 'work_dirs')
+    whole('stage1.py', 'stage1.py')
+    done = compare('--seeds', '0', *STAGE1)
+    assert done.returncode == 0, done.stdout
+    for name in ('whole', 'other'):
+        torch.testing.assert_close(weights(folder, name)[layer], stage1['state_dict'][layer],
+                                   atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(('stages', 'argv', 'message'), [
+    (('stage1.py', None), STAGE1, "same stage1_config.*'whole': 'stage1', 'other': None"),
+    ((None, None), STAGE1, '--stage1-checkpoint expects a stage-2 config'),
+    (('stage1.py', 'stage1.py'), (), 'stage1')])
+def test_a_stage_1_is_that_of_all(folder, compare, whole, stages, argv, message):
+    whole(*stages)
+    done = compare('--seeds', '0', *argv)
+    assert done.returncode == 1 and re.search(message, done.stdout)
+    assert 'Traceback' not in done.stdout
 
 
 def test_mistakes_are_one_line(folder):
