@@ -50,8 +50,9 @@ class Comparison:
         settings: that the configs of all methods are changed by, before those of a method.
         baseline: name of the method that gains are measured against.
         reference: name of another one.
-        trains_features: whether the configs train the whole detector, each from its start, instead
-            of a stage 2 over a feature bank. Nothing is held out then, so nothing can be tuned.
+        trains_features: whether the configs train the whole detector, all from the start or all
+            from one stage 1, instead of a stage 2 over a feature bank. Nothing is held out then, so
+            nothing can be tuned.
     """
 
     methods: Sequence[Method]

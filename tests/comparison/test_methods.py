@@ -36,11 +36,13 @@ def test_every_method_names_settings_that_its_config_has():
             assert value != own and type(value) in (type(own), int), (method.name, key)
 
 
-def test_trainings_of_whole_detectors_are_configs_of_one_stage():
-    comparison = read_comparison(FILE.parents[1] / 'end-to-end/methods.yml')
-    for method in comparison.methods:
+@pytest.mark.parametrize(('folder', 'stage1'), [
+    ('end-to-end', None), ('image-level', 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage1')])
+def test_trainings_of_whole_detectors_start_alike(folder, stage1):
+    for method in read_comparison(FILE.parents[1] / folder / 'methods.yml').methods:
         (path,) = ROOT.glob(f'configs/*/{method.config}.py')
-        assert 'stage1_config' not in path.read_text(), method.name
+        named = Config.fromfile(path).get('stage1_config')
+        assert (named and Path(named).stem) == stage1, method.name
 
 
 def test_what_the_paper_calls_a_method_is_in_its_table():

@@ -17,6 +17,7 @@ from bacl.engine.running.seed_table import Results, spread
 from bacl.engine.running.steps import METRICS
 from comparison_tables import (
     END_TO_END,
+    IMAGE_LEVEL,
     STAGE2,
     format_comparison,
     format_ideas,
@@ -181,8 +182,8 @@ def main(argv: Iterable[str] | None = None) -> None:
         README: fill(README, comparison=format_short(STAGE2)),
         COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(STAGE2),
                               trials=format_trials(STAGE2),
-                              whole=format_comparison(END_TO_END, all_tables(), link_up)
-                              if (END_TO_END / 'comparison.csv').is_file() else 'Not run yet.'),
+                              whole=format_comparison(END_TO_END, all_tables(), link_up),
+                              image_level=format_comparison(IMAGE_LEVEL, all_tables(), link_up)),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}
