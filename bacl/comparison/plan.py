@@ -70,8 +70,8 @@ class Plan:
     """
 
     def __init__(self, comparison: Comparison, methods: Sequence[Method],
-                 configs: Mapping[str, Path], data: Data | None, bank: str | None, stage1: str | None,
-                 work_dir: Path, jobs: int, runs: bool = True,
+                 configs: Mapping[str, Path], data: Data | None, bank: str | None,
+                 stage1: str | None, work_dir: Path, jobs: int, runs: bool = True,
                  known: Mapping[tuple[str, str], float] | None = None) -> None:
         self.comparison, self.methods, self.configs = comparison, methods, configs
         self.data, self.bank, self.stage1, self.work_dir = data, bank, stage1, work_dir

@@ -35,9 +35,9 @@ def comparison_frame(entries: Sequence[Entry], results: Results, statistics: Sta
         ``row``, ``method``, ``config``, ``calibrator``, ``idea``, ``plain``, ``settings`` (what
         tuning chose), ``seeds``, ``error`` ('' if no run failed); means and ``_std`` (NaN of one
         seed) of AP and others in percent, calibration error in percent, ``state_mb``,
-        ``cpu_seconds``, ``peak_mb``; and ``AP_over_baseline`` with ``_low`` and ``_high`` (95 % intervals that
-        hold for all rows together), likewise APr, and both over the reference; NaN of the row
-        itself.
+        ``cpu_seconds``, ``peak_mb``; and ``AP_over_baseline`` with ``_low`` and ``_high`` (95 %
+        intervals that hold for all rows together), likewise APr, and both over the reference; NaN
+        of the row itself.
     """
     rows = []
     for entry in entries:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bacl.comparison import read_comparison
+from bacl.engine.running.settings import apply_settings
 from mmengine.config import Config
 
 ROOT = Path(__file__).parents[2]
@@ -23,11 +24,16 @@ def changed(tmp_path):
     return write
 
 
-def test_every_method_names_settings_that_its_config_has():
-    comparison = read_comparison(FILE)
+@pytest.mark.parametrize('file', sorted(FILE.parents[1].glob('*/methods.yml')),
+                         ids=lambda file: file.parent.name)
+def test_every_method_names_settings_that_its_config_has(file):
+    comparison = read_comparison(file)
     for method in comparison.methods:
         (path,) = ROOT.glob(f'configs/*/{method.config}.py')
         cfg = Config.fromfile(path)
+        changed = Config.fromfile(path)
+        apply_settings(changed, {**comparison.settings, **method.settings})
+        assert (changed.to_dict() != cfg.to_dict()) == bool(comparison.settings or method.settings)
         for settings in method.strengths():
             ((key, value),) = settings.items()
             own = cfg

@@ -90,13 +90,16 @@ def find_stage1(args: argparse.Namespace, configs: dict[str, Path]) -> str | Non
 
     Raises:
         ValueError: if the configs do not name the same stage 1.
+        FileNotFoundError, RuntimeError: as of :func:`prepare_stage1`.
     """
     loaded = {name: Config.fromfile(path) for name, path in configs.items()}
     named = {name: (configs[name].parent / cfg.stage1_config).resolve() if 'stage1_config' in cfg
              else None for name, cfg in loaded.items()}
     if len(set(named.values())) > 1:
-        raise ValueError('A comparison expects configs with the same stage1_config, or none, got '
-                         f'{ {name: path and path.stem for name, path in named.items()} }.')
+        raise ValueError(
+            f'{args.comparison}/methods.yml expects configs with the same stage1_config, or none, '
+            f'got { {name: path and path.stem for name, path in named.items()} }. Compare those of '
+            'one stage 1 in a folder of their own.')
     cfg = next(iter(loaded.values()))
     if 'stage1_config' not in cfg and args.stage1_checkpoint is None:
         return None

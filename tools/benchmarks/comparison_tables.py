@@ -60,7 +60,8 @@ def format_comparison(folder: Path, tables: list[dict],
              for row in table['rows'] if 'paper' in row}
     names = {method.name: method.paper for method in comparison.methods}
     baseline, reference = (_escaped(name) for name in (comparison.baseline, comparison.reference))
-    columns = ['row', *map(_title, _METRICS), 'ECE', *(title for title, _ in _COST.values()),
+    cost = {key: column for key, column in _COST.items() if frame[key].notna().any()}
+    columns = ['row', *map(_title, _METRICS), 'ECE', *(title for title, _ in cost.values()),
                f'AP over {baseline}', f'APr over {baseline}', f'AP over {reference}', 'seeds',
                'paper, LVIS v1: AP / APr']
     lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
@@ -71,7 +72,7 @@ def format_comparison(folder: Path, tables: list[dict],
         elif not row['seeds']:
             name += ' (not run)'
         cells = [name, *(_spread(row, metric) for metric in (*_METRICS, 'calibration_error'))]
-        cells += [_number(row[key], digits) for key, (_, digits) in _COST.items()]
+        cells += [_number(row[key], digits) for key, (_, digits) in cost.items()]
         cells += [_gain(row, key, frame['seeds'].max()) for key in (
             'AP_over_baseline', 'APr_over_baseline', 'AP_over_reference')]
         numbers = None if row['calibrator'] else paper.get(f'LVIS v1, R50, {names[row["method"]]}')

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from bacl.engine.running.seed_table import (
     COLUMNS,
-    CPU,
+    COST,
     Results,
     columns_of,
     differences,
@@ -138,7 +138,7 @@ def format_table(table: dict, results: Results) -> str:
     It begins with the references. The gain is that over the baseline of the same seed.
     Rows of which nothing was measured are left out; one that lacks a seed says which it has.
     """
-    columns = [name for name in columns_of(results) if name != CPU]
+    columns = [name for name in columns_of(results) if name not in COST]
     lines = [
         f'**{name_of(table)}**: {table["title"]}', '',
         f'| row | {" | ".join(COLUMNS[name] for name in columns)} | AP - BCE* | APr - BCE* '
@@ -195,7 +195,7 @@ def read_csv(path: Path) -> tuple[Results, dict[str, str]]:
 def _from_cell(text: str, name: str) -> float | None:
     if not text:
         return None
-    return float(text) if name == CPU else float(text) / 100
+    return float(text) if name in COST else float(text) / 100
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ COLUMNS = {
     'exhaustive_AP': 'exhaustive AP', 'fixed_AP': 'fixed AP', 'fixed_APr': 'fixed APr',
     CPU: 'CPU s', MEMORY: 'peak MB'}
 
-# AP and others in [0, 1]; the cost, CPU in seconds and memory in MB; None of a group without objects.
+# AP and others in [0, 1], CPU in seconds, memory in MB; None of a group without objects.
 Result = Mapping[str, float | None]
 Results = Mapping[tuple[str, int], Result]  # by row and seed
 

@@ -1,4 +1,5 @@
-"""mmdet's RPN with another NMS: one that stops early, one that resamples; a head of DINO."""
+"""RPNs: with an NMS that stops early, or one that resamples, and of CenterNet; a head of DINO."""
+from .centernet_rpn_head import CenterNetRPNHead
 from .early_stop_rpn_head import EarlyStopRPNHead
 from .resampling_rpn_head import (
     KeepClassLabels,
@@ -8,5 +9,5 @@ from .resampling_rpn_head import (
 )
 from .richsem_dino_head import RichSemDINOHead
 
-__all__ = ['EarlyStopRPNHead', 'KeepClassLabels', 'ResamplingRPNHead', 'RichSemDINOHead',
-           'nearness', 'resample_proposals']
+__all__ = ['CenterNetRPNHead', 'EarlyStopRPNHead', 'KeepClassLabels', 'ResamplingRPNHead',
+           'RichSemDINOHead', 'nearness', 'resample_proposals']

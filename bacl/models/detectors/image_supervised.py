@@ -37,7 +37,7 @@ def without_weight(losses: Sequence[nn.Module]) -> Iterator[None]:
 
 @MODELS.register_module()
 class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
-    """Any two-stage detector (Faster, Cascade R-CNN), with image-level supervision.
+    """Any two-stage detector (Faster, Cascade R-CNN, CenterNet2), with image-level supervision.
 
     Images that say a ``source`` in their meta data have coarse boxes, by rule and not by hand
     (:class:`~bacl.datasets.LoadCoarseBox`). They take part in what the RoI head has for them, as

@@ -2,6 +2,7 @@ from itertools import islice
 
 import pytest
 from bacl.datasets import JointDataset, JointSampler
+from mmdet.registry import DATA_SAMPLERS
 from mmengine.dataset import Compose
 from mmengine.dataset import sampler as mmengine_sampler
 
@@ -97,6 +98,15 @@ def test_the_samplers_of_the_parts_can_be_chosen(joint):
     drawn = epochs(JointSampler(joint, (2, 1), samplers=rare_first, seed=0), 1)[0]
     assert [index for index in drawn if index >= 5][:4] == [5, 6, 7, 5]
     assert len([index for index in drawn if index < 5]) > 5
+
+
+def test_classes_can_be_drawn_evenly(joint):
+    alone = DATA_SAMPLERS.build(dict(type='ClassAwareSampler', dataset=joint.datasets[0], seed=3))
+    sampler = JointSampler(joint, (5, 2), seed=3, samplers=[
+        dict(type='ClassAwareSampler'), dict(type='DefaultSampler')])
+    found = [[index for index in epoch if index < 5] for epoch in epochs(sampler, 3)]
+    assert found == epochs(alone, 3)  # and so as without the pictures
+    assert found[0] != found[1]
 
 
 def test_images_that_do_not_say_their_source_are_refused(joint):

@@ -11,7 +11,8 @@ from bacl.engine.running.seed_table import (
 
 
 def result(ap, **others):
-    return dict(AP=ap, APr=ap / 2, exhaustive_AP=ap, cpu_seconds=100 * ap, peak_mb=2000 * ap, AP50=0.9) | others
+    return dict(AP=ap, APr=ap / 2, exhaustive_AP=ap, cpu_seconds=100 * ap, peak_mb=2000 * ap,
+                AP50=0.9) | others
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def pretend(runs, folders, training, keeps_detections):
             raise RuntimeError('no luck')
         metrics = {'lvis/bbox_AP': run.settings[LR] - run.settings.get(TEMPERATURE, 0),
                    'lvis/bbox_APr': None}
-        (folder / 'result.json').write_text(json.dumps(dict(metrics=metrics, cpu_seconds=2, peak_mb=700)))
+        (folder / 'result.json').write_text(json.dumps(
+            dict(metrics=metrics, cpu_seconds=2, peak_mb=700)))
 
 
 @pytest.fixture

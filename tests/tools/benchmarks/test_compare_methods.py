@@ -142,7 +142,7 @@ def test_whole_detectors_start_anew_or_from_one_stage_1(folder, compare, whole):
 @pytest.mark.parametrize(('stages', 'argv', 'message'), [
     (('stage1.py', None), STAGE1, "same stage1_config.*'whole': 'stage1', 'other': None"),
     ((None, None), STAGE1, '--stage1-checkpoint expects a stage-2 config'),
-    (('stage1.py', 'stage1.py'), (), 'stage1')])
+    (('stage1.py', 'stage1.py'), (), 'expects the checkpoint of stage 1')])
 def test_a_stage_1_is_that_of_all(folder, compare, whole, stages, argv, message):
     whole(*stages)
     done = compare('--seeds', '0', *argv)

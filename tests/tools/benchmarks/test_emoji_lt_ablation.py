@@ -78,7 +78,8 @@ def test_table_shows_mean_spread_and_the_gain_of_paired_seeds(ablation):
     table = dict(table='III', title='t', rows=[
         dict(row='MG', emoji_lt='m', emoji_lt_settings={'b': None, 'a': 0.5}, paper=[1.0, 2.0])])
     results = {(ablation.BASELINE, 0): result(0.10), (ablation.BASELINE, 1): result(0.20),
-               ('m a=0.5 b=None', 0): result(0.12, APf=None, fixed_AP=0.5, cpu_seconds=2),
+               ('m a=0.5 b=None', 0): result(0.12, APf=None, fixed_AP=0.5, cpu_seconds=2,
+                                             peak_mb=700),
                ('m a=0.5 b=None', 1): result(0.22, fixed_AP=0.5)}
     head, _, base, row = ablation.format_table(table, results).splitlines()[2:]
     assert head.startswith('| row | AP | APr | APc | APf | fixed AP | AP - BCE* | APr - BCE* |')

@@ -1,0 +1,65 @@
+"""CenterNet as an RPN, and the config of CenterNet2 that has it."""
+from pathlib import Path
+
+import bacl  # noqa: F401
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+
+CONFIG = 'richsem/centernet2_r50_fpn_richsem-2x_lvis-v1.py'
+
+
+@pytest.fixture
+def model_cfg():
+    init_default_scope('mmdet')
+    return Config.fromfile(Path(__file__).parents[3] / 'configs' / CONFIG).model
+
+
+@pytest.fixture
+def head(model_cfg):
+    torch.manual_seed(0)
+    return MODELS.build(dict(model_cfg.rpn_head, in_channels=8, feat_channels=32,
+                             train_cfg={}, test_cfg=model_cfg.test_cfg.rpn))
+
+
+def test_proposals_of_training_are_those_of_a_test(head, model_cfg):
+    x = [torch.randn(1, 8, 256 // stride, 256 // stride) for stride in head.strides]
+    found = []
+    for mode in (True, False):
+        with torch.no_grad():
+            (result,) = head.train(mode).predict_by_feat(
+                *head(x), batch_img_metas=[dict(img_shape=(256, 256))], rescale=False,
+                cfg=model_cfg.train_cfg.rpn_proposal)
+        found.append(result.bboxes)
+    assert len(found[0]) > 100 and torch.equal(*found)
+
+
+def test_what_the_losses_ask_for_are_the_boxes(head):
+    boxes = torch.tensor([[10., 20, 50, 70], [60, 40, 250, 230]])
+    sizes = [(256 // stride, 256 // stride) for stride in head.strides]
+    gt = InstanceData(bboxes=boxes, labels=torch.zeros(2, dtype=torch.long))
+    heat, distances = head.get_targets(head.prior_generator.grid_priors(sizes, device='cpu'), [gt])
+    has_target = distances.min(1).values >= 0
+    heat, distances = (values.where(has_target[:, None], torch.zeros(())).split(
+        [height * width for height, width in sizes]) for values in (heat, distances))
+    scores, distances = ([values.view(1, *size, -1).permute(0, 3, 1, 2) for values, size
+                          in zip(levels, sizes, strict=True)] for levels in (heat, distances))
+    meta = dict(img_shape=(256, 256))
+    losses = head.loss_by_feat([score.logit(1e-4) for score in scores], distances, [gt], [meta])
+    assert losses['loss_bbox'].item() == pytest.approx(0, abs=1e-5)
+    (result,) = head.predict_by_feat(
+        [score.logit(1e-4) for score in scores], distances, batch_img_metas=[meta], rescale=False,
+        cfg=Config(dict(nms_pre=9, max_per_img=9, min_bbox_size=0, score_thr=0.3,
+                        nms=dict(type='nms', iou_threshold=0.9))))
+    torch.testing.assert_close(result.bboxes.sort(0).values, boxes)
+
+
+def test_a_roi_is_read_from_the_level_that_fpn_says(model_cfg):
+    extractor = MODELS.build(model_cfg.roi_head.bbox_roi_extractor)
+    sides = torch.tensor([60., 111, 113, 223, 225, 447, 449, 900, 1800])
+    rois = torch.stack([0 * sides, 0 * sides, 0 * sides, sides, sides], 1)
+    strides = [extractor.featmap_strides[level] for level in extractor.map_roi_levels(rois, 5)]
+    assert strides == [8, 8, 8, 8, 16, 16, 32, 64, 128]
