@@ -62,8 +62,8 @@ def format_comparison(folder: Path, tables: list[dict],
     baseline, reference = (_escaped(name) for name in (comparison.baseline, comparison.reference))
     cost = {key: column for key, column in _COST.items() if frame[key].notna().any()}
     columns = ['row', *map(_title, _METRICS), 'ECE', *(title for title, _ in cost.values()),
-               f'AP over {baseline}', f'APr over {baseline}', f'AP over {reference}', 'seeds',
-               'paper, LVIS v1: AP / APr']
+               f'AP over {baseline}', f'APr over {baseline}', f'AP over {reference}', 'seeds']
+    columns += ['paper, LVIS v1: AP / APr'] if any(names.values()) else []
     lines = [f'| {" | ".join(columns)} |', '|---' * len(columns) + '|']
     for row in frame.to_dict('records'):
         name = link(row['config'], _escaped(row['row']))
@@ -75,8 +75,11 @@ def format_comparison(folder: Path, tables: list[dict],
         cells += [_number(row[key], digits) for key, (_, digits) in cost.items()]
         cells += [_gain(row, key, frame['seeds'].max()) for key in (
             'AP_over_baseline', 'APr_over_baseline', 'AP_over_reference')]
-        numbers = None if row['calibrator'] else paper.get(f'LVIS v1, R50, {names[row["method"]]}')
-        cells += [str(row['seeds']), ' / '.join(map(str, numbers[:2])) if numbers else '–']
+        cells.append(str(row['seeds']))
+        if any(names.values()):
+            numbers = None if row['calibrator'] else paper.get(
+                f'LVIS v1, R50, {names[row["method"]]}')
+            cells.append(' / '.join(map(str, numbers[:2])) if numbers else '–')
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join([*lines, '', *_correlations(frame[frame['calibrator'] == ''], paper, names)])
 
