@@ -34,7 +34,7 @@ model = dict(
         rcnn=[
             dict(stage, assigner=dict(
                 stage.assigner, pos_iou_thr=iou, neg_iou_thr=iou, min_pos_iou=iou))
-            for stage, iou in zip(_base_.model.train_cfg.rcnn, (0.6, 0.7, 0.8))
+            for stage, iou in zip(_base_.model.train_cfg.rcnn, (0.6, 0.7, 0.8), strict=True)
         ]),
     test_cfg=dict(
         rpn=dict(nms_pre=1000, max_per_img=256, nms=dict(type='nms', iou_threshold=0.9))))

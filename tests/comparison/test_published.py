@@ -136,3 +136,40 @@ def test_the_page_says_what_whole_detectors_do():
     assert (abs(plain['AP'] - 32.6) < 0.6).all() and (plain['APr'] + 3.5 < 20.3).all()
     assert list(rows.index[:2]) == ['RFS', 'IRFS'] and rows['AP'].nlargest(2).min() > 32.6
     assert sum(rows['seeds'] == 0) == 5
+
+
+def test_the_page_says_what_image_level_data_do():
+    rows = read_rows(FOLDER.parent / 'image-level')
+    runs = pd.read_csv(FOLDER.parent / 'image-level/runs.csv').set_index(['row', 'seed'])
+    # SEEDS
+    gains = rows[['AP_over_baseline', 'APr_over_baseline']].round(1)
+    for row, gain in {'classes drawn evenly': [3.0, 8.3], 'image labels': [3.5, 9.1],
+                      'RichSem': [3.9, 9.5], 'CLIS': [3.4, 8.5]}.items():
+        assert list(gains.loc[row]) == pytest.approx(gain)
+        if row != 'classes drawn evenly':
+            for metric in ('AP', 'APr'):
+                assert rows.loc[row, f'{metric}_over_reference_low'] < 0.1
+    twice, both = 'classes drawn evenly, twice the steps', 'image labels, classes drawn evenly'
+    assert 0 < rows.loc[twice, 'AP'] - rows.loc['RichSem', 'AP'] < 0.4
+    assert rows.loc[twice, 'AP'] - rows.loc[['image labels', 'CLIS'], 'AP'].max() > 0.5
+    assert list(rows['AP'].nlargest(2).index) == [both, twice]
+    for metric in ('APr', 'fixed_APr', 'exhaustive_APr'):
+        assert rows[metric].idxmax() == both
+    above = (runs.loc[both] - runs.loc[twice])[['AP', 'APr']]
+    assert list(above.mean().round(1)) == pytest.approx([1.1, 3.2]) and (above.min() > 0).all()
+    for row, plain in {'CLIS A2, own stack': 'CLIS A1, no images',
+                       'CLIS A3, no paste': 'CLIS A1, no images',
+                       'CLIS A6, one stack': 'CLIS A0, baseline'}.items():
+        assert -0.8 < rows.loc[row, 'AP'] - rows.loc[plain, 'AP'] < 0
+        assert abs(rows.loc[row, 'APr'] - rows.loc[plain, 'APr']) < 0.5
+    assert rows.loc['CLIS A4, no contrast', 'AP'] > rows.loc['CLIS A1, no images', 'AP'] + 2.5
+    contrast = (runs.loc['CLIS'] - runs.loc['CLIS A4, no contrast'])['AP']
+    assert abs(contrast.mean()) < contrast.std()
+    for row in ('soft labels', 'RichSem, classes unknown'):
+        assert rows.loc[row, 'AP_over_baseline_low'] < 0 < rows.loc[row, 'AP_over_baseline_high']
+    beside = (runs.loc['RichSem'] - runs.loc['image labels'])['AP']
+    assert beside.mean() < beside.std()
+    assert 0 > (rows['APf'] - rows.loc['fine-tuning', 'APf'])[
+        ['classes drawn evenly', 'image labels', 'CLIS', both]].max()
+    assert (rows['APf'] - rows.loc['fine-tuning', 'APf'])[
+        ['classes drawn evenly', 'image labels', 'RichSem', 'CLIS', both, twice]].min() > -1.2
