@@ -73,6 +73,7 @@ def plot_ap(frame: pd.DataFrame, metric: str, name: str, where: str) -> Figure:
                 x=part[metric], y=part[f'{metric}r'], name=idea + ', calibrated' * calibrated,
                 mode='markers' if calibrated else 'markers+text', text=part['row'],
                 textposition=positions[is_shown], textfont=dict(color=NEUTRAL, size=10),
+                cliponaxis=False,  # names at the right edge
                 marker=dict(color=style['color'], size=9,
                             symbol=style['symbol'] + '-open' * calibrated),
                 error_x=error_x, error_y=error_y,
