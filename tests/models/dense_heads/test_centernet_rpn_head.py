@@ -1,4 +1,5 @@
 """CenterNet as an RPN, and the config of CenterNet2 that has it."""
+import math
 from pathlib import Path
 
 import bacl  # noqa: F401
@@ -63,3 +64,19 @@ def test_a_roi_is_read_from_the_level_that_fpn_says(model_cfg):
     rois = torch.stack([0 * sides, 0 * sides, 0 * sides, sides, sides], 1)
     strides = [extractor.featmap_strides[level] for level in extractor.map_roi_levels(rois, 5)]
     assert strides == [8, 8, 8, 8, 16, 16, 32, 64, 128]
+
+
+def test_scores_have_the_focal_loss_of_the_official_code(head):
+    scores, heat = torch.tensor([[0.3], [0.6]]), torch.tensor([[1.], [0.8]])
+    loss = head.loss_cls(scores, heat, pos_inds=torch.tensor([0]), pos_labels=torch.tensor([0]),
+                         avg_factor=1)
+    positive = 0.5 * 0.25 * (1 - 0.3) ** 2 * -math.log(0.3)
+    negative = 0.5 * 0.75 * 0.6 ** 2 * (1 - 0.8) ** 4 * -math.log(1 - 0.6)
+    assert loss.item() == pytest.approx(positive + negative, rel=1e-4)
+
+
+def test_stages_of_the_cascade_are_those_of_the_official_code(model_cfg):
+    stages = [stage.assigner for stage in model_cfg.train_cfg.rcnn]
+    for key in ('pos_iou_thr', 'neg_iou_thr', 'min_pos_iou'):
+        assert [stage[key] for stage in stages] == [0.6, 0.7, 0.8]
+    assert model_cfg.roi_head.stage_loss_weights == [1, 1, 1]

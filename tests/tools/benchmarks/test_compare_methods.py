@@ -93,7 +93,7 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
 
 @pytest.fixture
 def whole(folder):
-    """The config of a whole detector, two of which are compared, with some changes of it."""
+    """Compare whole detectors; returns what writes their two configs, with a stage 1 or none."""
     cfg = Config.fromfile(folder / 'configs/family/stage2.py')
     cfg.model.type, cfg.model.roi_head.type = 'FasterRCNN', 'StandardRoIHead'
     del cfg.model.roi_head.hallucinator

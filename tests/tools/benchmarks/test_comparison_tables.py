@@ -63,9 +63,23 @@ def test_gains_are_bold_where_they_are_above_the_noise_of_several_seeds(tables):
     assert {line[0]: line[-1] for line in lines}['RFS'] == '25 / 12.5'
     assert {line[0]: line[-1] for line in lines}['RFS + NorCal'] == '–'
     assert '| with LVIS v1, R50 | 1.00 (' in text
+    assert {line[0]: line[head.index('peak MB')] for line in lines}['RFS'] == '700'
     one_seed = tables.read_rows(tables.STAGE2).assign(seeds=1)
     one_seed.to_csv(tables.STAGE2 / 'comparison.csv', index=False)
     assert '**' not in tables.format_comparison(tables.STAGE2, [], lambda config, name: name)
+
+
+def test_a_column_that_nothing_fills_is_left_out(tables):
+    tables.read_rows(tables.STAGE2).assign(peak_mb=None).to_csv(
+        tables.STAGE2 / 'comparison.csv', index=False)
+    content = yaml.safe_load((tables.STAGE2 / 'methods.yml').read_text())
+    for method in content['methods']:
+        method.pop('paper', None)
+    (tables.STAGE2 / 'methods.yml').write_text(yaml.safe_dump(content))
+    lines = list(map(cells, tables.format_comparison(
+        tables.STAGE2, [], lambda config, name: name).strip().splitlines()))
+    assert 'peak MB' not in lines[0] and lines[0][-1] == 'seeds' and 'state MB' in lines[0]
+    assert {len(line) for line in lines[2:]} == {len(lines[0])}
 
 
 def test_ideas_gain_over_what_is_plain_of_the_same_kind(tables):
