@@ -1,6 +1,8 @@
 """Runs of a comparison: methods are tuned on held-out images, then tested with what was best."""
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 from bacl.engine.calibration.choice import OPENED
@@ -47,9 +49,9 @@ class Plan:
 
     Every method is tuned by the same rule, a training for each trial, with one seed. Learning rates
     are those of a ladder: the config's and the next higher one, then further ones until those on
-    both sides of the best are known. With the best, some values of the one strength that a method
-    may have are tried. Then each of its calibrators gets some strengths, without training. The best
-    is that with the highest AP on held-out images.
+    both sides of the best are known. With the best, the config's value of the one strength that a
+    method may have is tried, and further ones. Then each of its calibrators gets some strengths,
+    without training. The best is that with the highest AP on held-out images.
 
     Args:
         comparison: what is tried.
@@ -90,7 +92,8 @@ class Plan:
         Raises:
             ValueError: naming the methods and what is wrong with them.
         """
-        rows = [self._row(method.name, method, {}, is_test=True) for method in self.methods]
+        rows = [self._row(method.name, method, strengths[0], is_test=True) for method, strengths
+                in zip(self.methods, map(self._strengths, self.methods), strict=True)]
         Sweep(rows, [_TRIAL_SEED], self.bank, self.work_dir, self.stage1).check(self.jobs)
 
     def tune(self, tuning: str) -> list[Entry]:
@@ -106,12 +109,12 @@ class Plan:
         """
         best = self._best_rates(self.comparison.learning_rates if tuning != 'calibrator' else [1])
         if tuning == 'all':
-            best = self._best({(method, ''): [settings, *({**settings, **strength}
-                                                          for strength in method.strengths())]
+            best = self._best({(method, ''): [{**settings, **strength} for strength
+                                              in self._strengths(method)]
                                for (method, _), settings in best.items()})
         calibrated = self._best({
             (method, calibrator): [{**settings, **strength} for strength
-                                   in self._strengths(calibrator)]
+                                   in self._strengths_of_calibrator(calibrator)]
             for (method, _), settings in best.items() for calibrator in method.calibrators})
         return [Entry(method, calibrator, settings)
                 for (method, calibrator), settings in {**best, **calibrated}.items()]
@@ -186,7 +189,20 @@ class Plan:
         apply_settings(cfg, {**self.comparison.settings, **method.settings})
         return cfg
 
-    def _strengths(self, calibrator: str) -> list[Settings]:
+    def _strengths(self, method: Method) -> list[Settings]:
+        """The config's own first; an empty one of a method that has no strength."""
+        own: Settings = {}
+        for key in method.strength:
+            try:
+                own[key] = reduce(getitem, key.split('.'), self._config(method))
+            except KeyError as error:
+                raise ValueError(
+                    f'The strength of {method.name!r} in methods.yml expects a setting that '
+                    f'{method.config} has, as its value is the first that is tried; there is no '
+                    f'{key}.') from error
+        return [own, *method.strengths()]
+
+    def _strengths_of_calibrator(self, calibrator: str) -> list[Settings]:
         ((name, values),) = self.comparison.calibrators[calibrator].items()
         fixed: Settings = {f'{_CALIBRATOR}.type': calibrator}
         if 'ann_file' in arguments(MODELS.get(calibrator)):

@@ -18,6 +18,7 @@ SHARPNESS = 'model.roi_head.bbox_head.loss_cls.alpha'
 @pytest.fixture
 def cfg(write_lvis, tmp_path):
     cfg = stage2_config(write_lvis(tmp_path, 'v1'))
+    cfg.model.roi_head.bbox_head.loss_cls.alpha = 0.85
     cfg.dump(tmp_path / 'stage2.py')
     return Config.fromfile(tmp_path / 'stage2.py')
 
@@ -69,10 +70,16 @@ def test_rates_come_first_then_strengths_then_the_calibrator(make_plan):
     assert plain.settings == {RATE: 0.02, SHARPNESS: 0.5}
     assert calibrated.settings[f'{CALIBRATOR}.tau'] == 1.0
     assert calibrated.settings[RATE] == 0.02 and calibrated.settings[SHARPNESS] == 0.5
-    # 3 rates, 2 more strengths, 2 strengths of the calibrator: what was tried twice counts once.
+    # 3 rates, the config's strength and 2 more, 2 strengths of the calibrator.
     assert [trial.settings[RATE] for trial in plan.trials[:3]] == [0.01, 0.02, 0.04]
-    assert [len(trial.settings) for trial in plan.trials] == [1] * 3 + [2] * 2 + [5] * 2
+    assert [trial.settings[SHARPNESS] for trial in plan.trials[3:6]] == [0.85, 0.5, 0.7]
+    assert [len(trial.settings) for trial in plan.trials] == [1] * 3 + [2] * 3 + [5] * 2
     assert all(list(sweep.seeds) == [0] for sweep in PretendedSweep.made)
+
+
+def test_a_strength_has_a_value_in_the_config(make_plan):
+    with pytest.raises(ValueError, match=r"'BACL'.* a setting that stage2 has.* no model.typo"):
+        make_plan(strength={'model.typo': [1.0]}).check()
 
 
 def test_each_calibrator_is_a_row_with_a_strength_of_its_own(make_plan, tmp_path):
@@ -113,14 +120,18 @@ def test_a_choice_is_between_trials_of_one_stage_1(make_plan):
     first.tune('rate')
     PretendedSweep.made.clear()
     # Rates are known, and so are the values of the strength but one: all of them are tried again.
-    known = known_trials(first) | {('BACL', f'{RATE}=0.02 {SHARPNESS}=0.5'): -9.0}
+    rates = known_trials(first)
+    known = rates | {('BACL', f'{RATE}=0.02 {SHARPNESS}={value}'): -9.0 for value in (0.5, 0.85)}
     plan = make_plan(known=known, calibrators=[])
     (plain,) = plan.tune('all')
     (sweep,) = PretendedSweep.made
-    assert [row.settings.get(SHARPNESS) for row in sweep.rows] == [None, 0.5, 0.7]
+    assert [row.settings.get(SHARPNESS) for row in sweep.rows] == [0.85, 0.5, 0.7]
     assert plain.settings == {RATE: 0.02, SHARPNESS: 0.5}
     values = {text: ap for (_, text), ap in known_trials(plan).items()}
     assert values[f'{RATE}=0.02 {SHARPNESS}=0.5'] == 1  # none of another stage 1 beside them
+    # Those of the rates stay what they were, so that they choose the same rate again.
+    assert {text: ap for text, ap in values.items() if SHARPNESS not in text} == {
+        text: ap for (_, text), ap in rates.items() if 'calibrator' not in text}
 
 
 def test_trials_see_held_out_images_and_the_test_its_own(make_plan, cfg, tmp_path):
