@@ -137,6 +137,16 @@ def check_gradients(layer, case):
     assert all(grad.isfinite().all() for grad in grads), case
 
 
+@pytest.mark.parametrize('loss', LOSSES)
+def test_a_loss_says_whether_a_weight_of_all_samples_is_a_factor_of_it(loss):
+    torch.manual_seed(0)
+    module = MODELS.build(box_head(loss, a_predictor(loss))).loss_cls.eval()  # draws nothing
+    tell(module, TABLE)
+    logits, labels = torch.randn(8, module.num_channels), torch.tensor([0, 4, 5, 2, 6, 6, 6, 6])
+    one, two = (module(logits, labels, torch.full((8,), weight)) for weight in (0.1, 0.2))
+    assert torch.allclose(two, 2 * one) != module.has_relative_weights
+
+
 def test_every_loss_for_box_heads_with_any_predictor_is_here():
     registered = {name for name, component in MODELS.module_dict.items() if isinstance(
         component, type) and issubclass(component, LongTailLoss)

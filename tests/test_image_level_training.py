@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from cascade import as_cascade
+from cascade import as_cascade, with_centernet
 from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 from mmengine.runner import Runner
@@ -25,9 +25,9 @@ def richsem_config():
     return cfg, cfg.train_dataloader.dataset.datasets[1]
 
 
-def cascade_config():
+def centernet_config():
     cfg, single = richsem_config()
-    as_cascade(cfg.model)
+    with_centernet(as_cascade(cfg.model))
     return cfg, single
 
 
@@ -60,7 +60,7 @@ def dino_config():
     return cfg, mosaics.dataset
 
 
-@pytest.fixture(params=[richsem_config, cascade_config, clis_config, dino_config])
+@pytest.fixture(params=[richsem_config, centernet_config, clis_config, dino_config])
 def config(request, make_lvis, tmp_path, monkeypatch):
     """A config on a tiny dataset, with a teacher of no weights."""
     # Layout costs more time than training and changes no value.

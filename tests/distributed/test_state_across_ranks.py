@@ -63,13 +63,13 @@ def test_a_rank_without_ground_truth_does_not_hang_and_states_stay_equal(
 
 
 @pytest.mark.parametrize(('case', 'part'), [
-    ('image-level', 'semantic_branch'), ('image-level-cascade', 'semantic_branch'),
+    ('image-level', 'semantic_branch'), ('image-level-centernet', 'semantic_branch'),
     ('image-level-dino', 'semantic_branch'), ('image-level-clis', 'projection')])
 def test_a_rank_without_image_level_data_does_not_hang_and_weights_stay_equal(
         warm_python, case, part, tmp_path):
     first, second = run_two_ranks(warm_python, case, tmp_path)
     if case != 'image-level-dino':
-        head = 'bbox_head.1' if case == 'image-level-cascade' else 'bbox_head'
+        head = 'bbox_head.1' if case == 'image-level-centernet' else 'bbox_head'
         assert first[f'roi_head.{head}.loss_cls.pos_grad'].sum() > 0
     assert any(part in name for name in first)
     for name, value in first.items():

@@ -250,7 +250,7 @@ def train_with_an_empty_rank(name):
 def image_level_config(case):
     """Model of a detector of two stages, or of DINO, with a teacher of no weights."""
     sys.path.append(str(Path(__file__).parents[1] / 'support'))  # which pytest knows
-    from cascade import as_cascade
+    from cascade import as_cascade, with_centernet
     from small_dino import small_dino
 
     if case == 'image-level-dino':
@@ -263,7 +263,7 @@ def image_level_config(case):
         cfg.teacher = dict(
             type='RandomTeacher', embed_dims=branch.embed_dims, scale=branch.scale)
     cfg.roi_head.bbox_head.loss_cls = dict(type='EqualizationLossV2')  # has sums over ranks
-    return as_cascade(cfg) if case == 'image-level-cascade' else cfg
+    return with_centernet(as_cascade(cfg)) if case == 'image-level-centernet' else cfg
 
 
 def train_on_image_level_data(case):

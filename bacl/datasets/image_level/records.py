@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 from os import PathLike, path
 from pathlib import Path
+from posixpath import normpath
 from typing import NamedTuple
 
 from bacl.annotations.columns import integer_lists, number_rows
@@ -19,7 +20,7 @@ IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 BAD_ROW = Rule('bad-row', 'rows or images that are not as the format says', 'A row of a list is '
                'the path, and maybe the class and x1, y1, x2, y2, separated by tabs; an image of a '
                'JSON file has a file_name, maybe pos_category_ids and maybe a region of these '
-               'four', refused=True)
+               'four; a path with a space and no class ends as an image does', refused=True)
 UNKNOWN_CLASS = Rule('unknown-class', 'classes that the detection data do not have',
                      'Correct their names or leave them out', refused=True)
 REPEATED_IMAGE = Rule('repeated-image', 'images that are listed more than once',
@@ -73,11 +74,11 @@ def read_records(source: str | PathLike, backend_args: dict | None = None) -> Re
 
     Raises:
         FileNotFoundError: if there is no such folder or file.
-        ValueError: if a JSON file is not one, or lacks its lists.
+        ValueError: if a JSON file is not one, lacks its lists, or names classes wrongly.
     """
     if path.isdir(source):
         return _read_folder(Path(source))
-    if str(source).endswith('.json'):
+    if str(source).lower().endswith('.json'):
         return _read_lvis(read_annotations(source, backend_args), source)
     cure = 'Check data_root and ann_file of the dataset.'
     content = read_bytes(source, 'Image-level data', cure, backend_args)
@@ -103,7 +104,8 @@ def _read_rows(rows: Sequence[str]) -> Reading:
     for number, row in enumerate(rows, start=1):
         name, *fields = (field.strip() for field in row.split('\t'))
         region = _region(fields[1:])
-        if name and (region or len(fields) < 2):
+        has_lost_tab = not fields and ' ' in name and not name.lower().endswith(IMAGE_SUFFIXES)
+        if name and (region or len(fields) < 2) and not has_lost_tab:
             records.append(ImageLevelRecord(name, tuple(filter(None, fields[:1])), region))
         elif row.strip():
             bad_rows.append(f'row {number}')
@@ -129,6 +131,10 @@ def _read_lvis(data: dict, source: str | PathLike) -> Reading:
     except (KeyError, TypeError):
         raise ValueError(f'Image-level file {source} expects categories with id and name, got '
                          f'{json.dumps(data["categories"])[:100]}.') from None
+    if any(not isinstance(name, str) or not name.strip() for name in names.values()) or not (
+            len(set(names.values())) == len(names) == len(data['categories'])):
+        raise ValueError(f'Image-level file {source} expects categories each with an id and a name '
+                         f'of its own, got {json.dumps(data["categories"])[:100]}.')
     records, bad_rows = [], []
     for number, image in enumerate(data['images']):
         image = image if isinstance(image, dict) else {}
@@ -161,9 +167,10 @@ def audit_records(reading: Reading, classes: Sequence[str]) -> list[Finding]:
             found[UNKNOWN_CLASS].add(repr(name))
     seen = set()
     for record in reading.records:
-        if record.path in seen:
+        key = record.path if '://' in record.path else normpath(record.path)
+        if key in seen:
             found[REPEATED_IMAGE].add(record.path)
-        seen.add(record.path)
+        seen.add(key)
         if not record.classes:
             found[UNLABELLED].add(record.path)
         elif len(record.classes) > 1:

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ..checking.class_checks import check_class_counts, innermost_dataset
+from ..checking.image_level_checks import check_image_level_data
 from ..running.runner_state import unwrapped_model
 from .scalar_log_hook import ScalarLogHook
 
@@ -101,15 +102,17 @@ class MethodHook(ScalarLogHook):
         interval: iterations between two log entries, > 0.
 
     Raises:
-        ValueError: before training, if dataset and model differ in their number of classes, or if
-            a module asks for counts of a dataset that does not know its classes.
+        ValueError: before training, if dataset and model differ in their number of classes, if a
+            module asks for counts of a dataset that does not know its classes, or if the model
+            cannot use images without boxes that the dataset has.
         RuntimeError: before training, if an ``EMAHook`` averages collected state.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Compare the numbers of classes; hand out the counts."""
+        """Compare model and dataset; hand out the counts."""
         self.model, dataset = unwrapped_model(runner), runner.train_dataloader.dataset
         check_class_counts(self.model, dataset)
+        check_image_level_data(self.model, dataset)
         refuse_averaged_buffers(runner, self.model)
         others = [hook for hook in runner.hooks if isinstance(hook, MethodHook)]
         self.asks = not others or others[-1] is self

@@ -82,6 +82,11 @@ class TaughtMixin:
             module.set_text_embeddings(teacher.class_embeddings)
         self._teacher = [teacher]
 
+    @property
+    def needs_image_labels(self) -> bool:
+        """Whether it learns nothing from an image without boxes whose class is not known."""
+        return not self._text_users()
+
     def _text_users(self) -> list[nn.Module]:
         return [module for module in self.modules() if hasattr(module, 'set_text_embeddings')]
 

@@ -77,7 +77,7 @@ class AdaptiveClassSuppressionLoss(LongTailLoss):
         the shares are those of the official code (CASIA-IVA-Lab/ACSL).
     """
 
-    extra_channels = 1
+    extra_channels = objectness_channels = 1
 
     def __init__(self, num_classes: int | None = None, score_thr: float = 0.7,
                  background_share: Mapping[str, float] = dict(r=0.01, c=0.1, f=1.0),  # noqa: B006

@@ -50,6 +50,10 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
 
     Attributes:
         extra_channels: outputs of the classifier besides one for each class.
+        objectness_channels: how many of these, the last ones, tell objects from background by
+            themselves, whatever the class.
+        has_relative_weights: whether weights of samples count relative to each other alone, so that
+            half of all is not half the loss.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -60,6 +64,8 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
     custom_accuracy = True
 
     extra_channels = 0
+    objectness_channels = 0
+    has_relative_weights = False
 
     def __init__(self, num_classes: int | None = None, reduction: str = 'mean',
                  loss_weight: float = 1.0) -> None:
@@ -243,7 +249,7 @@ class LongTailLoss(nn.Module, ABC, metaclass=_StateAfterInit):
 class ObjectnessLoss(LongTailLoss):
     """Base of the losses on C sigmoid class channels plus one background channel."""
 
-    extra_channels = 1
+    extra_channels = objectness_channels = 1
 
     def get_activation(self, cls_score: Tensor) -> Tensor:
         """Scores of Eq. (5): (N, C + 1), in [0, 1], background last."""

@@ -135,6 +135,8 @@ class GroupSoftmaxLoss(CountedLoss):
     """
 
     count_name = 'instance_count'
+    objectness_channels = 2
+    has_relative_weights = True
     activation = 'sigmoid'  # scores of a sample do not sum to one
 
     def __init__(self, num_classes: int | None = None,

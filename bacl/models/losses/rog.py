@@ -146,6 +146,8 @@ class ROGLoss(LongTailLoss):
         classification = MODELS.build(loss, default_args=dict(num_classes=num_classes))
         super().__init__(classification.num_classes, **kwargs)
         self.loss = classification
+        self.objectness_channels = classification.objectness_channels
+        self.has_relative_weights = bool(ranking_weight) or classification.has_relative_weights
         self.ranking_weight = self.check(
             'ranking_weight', ranking_weight, 'a number >= 0', lambda v: v >= 0)
         self.gamma = self.check('gamma', gamma, 'a number >= 0', lambda v: v >= 0)

@@ -79,7 +79,7 @@ class SynchronizedSeesawLoss(LongTailLoss):
         See :func:`seesaw_logits`.
     """
 
-    extra_channels = 2
+    extra_channels = objectness_channels = 2
     starts_empty = True
 
     def __init__(self, num_classes: int | None = None, p: float = 0.8, q: float = 2.0,

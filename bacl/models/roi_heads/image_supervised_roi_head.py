@@ -10,7 +10,6 @@ from mmdet.structures.bbox import bbox2roi, get_box_tensor
 from mmdet.utils import ConfigType, InstanceList, reduce_mean
 from torch import Tensor, nn
 
-from ..losses import ObjectnessLoss, SynchronizedSeesawLoss
 from ..semantics import soft_label_loss
 from .classifier_tap import inputs_of
 from .long_tail_roi_head import LongTailMixin
@@ -84,7 +83,8 @@ class ImageSupervisionMixin:
         **kwargs: of the host.
 
     Raises:
-        TypeError: if a box head has no ``fc_cls``, or runs it several times.
+        TypeError: if a box head has no ``fc_cls``, or runs it several times; with a weight of image
+            labels also if its loss counts objects, or is normalised by the weights of its samples.
         ValueError: if a weight is negative.
 
     Reference:
@@ -112,6 +112,10 @@ class ImageSupervisionMixin:
                 raise TypeError(f'{owner}(image_label_weight=) expects a loss that does not count '
                                 f'objects, got {type(head.loss_cls).__name__}, in which '
                                 f'{type(shown[0]).__name__} does: a coarse box is none.')
+            if image_label_weight and getattr(head.loss_cls, 'has_relative_weights', False):
+                raise TypeError(f'{owner}(image_label_weight=) expects a loss that a weight of all '
+                                f'samples is a factor of, got {type(head.loss_cls).__name__}, '
+                                'which is normalised by their weights.')
         last = self.bbox_heads[-1]
         self.semantic_branch = None if semantic_branch is None else MODELS.build(
             semantic_branch, default_args=dict(in_features=last.fc_cls.in_features,
@@ -219,11 +223,8 @@ class ImageSupervisionMixin:
         total = 0
         for index, head in enumerate(self.bbox_heads):
             _, logits = self._classify(index, x, boxes)
-            # Also in another loss, such as ROG.
-            if any(isinstance(part, (ObjectnessLoss, SynchronizedSeesawLoss))
-                   for part in head.loss_cls.modules()):
-                logits = torch.cat([logits[:, :head.num_classes],
-                                    logits[:, head.num_classes:].detach()], dim=1)
+            num_learning = logits.size(1) - getattr(head.loss_cls, 'objectness_channels', 0)
+            logits = torch.cat([logits[:, :num_learning], logits[:, num_learning:].detach()], dim=1)
             total = total + head.loss_cls(
                 logits, labels.where(is_labelled, head.num_classes),
                 is_labelled.to(logits) * self.image_label_weight,

@@ -1,5 +1,6 @@
-# LVIS v1 with repeat factor sampling and, in every batch, as many images of ImageNet-LVIS, whose
-# middle is pasted into the others. They are small: a batch is padded to its largest image.
+# LVIS v1 with repeat factor sampling and, in every batch, as many pictures of ImageNet-LVIS, whose
+# middle is pasted into the others. The classes of pictures are drawn evenly. Pictures are small: a
+# batch is padded to its largest image.
 _base_ = './lvis_v1_image-level.py'
 
 train_dataloader = dict(
@@ -9,6 +10,10 @@ train_dataloader = dict(
         prob=1.0,
         size_range=(0.1, 0.5),  # times the shorter side
         min_visible=0.3),
+    sampler=dict(samplers=[
+        dict(type='RepeatFactorSampler', oversample_thr=1e-3),
+        dict(type='ClassAwareSampler'),
+    ]),
     dataset=dict(
         datasets=[
             _base_.train_dataloader.dataset.datasets[0],

@@ -35,7 +35,9 @@ def test_labels_can_be_forgotten_and_then_need_no_known_class(build, images):
 @pytest.mark.parametrize(('content', 'message'), [
     ('a.jpg\tunicorn\n', "unknown-class, 1: .*'unicorn'.*Correct their names"),
     ('a.jpg\tacorn\nb.jpg\nb.jpg\tzebra\n', r'repeated-image, 1: .*b\.jpg.*List each image once'),
+    ('a.jpg\tacorn\n./a.jpg\tzebra\n', r'repeated-image, 1: .*\./a\.jpg'),
     ('', 'no-images'),
+    ('acorn/a.jpg acorn\n', r'bad-row, 1: .*\(row 1\).*a path with a space'),
     ('a.jpg\tacorn\t1\t2\t3\n', r'bad-row, 1: .*\(row 1\)'),
     ('a.jpg\tacorn\t3\t2\t3\t4\n', 'bad-row, 1'),  # no width
     ('a.jpg\tacorn\tx\ty\tz\t4\n', 'bad-row, 1'),
@@ -45,6 +47,9 @@ def test_labels_can_be_forgotten_and_then_need_no_known_class(build, images):
     (dict(LVIS, images=['a.jpg']), r'bad-row, 1: .*\(image number 0\)'),
     (dict(images=[]), "no 'categories'"),
     (dict(LVIS, categories=[dict(id=1)]), 'categories with id and name'),
+    *((dict(LVIS, categories=[dict(id=4, name='acorn'), category]), 'an id and a name of its own')
+      for category in (dict(id=4, name='zebra'), dict(id=9, name='acorn'), dict(id=9, name=' '),
+                       dict(id=9, name=['zebra']))),
 ])
 def test_bad_data_are_refused_with_the_cure(build, content, message):
     with pytest.raises(ValueError, match=message):

@@ -58,6 +58,23 @@ def test_what_the_losses_ask_for_are_the_boxes(head):
     torch.testing.assert_close(result.bboxes.sort(0).values, boxes)
 
 
+def test_an_image_without_objects_is_background(head):
+    sizes = [(256 // stride, 256 // stride) for stride in head.strides]
+    points = head.prior_generator.grid_priors(sizes, device='cpu')
+    nothing = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+    one = InstanceData(bboxes=torch.tensor([[10., 20, 50, 70]]), labels=torch.tensor([0]))
+    heat, distances = head.get_targets(points, [nothing, one])
+    is_first = torch.cat([torch.arange(2).repeat_interleave(height * width) == 0
+                          for height, width in sizes])
+    assert not heat[is_first].any() and heat.dtype == torch.float32 and heat[~is_first].any()
+    assert (distances[is_first] == -1).all()
+    low, high = (head.loss_by_feat(
+        [torch.full((1, 1, *size), logit) for size in sizes], [torch.ones(1, 4, *size)
+                                                               for size in sizes],
+        [nothing], [dict(img_shape=(256, 256))])['loss_cls'] for logit in (-6., 0.))
+    assert 0 <= low < 1e-2 * high
+
+
 def test_a_roi_is_read_from_the_level_that_fpn_says(model_cfg):
     extractor = MODELS.build(model_cfg.roi_head.bbox_roi_extractor)
     sides = torch.tensor([60., 111, 113, 223, 225, 447, 449, 900, 1800])

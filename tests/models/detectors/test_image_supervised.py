@@ -8,7 +8,7 @@ import torch
 from bacl.annotations import ClassTable
 from bacl.models.detectors.image_supervised import without_boxes
 from bacl.models.detectors.taught import pixels
-from cascade import as_cascade
+from cascade import as_cascade, with_centernet
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
@@ -35,10 +35,7 @@ def config(cascade=False, centernet=False, loss='SoftmaxCELoss', **roi_head):
     if cascade:
         as_cascade(model)
     if centernet:
-        cfg = Config.fromfile(CONFIGS / 'richsem/centernet2_r50_fpn_richsem-2x_lvis-v1.py').model
-        model.neck.num_outs = 5
-        model.rpn_head = dict(cfg.rpn_head, in_channels=64, feat_channels=64,
-                              strides=[4, 8, 16, 32, 64])
+        with_centernet(model)
     return model
 
 

@@ -42,6 +42,9 @@ def roi_head(loss='SoftmaxCELoss', head='Shared2FCBBoxHead', **kwargs):
     (dict(head='IterativeBBoxHead'), TypeError, 'runs a layer fc_cls once.*IterativeBBoxHead'),
     (dict(loss='EquilibriumLoss', image_label_weight=0.1), TypeError,
      'EquilibriumLoss, in which MeanClassificationScore'),
+    (dict(loss='GroupSoftmaxLoss', image_label_weight=0.1), TypeError,
+     'GroupSoftmaxLoss, which is normalised'),
+    (dict(loss='ROGLoss', image_label_weight=0.1), TypeError, 'ROGLoss, which is normalised'),
 ])
 def test_what_does_not_fit_is_refused(kwargs, error, message):
     with pytest.raises(error, match=message):
