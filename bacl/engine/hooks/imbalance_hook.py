@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from bacl.compat.atomic_files import write_atomically
 from bacl.models.augmenters import ExtraSamples
+from bacl.models.detectors.taught import is_coarse
 from mmdet.registry import HOOKS
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.logging import print_log
@@ -37,7 +38,8 @@ class ImbalanceHook(ScalarLogHook):
     looks at the box heads of the RoI head and at the losses, during an iteration only, draws no
     random numbers and changes no gradient: weights are bit by bit those of a training without it.
 
-    Every sampled RoI of every iteration is counted, on its device. Gradients of each loss term are
+    Every sampled RoI of every iteration is counted, on its device, those of batches of image-level
+    data alone excepted. Gradients of each loss term are
     taken at the last iteration of a window only, as they cost a backward pass: of the feature maps,
     which RPN and RoI heads share, through these heads only; or, if the features have no gradient
     because the extractor is frozen, of the parameters that learn.
@@ -118,7 +120,10 @@ class ImbalanceHook(ScalarLogHook):
         self._ends_window = self.every_n_inner_iters(batch_idx, self.interval) \
             or self.end_of_epoch(runner.train_dataloader, batch_idx)
         self._regression: dict[int, RegressionInputs] = {}
-        for stage, head in enumerate(self.heads):
+        # Where no image has boxes of objects, a detector computes losses of RoIs for nothing.
+        samples = data_batch['data_samples'] if isinstance(data_batch, dict) else []
+        has_objects = not samples or not all(map(is_coarse, samples))
+        for stage, head in enumerate(self.heads if has_objects else []):
             self._taps.enter_context(observed_method(
                 head, 'loss_and_target', partial(self._count_rois, stage)))
             if isinstance(getattr(head, 'loss_bbox', None), nn.Module):

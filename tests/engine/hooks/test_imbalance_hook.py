@@ -58,6 +58,18 @@ def test_training_is_bit_by_bit_the_same_and_the_record_is_complete(worker, name
         f'{stage}loss_{kind}' for stage in prefix for kind in ('cls', 'bbox')}
 
 
+def test_a_batch_of_image_level_data_has_no_rois_that_count(worker, tmp_path):
+    run = worker.runner(worker.detector('stage1'), tmp_path, worker.batches())
+    first, second, _ = run.train_dataloader
+    for sample in (*first['data_samples'], second['data_samples'][0]):  # the second is mixed
+        sample.set_metainfo(dict(source='image_level'))
+    worker.train(run, ImbalanceHook(interval=1))
+    record = TrainingRecord.load(tmp_path / RECORD_NAME)
+    assert record.num_batches == [2] and record.num_images == [4]
+    assert np.isnan(record.positives_per_image[:, 0]).tolist() == [True, False, False]
+    assert np.isfinite(record.loss).all()
+
+
 def test_nothing_stays_on_the_model(worker, tmp_path):
     run = worker.runner(worker.detector('stage2'), tmp_path, worker.batches())
 
