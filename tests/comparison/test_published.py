@@ -1,15 +1,19 @@
 """What is published of a comparison fits together: rows, single runs, trials."""
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from bacl.comparison import Data, Plan, read_comparison
+from bacl.comparison.plan import RATE
 from bacl.comparison.trials import read_trials, settings_text
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs/comparison/stage2'
 SHOWN = ['AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP', 'calibration_error']
+STRENGTH = re.compile(rf'{RATE}=\S+ (?!model\.test_cfg)')  # of a method, in a text of settings
+UNTRIED = {'GOL', 'ROG', 'C2AM', 'SCE with FHM', 'BACL with RFS'}
 PUBLISHED = sorted(path.parent for path in ROOT.glob('configs/comparison/*/comparison.csv'))
 
 
@@ -51,19 +55,36 @@ def test_rows_are_means_of_the_runs(folder):
                 gains.to_dict(), abs=3e-4)
 
 
-def test_rows_have_the_settings_that_the_trials_choose(rows):
+@pytest.fixture(scope='module')
+def plan():
+    """The published trials, of which nothing is left to try."""
     comparison = read_comparison(FOLDER / 'methods.yml')
     configs = {method.config: next(ROOT.glob(f'configs/*/{method.config}.py'))
                for method in comparison.methods}
-    trials = read_trials(FOLDER / 'trials.csv')
-    plan = Plan(comparison, comparison.methods, configs, Data(Path('part'), Path('held_out')),
-                bank=None, stage1=None, work_dir=Path('none'), jobs=1, runs=False, known=trials)
+    return Plan(comparison, comparison.methods, configs, Data(Path('part'), Path('held_out')),
+                bank=None, stage1=None, work_dir=Path('none'), jobs=1, runs=False,
+                known=read_trials(FOLDER / 'trials.csv'))
+
+
+def test_rows_have_the_settings_that_the_trials_choose(rows, plan):
     chosen = {entry.name: settings_text({key: value for key, value in entry.settings.items()
                                          if not key.endswith('.type')})
               for entry in plan.tune('rate')}
     assert chosen == rows['settings'].to_dict()
-    # Nothing was left to try, and nothing is listed in vain.
-    assert [(trial.method, settings_text(trial.settings)) for trial in plan.trials] == list(trials)
+    # Nothing is listed in vain: strengths are, in which rows are those of the configs.
+    assert {(trial.method, settings_text(trial.settings)) for trial in plan.trials} == {
+        (method, text) for method, text in plan.known if not STRENGTH.search(text)}
+
+
+def test_strengths_are_tried_at_the_rate_of_the_row(rows, plan):
+    tried = {}
+    for (method, text), ap in plan.known.items():
+        if STRENGTH.search(text):
+            tried.setdefault(method, {})[text] = ap
+    assert {method: list(values) for method, values in tried.items()} == {
+        method.name: [f'{rows.loc[method.name, "settings"]} {settings_text(strength)}'
+                      for strength in plan._strengths(method)]
+        for method in plan.methods if method.strength and method.name not in UNTRIED}
 
 
 def test_another_table_is_no_list_of_trials():
@@ -120,12 +141,29 @@ def test_the_page_says_what_the_rows_do(rows):
 
 def test_the_page_says_what_rates_are_worth():
     trials = pd.read_csv(FOLDER / 'trials.csv')
-    tried = trials[~trials['settings'].str.contains('calibrator')].groupby('method')['held-out AP']
+    tried = trials[trials['settings'].str.fullmatch(rf'{RATE}=\S+')].groupby('method')[
+        'held-out AP']
     gains = tried.max() - tried.first()  # the first is the config's own
     assert gains.median().round(1) == 0.6 and gains['SCE'].round(1) == 2.7
     assert set(gains[gains > 13.9].index) == {'De-confound-TDE', 'GOL'}
     assert 0.3 < (gains == 0).mean() < 0.4
     assert list(tried.first().nlargest(3).index) == list(tried.max().nlargest(3).index)
+
+
+def test_the_page_says_what_strengths_are_worth():
+    trials = pd.read_csv(FOLDER / 'trials.csv')
+    trials = trials[trials['settings'].map(lambda text: bool(STRENGTH.search(text)))]
+    tried = trials.groupby('method', sort=False)['held-out AP']
+    gains = tried.max() - tried.first()  # the first is the config's own
+    assert len(gains) == 18 and (gains == 0).sum() == 6 and 0.5 < gains.median() < 0.6
+    assert gains.round(1)[['FASA', 'Seesaw']].to_list() == [2.8, 1.2]
+    assert set(gains[gains.between(0.75, 0.95)].index) == {'PCB', 'EQL', 'RIO', 'DropLoss', 'LOCE'}
+    assert not gains[['BACL', 'BACL, FCBL alone', 'BACL, FHM alone']].any()
+    assert 4 < (tried.first() - tried.min()).max() < 4.2
+    assert (tried.last()[['FASA', 'Seesaw']] == tried.max()[['FASA', 'Seesaw']]).all()
+    best = tried.max()
+    assert abs(best['Seesaw'] - best['BACL']) < 0.3
+    assert best['LOCE'] - best['BACL'] > tried.first()['LOCE'] - tried.first()['BACL']
 
 
 def test_the_page_says_what_whole_detectors_do():
