@@ -39,10 +39,10 @@ class ImbalanceHook(ScalarLogHook):
     random numbers and changes no gradient: weights are bit by bit those of a training without it.
 
     Every sampled RoI of every iteration is counted, on its device, those of batches of image-level
-    data alone excepted. Gradients of each loss term are
-    taken at the last iteration of a window only, as they cost a backward pass: of the feature maps,
-    which RPN and RoI heads share, through these heads only; or, if the features have no gradient
-    because the extractor is frozen, of the parameters that learn.
+    data alone excepted. Gradients of each loss term are taken at the last iteration of a window
+    only, as they cost a backward pass: of the feature maps, which RPN and RoI heads share, through
+    these heads only; or, if the features have no gradient because the extractor is frozen, of the
+    parameters that learn.
 
     At the end of each epoch the main rank writes ``imbalance.npz`` into the work_dir, summed over
     the ranks; :class:`~bacl.engine.probing.training_record.TrainingRecord` reads it and says

@@ -1,6 +1,8 @@
+import json
 from pathlib import Path
 
 import pytest
+from bacl.datasets.image_level.records import read_records
 
 # The classes of the detection data are yoke, acorn, zebra.
 LVIS = dict(categories=[dict(id=9, name='zebra'), dict(id=4, name='acorn')],
@@ -23,6 +25,12 @@ def test_a_folder_a_list_and_an_lvis_file_give_labels_by_the_names_of_classes(bu
     assert build().metainfo['classes'] == ('yoke', 'acorn', 'zebra')
     assert all(Path(info['img_path']).is_file() and info['source'] == 'image_level'
                for info in map(build().get_data_info, range(3)))
+
+
+def test_the_suffix_of_a_json_file_may_be_in_capitals(tmp_path):
+    (tmp_path / 'list.JSON').write_text(json.dumps(LVIS))
+    assert [record.classes for record in read_records(tmp_path / 'list.JSON').records] == [
+        ('acorn',), ('zebra', 'acorn')]
 
 
 def test_labels_can_be_forgotten_and_then_need_no_known_class(build, images):

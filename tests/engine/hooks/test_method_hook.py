@@ -26,6 +26,15 @@ class Dataset(BaseDataset):
         return [dict(x=1)]
 
 
+class Pictures(Dataset):
+    source = 'image_level'
+
+
+def test_images_without_boxes_need_a_model_that_knows_them():
+    with pytest.raises(ValueError, match='Pictures has coarse boxes by rule'):
+        MethodHook().before_train(runner(observed_loss(), Pictures()))
+
+
 class CountedDataset(Dataset):
     def class_table(self):
         return ClassTable(('a', 'b', 'c'), np.array([1, 20, 30]), np.array([2, 40, 60]), 50,

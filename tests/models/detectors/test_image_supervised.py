@@ -137,6 +137,10 @@ def test_all_batches_have_the_same_losses_and_every_parameter_a_gradient(host):
     assert len(names[0]) == (8 if host else 6)
 
 
+def test_only_a_semantic_branch_learns_from_images_of_no_class(model):
+    assert not model.needs_image_labels and build(semantic_branch=None).needs_image_labels
+
+
 def test_the_soft_label_of_a_positive_is_that_of_its_object():
     model = build(image_label_weight=0.0)
     inputs, samples = data('objects')

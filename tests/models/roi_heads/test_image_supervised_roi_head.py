@@ -1,8 +1,11 @@
 from types import SimpleNamespace
 
 import bacl  # noqa: F401
+import numpy as np
 import pytest
 import torch
+from bacl.annotations import ClassTable
+from bacl.annotations.class_table import LVIS_GROUPS
 from bacl.models.roi_heads import largest_proposals
 from mmdet.models.task_modules import SamplingResult
 from mmdet.registry import MODELS
@@ -77,6 +80,18 @@ def test_an_image_label_says_nothing_about_objectness(loss):
     target = torch.tensor([0., 1, 0])
     torch.testing.assert_close(grad[:3], logits[0, :3].sigmoid() - target)
     assert grad[3] == 0
+
+
+def test_nor_about_the_background_of_acsl():
+    head = MODELS.build(roi_head('AdaptiveClassSuppressionLoss', image_label_weight=1.0))
+    counts = np.array([2, 20, 200])
+    head.bbox_head.loss_cls.set_class_counts(ClassTable(
+        tuple('abc'), counts, counts, 222, LVIS_GROUPS, np.arange(3)))
+    torch.nn.init.constant_(head.bbox_head.fc_cls.bias, 5)  # all compete
+    loss = head._image_label_loss((torch.rand(1, 4, 8, 8),), [torch.tensor([[0., 0, 30, 30]])],
+                                  torch.tensor([1]))
+    grad = torch.autograd.grad(loss, head.bbox_head.fc_cls.bias)[0]
+    assert grad[1] < 0 < grad[0] and grad[3] == 0
 
 
 def test_nor_about_those_of_seesaw():
