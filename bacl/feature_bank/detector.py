@@ -16,21 +16,14 @@ from .assignment import remember_assignments
 from .fingerprint import CLASSIFIER_PARTS
 from .storage import FeatureTable, open_table
 
-_PRIME = np.uint64(0x9E3779B97F4A7C15)
 
-
-def box_keys(images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """A number for each box of an image, (N,), uint64: equal boxes have equal numbers.
+def as_keys(rois: np.ndarray) -> list[bytes]:
+    """The numbers of each RoI as bytes: two of them are equal if all of its numbers are.
 
     Args:
-        images: (N,), number of the image in the batch.
-        boxes: (N, 4), float32.
+        rois: (N, 5), float32, number of the image in the batch, x1, y1, x2, y2.
     """
-    keys = images.astype(np.uint64)
-    for column in np.ascontiguousarray(boxes).view(np.uint32).T:
-        keys = (keys ^ column) * _PRIME
-        keys ^= keys >> np.uint64(29)
-    return keys
+    return (rois + 0).view('V20')[:, 0].tolist()  # -0 becomes 0, whose bytes differ
 
 
 class StoredRoIFeatures(nn.Module):
@@ -51,9 +44,10 @@ class StoredRoIFeatures(nn.Module):
             boxes: of each image, (R, 4).
         """
         self.table = table
-        self._rows, self._boxes = np.concatenate(rows), np.concatenate(boxes)
-        self._images = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
-        self._keys = None
+        self._rows = np.concatenate(rows)
+        images = np.repeat(np.arange(len(rows), dtype=np.float32), [len(part) for part in rows])
+        self._rois = np.column_stack([images, np.concatenate(boxes)])
+        self._places = None
 
     def forward(self, images: tuple[Tensor], rois: Tensor) -> Tensor:
         """Features (N, D), float32, of RoIs (N, 5).
@@ -66,28 +60,26 @@ class StoredRoIFeatures(nn.Module):
             ValueError: if a box is not in the bank.
         """
         host = rois.detach().cpu().numpy()
-        number = images[0].cpu().numpy()[host[:, 0].astype(np.int64), 0]
-        rows = self._rows[self._find(number, host[:, 1:])]
+        number = images[0].cpu().numpy().astype(host.dtype)[host[:, 0].astype(np.int64)]
+        rows = self._rows[self._find(np.column_stack([number, host[:, 1:]]))]
         return torch.from_numpy(self.table.feats(rows)).to(rois.device).float()
 
-    def _find(self, images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        if boxes.shape == self._boxes.shape and np.array_equal(boxes, self._boxes) \
-                and np.array_equal(images, self._images):  # all of them, as in a test
-            return np.arange(len(boxes))
-        if self._keys is None:
-            keys = box_keys(self._images, self._boxes)
-            self._order = np.argsort(keys)
-            self._keys = keys[self._order]
-        place = np.searchsorted(self._keys, box_keys(images, boxes)).clip(max=len(self._keys) - 1)
-        found = self._order[place]
-        is_there = (self._boxes[found] == boxes).all(1) & (self._images[found] == images)
-        if not is_there.all():
+    def _find(self, rois: np.ndarray) -> list[int] | slice:
+        if np.array_equal(rois, self._rois):  # all of them, as in a test
+            return slice(None)
+        if self._places is None:
+            self._places = {key: place for place, key in enumerate(as_keys(self._rois))}
+        keys = as_keys(rois)
+        try:
+            return [self._places[key] for key in keys]
+        except KeyError:
+            missing = [roi for roi, key in zip(rois, keys, strict=True)
+                       if key not in self._places]
             raise ValueError(
-                f'The feature bank lacks {int((~is_there).sum())} of {len(boxes)} boxes, such as '
-                f'{boxes[~is_there][0].tolist()}: it has features of its proposals, ground truth '
+                f'The feature bank lacks {len(missing)} of {len(rois)} boxes, such as '
+                f'{missing[0][1:].tolist()}: it has features of its proposals, ground truth '
                 'and jittered boxes only. A RoI head, sampler or augmenter that makes boxes of its '
-                'own has to be trained without a bank.')
-        return found
+                'own has to be trained without a bank.') from None
 
 
 class StoredBoxes(nn.Module):

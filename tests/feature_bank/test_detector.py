@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from bacl.feature_bank.detector import StoredBoxes, box_keys
+from bacl.feature_bank.detector import StoredBoxes, StoredRoIFeatures
 from bacl.feature_bank.storage import open_table
 from bacl.models.augmenters import GTBoxGenerator
 from mmdet.registry import DATASETS, MODELS
@@ -153,11 +153,30 @@ def test_features_are_found_in_any_order_and_by_image(over_bank, bank):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_keys_tell_boxes_and_images_apart():
-    rng = np.random.default_rng(0)
-    boxes = rng.random((20000, 4), dtype=np.float32) * 100
-    images = np.repeat(np.arange(10), 2000)
-    both = np.concatenate([boxes, boxes])
-    keys = box_keys(np.concatenate([images, images + 10]), both)
-    assert len(np.unique(keys)) == 40000
-    assert (keys[:20000] == box_keys(images, boxes.copy())).all()
+def as_array(*rois):
+    return np.array(rois, np.float32)
+
+
+@pytest.mark.parametrize('order', [[0, 1], [1, 0]])
+def test_proposals_of_two_images_that_differ_in_a_few_bits_are_told_apart(order):
+    """Clipped proposals of one anchor, whose bits differ as the numbers of their images do."""
+    rois = as_array([0, 90.32526397705078, 0, 160, 160], [2, 90.32527923583984, 0, 160, 160],
+                    [1, 9, 8, 7, 6])
+    features = StoredRoIFeatures()
+    features.begin(Table(), [[10], [12], [11]], [rois[:1, 1:], rois[2:, 1:], rois[1:2, 1:]])
+    found = features((torch.arange(3)[:, None],), torch.from_numpy(rois[order]))
+    assert found[:, 0].tolist() == [[10, 11][place] for place in order]
+
+
+def test_a_zero_has_no_sign():
+    features = StoredRoIFeatures()
+    features.begin(Table(), [[10, 11]], [as_array([-0., 1, 2, 3], [0, 1, 2, 4])])
+    found = features((torch.zeros(1, 1),), torch.tensor([[0, -0., 1, 2, 4], [0, 0, 1, 2, 3]]))
+    assert found[:, 0].tolist() == [11, 10]
+
+
+class Table:
+    """A table whose only feature is the number of a row."""
+
+    def feats(self, rows):
+        return rows[:, None].astype(np.float16)
