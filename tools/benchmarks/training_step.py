@@ -1,4 +1,4 @@
-"""Time of a training step of stage 2: BACL against a plain loss, in MMDetection and here.
+"""Time of a training step: BACL and soft labels against plain losses, in MMDetection and here.
 
 Whole steps on the same batches: preprocessing, forward and backward pass, optimizer; loading is not
 included. `mmdet` is what a user has without this package: detector, RPN, RoI head and RoI extractor
@@ -10,6 +10,9 @@ On Emoji-LT the configs are those of the quickstart and the batches real: build 
 `tools/dataset_tools/build_emoji_lt.py`; with `--checkpoint` of stage 1, proposals and positives are
 those of real training. The step of LVIS v1, ResNet-50 at 1333 x 800, has random weights and an
 image of noise with 12 objects; its plain twins have another loss and no hallucination.
+
+The fine-tuning step trains all layers of stage 1, with and without the semantic branch of RichSem;
+its teacher is a random one that takes hardly any time, as one does that remembers its boxes.
 """
 
 import argparse
@@ -19,6 +22,7 @@ from itertools import cycle, islice
 
 import bacl  # noqa: F401
 import torch
+from method_steps import long_tailed_table
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.config import Config
@@ -35,6 +39,9 @@ LVIS = 'configs/bacl/faster-rcnn_r50_fpn_bacl-stage2_lvis-v1.py'
 LVIS_SHAPE, LVIS_OBJECTS = (3, 800, 1333), 12  # objects of an image
 LVIS_ROUNDS = 5
 TARGET = '<= 0.8'  # BACL / mmdet
+STAGE1 = 'configs/baselines/faster-rcnn_effnet-lite0_emoji-lt-{preset}_stage1.py'
+EMBED_DIMS = 384  # of the texts of ConSETeacher
+SOFT_LABEL_TARGET = '<= 1.3'  # soft labels / plain
 
 
 def parse_args(argv: Iterable[str] | None = None) -> argparse.Namespace:
@@ -101,9 +108,14 @@ def emoji_lt_trainings(args: argparse.Namespace) -> dict[str, Training]:
     """Return trainings of Emoji-LT on the same batches."""
     configs = {name: Config.fromfile(path.format(preset=args.preset))
                for name, path in EMOJI_LT.items()}
-    loader = dict(configs['BACL'].train_dataloader, num_workers=0, persistent_workers=False)
-    batches = list(islice(Runner.build_dataloader(loader, seed=0), args.batches))
-    return trainings_of(configs['plain BCE'], configs['BACL'], args.checkpoint, batches)
+    return trainings_of(configs['plain BCE'], configs['BACL'], args.checkpoint,
+                        read_batches(configs['BACL'], args.batches))
+
+
+def read_batches(config: Config, number: int) -> list[dict]:
+    """Return batches of the training data of a config."""
+    loader = dict(config.train_dataloader, num_workers=0, persistent_workers=False)
+    return list(islice(Runner.build_dataloader(loader, seed=0), number))
 
 
 def lvis_trainings() -> dict[str, Training]:
@@ -119,6 +131,28 @@ def lvis_trainings() -> dict[str, Training]:
     return trainings_of(plain, balanced, None, [batch])
 
 
+def with_soft_labels(config: Config) -> Config:
+    """A config with a random teacher and the semantic branch of RichSem."""
+    config = copy.deepcopy(config)
+    model = config.model
+    model.type = 'ImageSupervisedDetector'
+    model.teacher = dict(type='RandomTeacher', embed_dims=EMBED_DIMS, scale=5.0)
+    model.roi_head.type = 'ImageSupervisedRoIHead'
+    model.roi_head.semantic_branch = dict(
+        type='TextCosineLinear', embed_dims=EMBED_DIMS, scale=5.0)
+    return config
+
+
+def fine_tunings(args: argparse.Namespace) -> dict[str, Training]:
+    """Return trainings of all layers of stage 1 on the same batches of Emoji-LT."""
+    config = Config.fromfile(STAGE1.format(preset=args.preset))
+    batches = read_batches(config, args.batches)
+    taught = Training(with_soft_labels(config), args.checkpoint, batches)
+    taught.model.set_class_counts(
+        long_tailed_table(config.model.roi_head.bbox_head.num_classes))
+    return {'plain': Training(config, args.checkpoint, batches), 'soft labels': taught}
+
+
 def measure(args: argparse.Namespace) -> Iterable[dict]:
     """Yield the rows."""
     init_default_scope('mmdet')
@@ -131,6 +165,10 @@ def measure(args: argparse.Namespace) -> Iterable[dict]:
         yield from compare(f'stage-2 step, {name}', seconds, 'BACL', 'mmdet', TARGET)
         *_, plain, ratio = compare(f'stage-2 step, {name}', seconds, 'plain BCE', 'mmdet', None)
         yield from (plain, ratio)
+    seconds = time_in_turn({side: training.step for side, training in fine_tunings(args).items()},
+                           args.rounds)
+    yield from compare(f'fine-tuning step, Emoji-LT {args.preset}', seconds, 'soft labels', 'plain',
+                       SOFT_LABEL_TARGET)
 
 
 if __name__ == '__main__':

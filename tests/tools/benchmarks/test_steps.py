@@ -41,6 +41,8 @@ def test_training_step(rows_of, with_data):
     ratio = rows['stage-2 step, Emoji-LT smoke, BACL / mmdet']
     assert ratio['target'] == '<= 0.8' and ratio['value'] > 0
     assert rows['stage-2 step, Emoji-LT smoke, plain BCE / mmdet']['target'] is None
+    ratio = rows['fine-tuning step, Emoji-LT smoke, soft labels / plain']
+    assert ratio['target'] == '<= 1.3' and ratio['value'] > 0
 
 
 @pytest.mark.slow
