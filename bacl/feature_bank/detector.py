@@ -18,12 +18,13 @@ from .storage import FeatureTable, open_table
 
 
 def as_keys(rois: np.ndarray) -> list[bytes]:
-    """The numbers of each RoI as bytes: two of them are equal if all of its numbers are.
+    """Each RoI as bytes, equal if and only if the RoIs are.
 
     Args:
-        rois: (N, 5), float32, number of the image in the batch, x1, y1, x2, y2.
+        rois: (N, 5), number of the image in the batch, x1, y1, x2, y2.
     """
-    return (rois + 0).view('V20')[:, 0].tolist()  # -0 becomes 0, whose bytes differ
+    rois = np.ascontiguousarray(rois, np.float32) + 0  # -0 becomes 0, whose bytes differ
+    return rois.view('V20')[:, 0].tolist()
 
 
 class StoredRoIFeatures(nn.Module):

@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
     '../_base_/datasets/emoji-lt-lvis-like.py',
-    '../_base_/schedules/schedule_emoji-lt-lvis-like_finetune.py',
+    '../_base_/schedules/schedule_emoji-lt_lvis-like_finetune.py',
     '../_base_/default_runtime.py',
 ]
 

@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/faster-rcnn_effnet-lite0_fpn_richsem.py',
     '../_base_/datasets/emoji-lt-lvis-like_image-level.py',
-    '../_base_/schedules/schedule_emoji-lt-lvis-like_finetune.py',
+    '../_base_/schedules/schedule_emoji-lt_lvis-like_finetune.py',
     '../_base_/default_runtime.py',
 ]
 

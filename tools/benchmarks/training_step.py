@@ -11,8 +11,9 @@ On Emoji-LT the configs are those of the quickstart and the batches real: build 
 those of real training. The step of LVIS v1, ResNet-50 at 1333 x 800, has random weights and an
 image of noise with 12 objects; its plain twins have another loss and no hallucination.
 
-The fine-tuning step trains all layers of stage 1, with and without the semantic branch of RichSem;
-its teacher is a random one that takes hardly any time, as one does that remembers its boxes.
+The fine-tuning step is that of stage 1, on images with boxes, with and without the semantic branch
+and soft labels of RichSem. The teacher is a random one, which takes hardly any time, as a cached one
+should.
 """
 
 import argparse

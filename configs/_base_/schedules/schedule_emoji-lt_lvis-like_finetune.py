@@ -1,5 +1,5 @@
-# One epoch from the weights of stage 1 in which all layers learn: of lvis-like, fifteen times as
-# large, that is seven times the steps of the two of mini.
+# One epoch from the weights of stage 1 in which all layers learn. lvis-like has fifteen times the
+# images of mini, so this is seven times the steps of mini's two epochs.
 _base_ = './schedule_emoji-lt_finetune.py'
 
 train_cfg = dict(max_epochs=1)
