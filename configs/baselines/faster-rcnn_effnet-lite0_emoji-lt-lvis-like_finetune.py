@@ -1,5 +1,5 @@
-# Stage 1 on Emoji-LT lvis-like, trained on for an epoch with all layers: what methods that fine-tune
-# it are compared with.
+# Stage 1 on Emoji-LT lvis-like, trained on for an epoch with all layers: what methods that
+# fine-tune it are compared with.
 _base_ = [
     '../_base_/models/faster-rcnn_effnet-lite0_fpn.py',
     '../_base_/datasets/emoji-lt-lvis-like.py',

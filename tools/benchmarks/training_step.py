@@ -12,8 +12,8 @@ those of real training. The step of LVIS v1, ResNet-50 at 1333 x 800, has random
 image of noise with 12 objects; its plain twins have another loss and no hallucination.
 
 The fine-tuning step is that of stage 1, on images with boxes, with and without the semantic branch
-and soft labels of RichSem. The teacher is a random one, which takes hardly any time, as a cached one
-should.
+and soft labels of RichSem. The teacher is a random one, which takes hardly any time, as a cached
+one should.
 """
 
 import argparse
