@@ -181,6 +181,21 @@ def test_the_page_says_what_strengths_are_worth():
     assert is_last.sum() == 11 and is_last[['GOL', 'FASA', 'Seesaw']].all()
 
 
+def test_the_page_says_how_much_a_setting_differs_between_sessions():
+    trials = pd.read_csv(FOLDER / 'trials.csv').set_index(['method', 'settings'])['held-out AP']
+    differences = []
+    for _, tried in trials.groupby('method', sort=False):
+        tried = tried.droplevel('method')
+        plain = tried[~tried.index.str.contains('calibrator')]
+        strengths = plain[plain.index.str.contains(' ')]
+        if len(strengths):  # the first has the value of the config, as the rates had
+            differences.append(strengths.iloc[0] - plain[strengths.index[0].split(' ')[0]])
+        best = (strengths if len(strengths) else plain).max()
+        without = tried[tried.index.str.contains(r'(?:gamma|tau)=0\.0')]  # the calibrator is off
+        differences += list(without - best)
+    assert len(differences) > 50 and np.abs(differences).max().round(1) == 1.4
+
+
 def test_the_page_says_what_whole_detectors_do():
     rows = read_rows(FOLDER.parent / 'end-to-end')
     loss = rows.loc['BCE*', 'AP'] - rows.loc['BACL, end to end', 'AP']
