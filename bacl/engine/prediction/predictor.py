@@ -77,7 +77,7 @@ class Predictor:
         require_file(config, 'config')
         require_file(checkpoint, 'checkpoint')
         self.cfg = Config.fromfile(config)
-        self.cfg.merge_from_dict(cfg_options or {})
+        self.cfg.merge_from_dict(copy.deepcopy(cfg_options or {}))  # it takes `_delete_` out
         check_config(self.cfg)
         cfg = copy.deepcopy(self.cfg)
         cfg.test_dataloader.dataset = evaluated_datasets(cfg, 'A prediction')[0]

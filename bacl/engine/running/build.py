@@ -1,4 +1,5 @@
 """A model from its config file, for tools that need no runner."""
+import copy
 from typing import Any
 
 from bacl.engine.running.work_dir import require_file
@@ -22,6 +23,6 @@ def build_model(config: str, cfg_options: dict[str, Any] | None = None) -> nn.Mo
     """
     require_file(config, 'config')
     cfg = Config.fromfile(config)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg.merge_from_dict(copy.deepcopy(cfg_options or {}))  # merging takes `_delete_` out
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return MODELS.build(cfg.model)

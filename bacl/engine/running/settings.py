@@ -1,4 +1,5 @@
 """Settings of a config that are varied: how they are written, and what is wrong with them."""
+import copy
 import difflib
 import inspect
 import itertools
@@ -116,7 +117,8 @@ def apply_settings(cfg: Config, settings: Settings) -> None:
     problems = problems or list(_wrong_types(config, settings))
     if problems:
         raise ValueError('\n  '.join([f'Settings of {cfg.filename} are refused:', *problems]))
-    cfg.merge_from_dict(settings)
+    # A copy: merging takes `_delete_` out, and the same settings may be those of several runs.
+    cfg.merge_from_dict(copy.deepcopy(settings))
     check_config(cfg)
 
 

@@ -21,6 +21,10 @@ def test_pretrained_weights_are_not_asked_for(config):
 
 def test_options_override_the_file(config):
     assert build_model(config, {'model.depth': 34}).depth == 34
+    options = {'model': dict(_delete_=True, type='ResNet', depth=34)}
+    for _ in range(2):  # they stay as they are
+        assert build_model(config, options).depth == 34
+        assert options['model']['_delete_']
 
 
 def test_unknown_config_is_named():

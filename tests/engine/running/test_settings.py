@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 from bacl.engine.running.settings import apply_settings, combine, grid, parse_settings
 from mmengine.config import Config
@@ -66,6 +68,15 @@ def test_known_keys_change_the_config(cfg, key, value):
     for part in parents:
         node = node[int(part)] if part.isdecimal() else node[part]
     assert node[last] == value
+
+
+def test_settings_stay_as_they_are_and_can_be_applied_again(cfg):
+    loop = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=5)
+    settings = {'train_cfg': loop}
+    for changed in (copy.deepcopy(cfg), cfg):
+        apply_settings(changed, settings)
+        assert changed.train_cfg == dict(type='IterBasedTrainLoop', max_iters=5)
+    assert settings == {'train_cfg': loop} and loop['_delete_']
 
 
 def test_arguments_are_those_of_the_component_that_it_will_be(cfg):
