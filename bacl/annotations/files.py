@@ -99,7 +99,7 @@ def decode_text(content: bytes, name: str) -> str:
     try:
         return content.decode('utf-8-sig')
     except UnicodeDecodeError as error:
-        raise ValueError(f'{name} is not JSON in UTF-8: {error}. Save it as UTF-8.') from None
+        raise ValueError(f'{name} is not text in UTF-8: {error}. Save it as UTF-8.') from None
 
 
 def check_encoding(start: bytes, name: str) -> None:
@@ -114,4 +114,4 @@ def check_encoding(start: bytes, name: str) -> None:
     if found is None and b'\x00' in start[:4]:
         found = 'UTF-16 or UTF-32'
     if found is not None:
-        raise ValueError(f'{name} is not JSON in UTF-8, but {found}. Save or unpack it as UTF-8.')
+        raise ValueError(f'{name} is not text in UTF-8, but {found}. Save or unpack it as UTF-8.')

@@ -15,8 +15,9 @@ def split_images(data: dict, share: float, seed: int = 0) -> tuple[list[int], li
     """Split images in two, so that every class is on both sides where it has two images.
 
     Classes take their turns, the rarest first: each gives the second side its share of images, at
-    least one. An image stays on the first side if a class would have none left there. If the second
-    side then has less than its share of all images, others follow, by the same rule.
+    least one. An image stays on the first side if a class would have none left there, though others
+    in it then may have none on the second. If that has less than its share of all images, others
+    follow, by the same rule.
 
     Args:
         data: content of an annotation file in COCO or LVIS format. Not changed.
@@ -27,10 +28,11 @@ def split_images(data: dict, share: float, seed: int = 0) -> tuple[list[int], li
         Ids of the images of the first and of the second side, in the order of the file.
 
     Raises:
-        ValueError: if ``share`` is out of its range.
+        ValueError: if ``share`` is out of its range, or a list of the file lacks.
     """
     if not 0 < share < 1:
         raise ValueError(f'split_images(share=) expects a number between 0 and 1, got {share}.')
+    _check_lists(data)
     random = np.random.default_rng(seed)
     image_ids = [image['id'] for image in data['images']]
     classes_of, images_of = defaultdict(set), defaultdict(set)
@@ -86,10 +88,11 @@ def drop_annotations(data: dict, share: float, seed: int = 0) -> dict:
         seed: of the choice. A larger share has all that a smaller one drops.
 
     Raises:
-        ValueError: if ``share`` is out of its range.
+        ValueError: if ``share`` is out of its range, or a list of the file lacks.
     """
     if not 0 < share < 1:
         raise ValueError(f'drop_annotations(share=) expects a number between 0 and 1, got {share}.')
+    _check_lists(data)
     annotations = data['annotations']
     left = Counter(annotation['category_id'] for annotation in annotations)
     dropped: set[int] = set()
@@ -100,6 +103,13 @@ def drop_annotations(data: dict, share: float, seed: int = 0) -> dict:
             left[category_id] -= 1
     return _counted({**data, 'annotations': [
         annotation for place, annotation in enumerate(annotations) if place not in dropped]})
+
+
+def _check_lists(data: dict) -> None:
+    for name in ('images', 'annotations', 'categories'):
+        if not isinstance(data, dict) or not isinstance(data.get(name), list):
+            raise ValueError('Expects an annotation file in COCO or LVIS format, with a list of '
+                             f'{name}, got one without.')
 
 
 def _counted(data: dict) -> dict:

@@ -5,10 +5,14 @@ import numpy as np
 from mmdet.registry import DATASETS
 from mmdet.utils import ConfigType
 
+from .image_labels import image_labels
+
 
 @DATASETS.register_module()
 class ClassImagePairs:
     """Images of another dataset, once for every class in them, each with that class.
+
+    Instances that the dataset ignores, such as crowds, show no class.
 
     The sample of a pair is that of the image; its data sample has the class as ``sampled_class``.
     Who draws pairs, such as :class:`.EpisodicSampler`, so draws a class and with it an image.
@@ -27,8 +31,7 @@ class ClassImagePairs:
 
     def __init__(self, dataset: ConfigType | Any) -> None:
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
-        classes = [sorted(set(self.dataset.get_cat_ids(index)))
-                   for index in range(len(self.dataset))]
+        classes = [sorted(set(labels)) for labels in image_labels(self.dataset)]
         labels = np.array([label for labels in classes for label in labels], dtype=np.int64)
         order = labels.argsort(kind='stable')
         self.labels = labels[order]

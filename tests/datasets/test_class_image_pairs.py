@@ -1,7 +1,7 @@
 from collections import Counter
 
-import bacl  # noqa: F401
 import pytest
+from bacl.datasets import ClassImagePairs
 from mmdet.registry import DATASETS
 
 PIPELINE = [dict(type='LoadAnnotations', with_bbox=True), dict(type='PackDetInputs', meta_keys=())]
@@ -33,3 +33,16 @@ def test_a_sample_is_that_of_the_image_and_says_the_class(pairs):
         assert label == pairs.labels[index] and type(label) is int
         assert label in sample['data_samples'].gt_instances.labels
         assert pairs.get_data_info(index)['img_id'] == pairs.images[index] + 1
+
+
+def test_a_class_of_which_an_image_has_ignored_instances_alone_is_no_pair():
+    class Crowds:
+        metainfo = dict(classes=('dog', 'cat'))
+
+        def __len__(self):
+            return 1
+
+        def get_data_info(self, index):
+            return dict(instances=[dict(bbox_label=label, ignore_flag=label) for label in (0, 1)])
+
+    assert ClassImagePairs(Crowds()).labels.tolist() == [0]

@@ -19,8 +19,9 @@ class Images:
     def __len__(self):
         return len(self.classes)
 
-    def get_cat_ids(self, index):
-        return self.classes[index]
+    def get_data_info(self, index):
+        return dict(instances=[dict(bbox_label=label, ignore_flag=0)
+                               for label in self.classes[index]])
 
 
 def pairs_of(images_of_class):

@@ -50,7 +50,7 @@ def test_broken_json_is_named_as_by_the_other_reader(text, message, tmp_path, mo
 
 def test_other_encodings_and_missing_files_are_named(tmp_path):
     (tmp_path / 'a.json').write_text('{"a": "é"}', encoding='utf-16')
-    with pytest.raises(ValueError, match='a.json is not JSON in UTF-8, but UTF-16'):
+    with pytest.raises(ValueError, match='a.json is not text in UTF-8, but UTF-16'):
         read_packed(tmp_path / 'a.json')
     with pytest.raises(FileNotFoundError, match='b.json does not exist'):
         read_packed(tmp_path / 'b.json')

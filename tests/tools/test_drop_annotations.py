@@ -58,3 +58,7 @@ def test_bad_arguments_are_one_line(load_tool, monkeypatch, path):
         run(load_tool, monkeypatch, path, '--share', 1)
     with pytest.raises(SystemExit, match='--out expects another file'):
         run(load_tool, monkeypatch, path, '--out', path)
+    for content in (dict(images=[], categories=[]), []):
+        path.write_text(json.dumps(content))
+        with pytest.raises(SystemExit, match='COCO or LVIS format, with a list of'):
+            run(load_tool, monkeypatch, path)

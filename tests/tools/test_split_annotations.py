@@ -40,3 +40,9 @@ def test_two_files_have_all_images_and_the_held_out_one_can_be_evaluated(run, tm
 def test_a_file_that_is_not_there_is_one_line(run, tmp_path):
     with pytest.raises(SystemExit, match='FileNotFoundError.*train.json'):
         run(tmp_path / 'train.json')
+
+
+def test_a_file_without_annotations_is_one_line(run, tmp_path):
+    (tmp_path / 'train.json').write_text(json.dumps(dict(images=[], categories=[])))
+    with pytest.raises(SystemExit, match='with a list of annotations, got one without'):
+        run(tmp_path / 'train.json')

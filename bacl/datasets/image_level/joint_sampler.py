@@ -3,6 +3,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+import numpy as np
 from mmdet.registry import DATA_SAMPLERS
 from mmdet.utils import ConfigType
 from mmengine.dist import sync_random_seed
@@ -16,7 +17,7 @@ class JointSampler(Sampler):
     """Draws rounds: so many images of the first dataset, then so many of the second, and so on.
 
     With the batch size B of the loader, ``samples_per_round=(B, B)`` alternates batches of either
-    dataset, and ``(B / 2, B / 2)`` mixes both in every batch. An epoch has as many rounds as it
+    dataset, and ``(B // 2, B // 2)`` mixes both in every batch. An epoch has as many rounds as it
     takes to see the detection data once; in it the others are seen as often as that makes it, and
     the next epoch goes on where they were left. All is a function of seed and epoch, so a training
     that is resumed draws what an uninterrupted one would. Every rank draws as many of each dataset.
@@ -44,9 +45,9 @@ class JointSampler(Sampler):
                             "dict(type='JointDataset', datasets=[...]).")
         parts = dataset.datasets
         if len(samples_per_round) != len(parts) or samples_per_round[0] < 1 or \
-                min(samples_per_round) < 0:
-            raise ValueError(f'JointSampler(samples_per_round=) expects {len(parts)} numbers >= 0, '
-                             'one for each dataset and the first of them > 0, got '
+                not all(isinstance(number, int) and number >= 0 for number in samples_per_round):
+            raise ValueError(f'JointSampler(samples_per_round=) expects {len(parts)} whole numbers '
+                             '>= 0, one for each dataset and the first of them > 0, got '
                              f'{tuple(samples_per_round)}.')
         if samplers is None:
             samplers = [dict(type='DefaultSampler', shuffle=True)] * len(parts)
@@ -55,21 +56,26 @@ class JointSampler(Sampler):
                              f'dataset, got {len(samplers)}.')
         seed = sync_random_seed() if seed is None else seed
         self.samples_per_round = tuple(samples_per_round)
-        self.samplers = [DATA_SAMPLERS.build(dict(cfg), default_args=dict(dataset=part, seed=seed))
-                         for cfg, part in zip(samplers, parts, strict=True)]
+        self.samplers = [
+            DATA_SAMPLERS.build(dict(cfg), default_args=dict(
+                dataset=part, seed=_seed_of(position, seed)))
+            for position, (cfg, part) in enumerate(zip(samplers, parts, strict=True))]
+        if not all(getattr(sampler, 'round_up', True) for sampler in self.samplers):
+            raise ValueError('JointSampler(samplers=) expects samplers that draw as many images on '
+                             'every rank, got one with round_up=False. Leave it out.')
         self.starts = [0, *dataset.cumulative_sizes[:-1]]
         self.num_rounds = math.ceil(len(self.samplers[0]) / self.samples_per_round[0])
         self.epoch = 0
 
     @property
     def seed(self) -> int:
-        """The seed of all samplers."""
+        """The seed that those of all samplers are made from."""
         return self.samplers[0].seed
 
     @seed.setter
     def seed(self, seed: int) -> None:
-        for sampler in self.samplers:
-            sampler.seed = seed
+        for position, sampler in enumerate(self.samplers):
+            sampler.seed = _seed_of(position, seed)
 
     def __iter__(self) -> Iterator[int]:
         """Indices of this rank's images in this epoch."""
@@ -98,3 +104,11 @@ class JointSampler(Sampler):
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch, which the order depends on."""
         self.epoch = epoch
+
+
+def _seed_of(position: int, seed: int) -> int:
+    """The seed of a dataset's sampler. With one seed datasets of a size would have one order.
+
+    Not a sum: samplers add the epoch to their seed.
+    """
+    return int(np.random.SeedSequence((seed, position)).generate_state(1)[0]) if position else seed

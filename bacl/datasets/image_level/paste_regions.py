@@ -20,12 +20,13 @@ def paste_image_level_regions(batch: Sequence[dict], prob: float = 1.0,
     The k-th picture of a batch is paired with its k-th detection image. Its region, the coarse box
     (:class:`.LoadCoarseBox`), is cut out, mirrored half of the time, resized, and put at a random
     place as a rectangle; it is the last object of that image. Both samples of a pair say the same
-    ``pair_id`` in their meta data. The picture itself stays in the batch as it is.
+    ``pair_id`` in their meta data. The picture itself stays in the batch as it is. One without a
+    class is no object: its pair stays as it is, too.
 
     It is for ``collate_fn`` of a data loader whose batches hold both,
-    ``JointSampler(samples_per_round=(B / 2, B / 2))``. What it draws follows the random numbers of
-    the last sample, hence with ``SeedHook`` the seed and the epoch. Every choice here is inferred:
-    the paper's figure shows that the region becomes an object, and not how.
+    ``JointSampler(samples_per_round=(B // 2, B // 2))``. What it draws follows the random numbers
+    of the last sample, hence with ``SeedHook`` the seed and the epoch. Every choice here is
+    inferred: the paper's figure shows that the region becomes an object, and not how.
 
     Args:
         batch: samples as ``PackDetInputs`` gives them; image-level ones say their ``source`` and
@@ -39,7 +40,7 @@ def paste_image_level_regions(batch: Sequence[dict], prob: float = 1.0,
 
     Raises:
         ValueError: if an argument is out of its range, a batch has images of one kind only, or a
-            picture has no class or another number of boxes than one.
+            picture has another number of boxes than one.
 
     Reference:
         Li et al., arXiv 2210.05568 (CLIS), whose code was not published.
@@ -64,7 +65,8 @@ def paste_image_level_regions(batch: Sequence[dict], prob: float = 1.0,
             f'{len(targets)} and {len(sources)} of them. Set the batch_size of the loader to the '
             'sum of samples_per_round of its JointSampler.')
     for pair_id, (target, source) in enumerate(zip(targets, sources, strict=False)):
-        if np.random.random() < prob:
+        is_object = source['data_samples'].gt_instances.labels[0] >= 0
+        if np.random.random() < prob and is_object:
             paste_region(target, source, np.random.uniform(*size_range), min_visible)
             for sample in (target, source):
                 sample['data_samples'].set_metainfo(dict(pair_id=pair_id))
@@ -72,19 +74,16 @@ def paste_image_level_regions(batch: Sequence[dict], prob: float = 1.0,
 
 
 def check_source(source: dict, owner: str) -> None:
-    """Refuse an image-level picture that cannot be an object.
+    """Refuse an image-level picture with another number of boxes than one.
 
     Raises:
-        ValueError: if it has no class, or another number of boxes than one.
+        ValueError: naming it.
     """
     sample = source['data_samples']
-    gt, name = sample.gt_instances, sample.get('img_path', 'a picture')
-    if len(gt) != 1:
-        raise ValueError(f'{owner} expects image-level pictures with one box, got {len(gt)} of '
-                         f'{name}. Leave mosaics out of their pipeline.')
-    if gt.labels[0] < 0:
-        raise ValueError(f'{owner} expects image-level pictures with a class, got {name} without. '
-                         'Leave such pictures out of the data, and set with_labels=True.')
+    if len(sample.gt_instances) != 1:
+        raise ValueError(
+            f'{owner} expects image-level pictures with one box, got {len(sample.gt_instances)} of '
+            f'{sample.get("img_path", "a picture")}. Leave mosaics out of their pipeline.')
 
 
 def paste_region(target: dict, source: dict, size: float, min_visible: float) -> None:

@@ -139,12 +139,13 @@ def _read_lvis(data: dict, source: str | PathLike) -> Reading:
     for number, image in enumerate(data['images']):
         image = image if isinstance(image, dict) else {}
         ids, region = image.get('pos_category_ids', []), image.get('region')
-        if (not isinstance(image.get('file_name'), str) or integer_lists([ids])[0]
+        name = image.get('file_name')
+        if (not isinstance(name, str) or not name.strip() or integer_lists([ids])[0]
                 or not set(ids) <= names.keys() or (region is not None and not _region(region))):
             bad_rows.append(f"image {image.get('id', f'number {number}')}")
             continue
-        records.append(ImageLevelRecord(image['file_name'], tuple(names[id_] for id_ in ids),
-                                   None if region is None else _region(region)))
+        records.append(ImageLevelRecord(name, tuple(names[id_] for id_ in ids),
+                                        None if region is None else _region(region)))
     return Reading(records, bad_rows)
 
 

@@ -33,6 +33,12 @@ def test_the_suffix_of_a_json_file_may_be_in_capitals(tmp_path):
         ('acorn',), ('zebra', 'acorn')]
 
 
+def test_a_list_is_text_in_utf_8(tmp_path):
+    (tmp_path / 'list.txt').write_bytes('a.jpg\tcafé\n'.encode('latin-1'))
+    with pytest.raises(ValueError, match=r'list\.txt is not text in UTF-8'):
+        read_records(tmp_path / 'list.txt')
+
+
 def test_labels_can_be_forgotten_and_then_need_no_known_class(build, images):
     (images / 'zebra').rename(images / 'unicorn')
     dataset = build(with_labels=False)
@@ -52,6 +58,7 @@ def test_labels_can_be_forgotten_and_then_need_no_known_class(build, images):
     (dict(LVIS, images=[dict(id=7, file_name='a.jpg', pos_category_ids=[5])]),
      r'bad-row, 1: .*\(image 7\)'),
     (dict(LVIS, images=[dict(id=7, pos_category_ids=[4])]), r'bad-row, 1: .*\(image 7\)'),
+    (dict(LVIS, images=[dict(id=7, file_name=' ', pos_category_ids=[4])]), r'\(image 7\)'),
     (dict(LVIS, images=['a.jpg']), r'bad-row, 1: .*\(image number 0\)'),
     (dict(images=[]), "no 'categories'"),
     (dict(LVIS, categories=[dict(id=1)]), 'categories with id and name'),

@@ -43,11 +43,14 @@ def test_what_does_not_fit_together_is_refused(joint, tmp_path):
         JointDataset([single])
     with pytest.raises(TypeError, match='expects a JointDataset, got list'):
         JointSampler([], (1, 1))
-    for numbers in ((1,), (0, 1), (1, -1)):
+    for numbers in ((1,), (0, 1), (1, -1), (1., 1), (2, 1.5)):
         with pytest.raises(ValueError, match='samples_per_round='):
             JointSampler(joint, numbers)
     with pytest.raises(ValueError, match='samplers='):
         JointSampler(joint, (1, 1), samplers=[dict(type='DefaultSampler')])
+    with pytest.raises(ValueError, match='as many images on every rank.* round_up=False'):
+        JointSampler(joint, (1, 1), samplers=[dict(type='DefaultSampler', round_up=False),
+                                              dict(type='DefaultSampler')])
 
 
 def test_batches_of_both_alternate_and_an_epoch_sees_the_detection_data(joint):
@@ -68,6 +71,15 @@ def test_every_image_is_seen_as_often_whatever_the_ratio(joint):
     assert [drawn.count(index) for index in range(8)] == [3] * 5 + [5] * 3
     drawn = [index for epoch in epochs(JointSampler(joint, (5, 1), seed=0), 3) for index in epoch]
     assert [drawn.count(index) for index in range(8)] == [3] * 5 + [1] * 3
+
+
+def test_datasets_of_one_size_have_orders_of_their_own(joint):
+    joint = JointDataset([joint.datasets[0]] * 2)
+    sampler = JointSampler(joint, (1, 1), seed=0)
+    for _ in range(2):
+        for drawn in epochs(sampler, 3):
+            assert drawn[::2] != [index - 5 for index in drawn[1::2]]
+        sampler.seed = 4
 
 
 def test_an_epoch_depends_on_seed_and_number_alone(joint):

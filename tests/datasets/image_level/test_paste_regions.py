@@ -131,9 +131,15 @@ def test_arguments_out_of_range_are_refused(kwargs):
 
 
 @pytest.mark.parametrize('prob', [0.0, 1.0])
-def test_pictures_that_are_no_object_are_refused(prob):
-    with pytest.raises(ValueError, match='a.jpg without.*with_labels=True'):
-        paste_image_level_regions([image(), picture(label=-1)], prob=prob)
+def test_pictures_with_several_boxes_are_refused(prob):
     four = sample([[0, 0, 5, 5]] * 4, [1] * 4, 0, source='image_level')
     with pytest.raises(ValueError, match='one box, got 4.*mosaics'):
         paste_image_level_regions([image(), four], prob=prob)
+
+
+def test_a_picture_without_a_class_is_not_pasted():
+    collated = paste_image_level_regions([image(), picture(label=-1), image(), picture(label=2)])
+    assert [each.get('pair_id') for each in collated['data_samples']] == [None, None, 1, 1]
+    assert collated['inputs'][0].unique().tolist() == [10]
+    assert collated['data_samples'][0].gt_instances.labels.tolist() == [0, 1]
+    assert collated['inputs'][2].max() == 200
