@@ -42,7 +42,8 @@ class CLISRoIHead(LongTailRoIHead):
             ``loss(logits (M, C), labels, weights, avg_factor=)``; None has none.
         contrastive_loss: config of the loss of pairs, such as
             ``dict(type='ContrastivePairLoss')``; None has none.
-        shares_stack: False gives image classification layers of its own, of the same sizes.
+        shares_stack: False gives image classification layers of its own, of the same sizes; of a
+            box head of linear layers alone.
         box_rule: where a picture is classified: 'coarse', on its coarse box; 'largest', on the
             largest proposal in it (:func:`.largest_proposals`). That is another region than the
             one that was pasted, so it goes without ``contrastive_loss``.
@@ -51,7 +52,9 @@ class CLISRoIHead(LongTailRoIHead):
 
     Raises:
         TypeError: if the box head has no ``fc_cls``, or runs it several times.
-        ValueError: if ``box_rule`` is another, or 'largest' with a contrastive loss.
+        ValueError: if ``box_rule`` is another, or 'largest' with a contrastive loss; if there can
+            be no layers of its own, or no loss that they learn from; if the loss of image
+            classification has other channels than the C classes.
 
     Reference:
         Li et al., "Improving Long-tailed Object Detection with Image-Level Supervision by
@@ -77,12 +80,28 @@ class CLISRoIHead(LongTailRoIHead):
         num_feats = head.fc_cls.in_features
         self.image_fcs: nn.ModuleList | None = None
         if not shares_stack:
+            if image_loss is None and contrastive_loss is None:
+                raise ValueError('CLISRoIHead(shares_stack=False) expects an image_loss or a '
+                                 'contrastive_loss, or its layers would learn nothing.')
+            if head.num_shared_convs or head.num_cls_convs or head.with_avg_pool:
+                raise ValueError('CLISRoIHead(shares_stack=False) expects a box head whose '
+                                 'classifier has linear layers alone before it, got one with '
+                                 'convolutions or pooling.')
             sizes = [head.in_channels * head.roi_feat_area] + [head.fc_out_channels] * (
                 head.num_shared_fcs + head.num_cls_fcs)
             self.image_fcs = nn.ModuleList(map(nn.Linear, sizes, sizes[1:]))
         self.image_loss = self.fc_im = None
         if image_loss is not None:
             self.image_loss = MODELS.build(image_loss)
+            channels = head.num_classes
+            if hasattr(self.image_loss, 'get_cls_channels'):
+                channels = self.image_loss.get_cls_channels(head.num_classes)
+            if channels != head.num_classes:
+                raise ValueError(
+                    f'CLISRoIHead(image_loss=) expects a loss of {head.num_classes} classes, got '
+                    f'{type(self.image_loss).__name__}, which has {channels} channels. Pictures '
+                    'have no background: use SigmoidBCELoss, or CrossEntropyLoss of '
+                    'mmdet.')
             self.fc_im = nn.Linear(num_feats, head.num_classes)
         self.contrastive_loss = self.projection = None
         if contrastive_loss is not None:

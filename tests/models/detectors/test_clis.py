@@ -116,6 +116,7 @@ def test_with_one_stack_everything_reaches_it():
 
 
 @pytest.mark.parametrize('kwargs', [{}, dict(shares_stack=False),
+                                    dict(image_loss=dict(type='SigmoidBCELoss')),
                                     dict(loss='EqualizationLossV2'), dict(loss='SoftmaxCELoss')])
 def test_all_batches_have_the_same_losses_and_gradients_of_all_parameters(kwargs):
     model = build(**kwargs)
@@ -227,6 +228,14 @@ def test_without_image_level_losses_it_is_a_plain_detector():
 @pytest.mark.parametrize(('change', 'error', 'message'), [
     (dict(box_rule='best'), ValueError, "box_rule=.*'largest', got 'best'"),
     (dict(box_rule='largest'), ValueError, "one region seen twice. Choose 'coarse', or None"),
+    (dict(shares_stack=False, image_loss=None, contrastive_loss=None), ValueError,
+     'its layers would learn nothing'),
+    (dict(shares_stack=False, bbox_head=dict(
+        type='CLISBBoxHead', in_channels=64, num_classes=C, fc_out_channels=8, num_cls_convs=1,
+        num_cls_fcs=1, num_reg_fcs=1, loss_cls=dict(type='SigmoidBCELoss'))), ValueError,
+     'got one with convolutions or pooling'),
+    (dict(image_loss=dict(type='SoftmaxCELoss')), ValueError,
+     'image_loss=.* a loss of 3 classes, got SoftmaxCELoss, which has 4 channels'),
     (dict(bbox_head=dict(type='IterativeBBoxHead', in_channels=64, num_classes=C,
                          loss_cls=dict(type='SoftmaxCELoss'))), TypeError, 'runs a layer fc_cls'),
 ])
