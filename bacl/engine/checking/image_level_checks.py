@@ -36,7 +36,9 @@ def check_image_level_data(model: nn.Module, dataset: Any) -> None:
             'boxes of objects. Use an ImageSupervisedDetector or a RichSemDINO, or leave it out.')
     if model.needs_image_labels and not any(
             part.get_cat_ids(index) for part in found for index in range(len(part))):
+        cures = ['set with_labels=True', 'name the classes in its data']
+        if any(hasattr(module, 'semantic_branch') for module in model.modules()):
+            cures.append('give the head a semantic_branch, which does without')
         raise ValueError(
             f'{names} has not one image with a class, and of others {type(model).__name__} learns '
-            'nothing without a semantic branch. Set with_labels=True, name the classes in its '
-            'data, or give the RoI head a semantic_branch.')
+            f'nothing: {", or ".join(cures)}.')

@@ -82,7 +82,11 @@ class ImageSupervisedDetector(TaughtMixin, TwoStageDetector):
         Args:
             batch_inputs: (B, 3, H, W).
             batch_data_samples: of the images.
+
+        Raises:
+            RuntimeError: if there should be a teacher and :meth:`set_class_counts` was not called.
         """
+        self.check_teacher()
         if self.roi_head.needs_teacher:
             self.add_teacher_logits(batch_inputs, batch_data_samples)
         x = self.extract_feat(batch_inputs)

@@ -47,10 +47,11 @@ class TaughtMixin:
     Raises:
         ValueError: if the data preprocessor expects images as RGB. They are to be loaded as BGR,
             the default, or the teacher would see them in other colours.
-        TypeError: when a training begins, if something needs text embeddings and there is no
-            teacher.
+        TypeError: if a semantic branch takes no text embeddings; when a training begins, if
+            something needs them and there is no teacher.
         ValueError: then, if a semantic branch has another scale than the teacher, so that it could
-            not say the same by the same cosines.
+            not say the same by the same cosines; or if a checkpoint was trained with other text
+            embeddings.
     """
 
     def __init__(self, *args, teacher: ConfigType | None = None, **kwargs) -> None:
@@ -58,6 +59,10 @@ class TaughtMixin:
             raise ValueError(f'{type(self).__name__}(data_preprocessor=) expects images loaded as '
                              'BGR, got rgb_to_bgr=True. Load them as BGR, and leave it out.')
         super().__init__(*args, **kwargs)
+        for branch in self._semantic_branches():
+            if not hasattr(branch, 'set_text_embeddings'):
+                raise TypeError(f'semantic_branch expects a TextCosineLinear, got '
+                                f'{type(branch).__name__}, which takes no text embeddings.')
         self.teacher_cfg = teacher
         self._teacher: list[SemanticTeacher] = []  # in a list: no part of the model
 
@@ -73,11 +78,11 @@ class TaughtMixin:
                 "it, as to dict(type='ConSETeacher').")
         teacher = MODELS.build(self.teacher_cfg).to(next(self.parameters()).device)
         teacher.set_classes(table.names)
-        for name, module in self.named_modules():
-            if name.endswith('semantic_branch') and not math.isclose(
-                    getattr(module, 'scale', teacher.scale), teacher.scale, rel_tol=1e-2):
-                raise ValueError(f'{name} expects the scale of its teacher, '
-                                 f'{teacher.scale:g}, got {module.scale:g}. Set its scale.')
+        for branch in self._semantic_branches():
+            scale = getattr(branch, 'scale', teacher.scale)
+            if not math.isclose(scale, teacher.scale, rel_tol=1e-2):
+                raise ValueError('semantic_branch expects the scale of its teacher, '
+                                 f'{teacher.scale:g}, got {scale:g}. Set its scale.')
         for module in users:
             module.set_text_embeddings(teacher.class_embeddings)
         self._teacher = [teacher]
@@ -85,7 +90,11 @@ class TaughtMixin:
     @property
     def needs_image_labels(self) -> bool:
         """Whether it learns nothing from an image without boxes whose class is not known."""
-        return not self._text_users()
+        return not self._semantic_branches()
+
+    def _semantic_branches(self) -> list[nn.Module]:
+        return [module for name, module in self.named_modules()
+                if name.rpartition('.')[2] == 'semantic_branch']
 
     def _text_users(self) -> list[nn.Module]:
         return [module for module in self.modules() if hasattr(module, 'set_text_embeddings')]
@@ -121,7 +130,9 @@ class TaughtMixin:
 
 
 def times_zero(losses: dict) -> dict:
-    """Losses that count nothing, but of which every parameter still has a gradient."""
-    return {name: value if 'loss' not in name else
-            [part * 0 for part in value] if isinstance(value, list) else value * 0
-            for name, value in losses.items()}
+    """Losses that count nothing, but of which every parameter still has a gradient.
+
+    Accuracies, which would be those of no objects, are left out.
+    """
+    return {name: [part * 0 for part in value] if isinstance(value, list) else value * 0
+            for name, value in losses.items() if 'loss' in name}

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from .base import ClassPredictor
 from .cosine_linear import cosines
 
+_TOLERANCE = 1e-2  # of a text embedding, relative; devices and versions differ by less
+
 
 @MODELS.register_module()
 class TextCosineLinear(ClassPredictor):
@@ -32,7 +34,8 @@ class TextCosineLinear(ClassPredictor):
         with_background: whether the last logit is that of the background.
 
     Raises:
-        ValueError: if the scale is not positive; later, if embeddings of another shape are set.
+        ValueError: if the scale is not positive; later, if embeddings of another shape are set, or
+            others than those of the checkpoint.
         RuntimeError: when a training begins, if there are no embeddings.
 
     Reference:
@@ -69,7 +72,8 @@ class TextCosineLinear(ClassPredictor):
             embeddings: (C, D_text), in the order of labels.
 
         Raises:
-            ValueError: if they have another shape.
+            ValueError: if they have another shape, or differ from those that the weights were
+                trained with.
         """
         if embeddings.shape != self.text_embeddings.shape:
             raise ValueError(
@@ -77,7 +81,15 @@ class TextCosineLinear(ClassPredictor):
                 f'{tuple(self.text_embeddings.shape)}, got {tuple(embeddings.shape)}. Set '
                 'embed_dims to that of the teacher, num_classes to that of the data, and '
                 'with_background if the loss has a channel for it.')
-        self.text_embeddings.copy_(embeddings)
+        known, given = self.text_embeddings, embeddings.to(self.text_embeddings)
+        differs = (known - given).norm(dim=1) > _TOLERANCE * known.norm(dim=1)
+        if known.any() and differs.any():
+            raise ValueError(
+                'TextCosineLinear expects the text embeddings of its checkpoint, got others for '
+                f'{differs.sum()} of {len(differs)} classes: those of another teacher, or of other '
+                'classes. Go on with the teacher and the classes of that training, or take '
+                'text_embeddings out of the checkpoint.')
+        known.copy_(given)
 
     def set_class_counts(self, table: Any) -> None:
         """Refuse to train without embeddings; a detector with a teacher has set them by then.

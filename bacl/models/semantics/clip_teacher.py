@@ -5,6 +5,7 @@ from pathlib import Path
 from zipfile import ZipFile, is_zipfile
 
 import torch
+import torch.nn.functional as F
 from bacl.compat.checkpoints import load_weights
 from bacl.compat.optional_packages import require_packages
 from bacl.compat.safetensors import read_safetensors
@@ -93,7 +94,10 @@ class CLIPTeacher(SemanticTeacher):
     def embed_boxes(self, images: Tensor, boxes: Sequence[Tensor]) -> Tensor:
         """See :meth:`.SemanticTeacher.embed_boxes`."""
         visual = self.visual
-        x = visual.stem((images - self.mean) / self.std)
+        # The map has no cells for what is beyond a multiple of its stride.
+        height, width = images.shape[2:]
+        x = visual.stem(F.pad((images - self.mean) / self.std,
+                              (0, -width % STRIDE, 0, -height % STRIDE)))
         for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = layer(x)
         rois = roi_align(x, [box.to(x) for box in boxes], self.grid, 1 / STRIDE, aligned=True)
@@ -114,8 +118,10 @@ def _load(clip: torch.nn.Module, checkpoint: str, model: str | Mapping) -> None:
                              "torch.save(torch.jit.load(FILE, map_location='cpu').state_dict(), "
                              'OTHER).')
         weights = load_weights(file)
-        weights = {name: value for name, value in weights.get('state_dict', weights).items()
-                   if name not in _OPENAI}
+        weights = weights.get('state_dict', weights)
+    # Distributed trainings of open_clip save with a prefix.
+    weights = {name: value for key, value in weights.items()
+               if (name := key.removeprefix('module.')) not in _OPENAI}
     try:
         clip.load_state_dict(weights)
     except (RuntimeError, AttributeError, TypeError) as error:

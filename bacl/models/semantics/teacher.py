@@ -53,6 +53,11 @@ class SemanticTeacher(nn.Module, ABC):
         if not scale > 0:
             raise ValueError(f'{type(self).__name__}(scale=) expects a number > 0, got {scale!r}.')
         self.scale = scale
+        if isinstance(cached_sources, str) or (cache_file is not None and not cached_sources):
+            raise ValueError(
+                f'{type(self).__name__}(cached_sources=) expects a list of sources, with a '
+                f"cache_file one at least, got {cached_sources!r}. Name them, as in ['detection'], "
+                'or keep nothing: cache_file=None.')
         self.cached_sources = frozenset(cached_sources)
         self.cache_file = cache_file
         self.register_buffer('class_embeddings', None)

@@ -51,5 +51,8 @@ def test_images_of_no_class_need_something_that_learns_from_them(labels, needs_l
     if not is_refused:
         check_image_level_data(model(needs_image_labels=needs_labels), joint(*labels))
         return
-    with pytest.raises(ValueError, match=r'not one image with a class.* with_labels=True'):
-        check_image_level_data(model(needs_image_labels=needs_labels), joint(*labels))
+    for attributes, cure in (({}, r'with_labels=True, or name the classes in its data\.$'),
+                             ({'semantic_branch': None}, 'or give the head a semantic_branch')):
+        with pytest.raises(ValueError, match=rf'not one image with a class.* {cure}'):
+            check_image_level_data(
+                model(needs_image_labels=needs_labels, **attributes), joint(*labels))

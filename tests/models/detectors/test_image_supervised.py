@@ -8,6 +8,7 @@ import torch
 from bacl.annotations import ClassTable
 from bacl.models.detectors.image_supervised import without_boxes
 from bacl.models.detectors.taught import pixels
+from bacl.models.semantics import RandomTeacher
 from cascade import as_cascade, with_centernet
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
@@ -139,6 +140,16 @@ def test_all_batches_have_the_same_losses_and_every_parameter_a_gradient(host):
 
 def test_only_a_semantic_branch_learns_from_images_of_no_class(model):
     assert not model.needs_image_labels and build(semantic_branch=None).needs_image_labels
+    cfg = with_text_classifier()
+    assert MODELS.build(cfg).needs_image_labels
+
+
+def with_text_classifier():
+    """A config without a branch whose classifier needs text embeddings."""
+    cfg = config(semantic_branch=None)
+    cfg.roi_head.bbox_head.cls_predictor_cfg = dict(
+        type='TextCosineLinear', embed_dims=8, with_background=True)
+    return cfg
 
 
 def test_the_soft_label_of_a_positive_is_that_of_its_object():
@@ -255,7 +266,28 @@ def test_the_label_of_an_image_is_learned_on_its_largest_proposal(model, monkeyp
     assert rois == [[[], whole, whole], [[], proposal.tolist(), whole]]
 
 
+def test_accuracies_are_those_of_objects(model):
+    assert 'acc' in model.loss(*data('objects')) and 'acc' not in model.loss(*data('coarse'))
+
+
+def test_a_teacher_of_other_texts_than_the_checkpoint_is_refused(monkeypatch):
+    trained = build().state_dict()
+    model = MODELS.build(config())
+    model.load_state_dict(trained)
+    model.set_class_counts(TABLE)  # the same
+    embed = RandomTeacher.embed_names
+    monkeypatch.setattr(RandomTeacher, 'embed_names',
+                        lambda self, names: embed(self, [f'a {name}' for name in names]))
+    with pytest.raises(ValueError, match='embeddings of its checkpoint, got others for 3 of 3'):
+        model.set_class_counts(TABLE)
+    MODELS.build(config()).set_class_counts(TABLE)
+
+
 def test_what_is_missing_is_named():
+    with pytest.raises(TypeError, match='expects a TextCosineLinear, got CosineLinear'):
+        MODELS.build(config(semantic_branch=dict(type='CosineLinear')))
+    with pytest.raises(RuntimeError, match='expects a teacher.*MethodHook'):
+        MODELS.build(with_text_classifier()).loss(*data('objects'))
     cfg = config()
     cfg.roi_head.type = 'LongTailRoIHead'
     for name in ('semantic_branch', 'image_label_weight'):

@@ -63,3 +63,14 @@ def test_training_without_embeddings_is_refused():
         layer.set_class_counts(None)
     layer.set_text_embeddings(torch.ones(2, 5))
     layer.set_class_counts(None)
+
+
+def test_embeddings_of_a_checkpoint_may_differ_by_rounding_alone():
+    layer = TextCosineLinear(4, 3, embed_dims=2)
+    embeddings = torch.tensor([[3., 4], [1, 2], [2, 1]])
+    layer.set_text_embeddings(embeddings)
+    layer.set_text_embeddings(embeddings * (1 + 1e-3))
+    other = embeddings.clone()
+    other[1] += 0.1  # one class of many
+    with pytest.raises(ValueError, match='got others for 1 of 3'):
+        layer.set_text_embeddings(other)

@@ -29,6 +29,15 @@ def test_of_a_whole_image_the_embedding_is_that_of_the_model():
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_an_image_of_any_size_is_embedded_as_beside_larger_ones():
+    teacher, box = build(), [torch.tensor([[40., 40, 94, 94]])]
+    beside = teacher.mean.expand(1, 3, 96, 96).clone()
+    beside[:, :, :94, :94] = torch.rand(1, 3, 94, 94)
+    with torch.no_grad():
+        alone = teacher.embed_boxes(beside[:, :, :94, :94], box)
+        torch.testing.assert_close(alone, teacher.embed_boxes(beside, box))
+
+
 def test_a_class_is_the_mean_of_its_prompts_and_logits_have_the_scale_of_the_model():
     teacher = build()
     teacher._templates = (lambda name: f'a photo of a {name}.', '{}.'.format)
@@ -54,8 +63,13 @@ def test_weights_come_from_a_file(tmp_path):
     from bacl.models.semantics import CLIPTeacher
 
     other = CLIPTeacher(str(tmp_path / 'clip.pt'), model=SMALL)
+    # As distributed trainings of open_clip save them.
+    torch.save(dict(epoch=1, state_dict={f'module.{name}': value for name, value in teacher._clip[
+        0].state_dict().items()}), tmp_path / 'distributed.pt')
+    distributed = CLIPTeacher(str(tmp_path / 'distributed.pt'), model=SMALL)
     for name, value in teacher._clip[0].state_dict().items():
         assert torch.equal(other._clip[0].state_dict()[name], value)
+        assert torch.equal(distributed._clip[0].state_dict()[name], value)
 
 
 class Malicious:

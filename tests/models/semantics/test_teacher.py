@@ -34,6 +34,12 @@ IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 BOXES = [[0, 0, 10, 10], [5, 5, 30, 30], [0, 0, 10, 10]]  # two are the same
 
 
+@pytest.mark.parametrize('kwargs', [dict(cached_sources='detection'), dict(cache_file='a.sqlite')])
+def test_what_would_keep_nothing_is_refused(kwargs):
+    with pytest.raises(ValueError, match=r"cached_sources=.* Name them, .* cache_file=None"):
+        RandomTeacher(**kwargs)
+
+
 def test_logits_of_each_image_are_scaled_cosines(teacher):
     first, second = teacher(IMAGES, [sample(BOXES), sample([])])
     assert first.shape == (3, 3) and second.shape == (0, 3)
