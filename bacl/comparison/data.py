@@ -13,7 +13,7 @@ from bacl.engine.running.evaluators import box_evaluator
 from bacl.engine.running.settings import Settings
 from mmengine.config import Config
 
-ANN_FILE = re.compile(r"""ann_file=\s*['"]([^'"]+)""")
+SETTING = r"""\b{}=\s*['"]([^'"]+)"""
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,8 @@ class Data:
         Raises:
             ValueError: if that config does not name the part.
         """
-        # The config is searched, never executed.
-        text = str((load_weights(checkpoint, map_location='meta').get('meta') or {}).get('cfg', ''))
-        _, _, loader = text.partition('train_dataloader')
-        found = ANN_FILE.search(loader)
-        if found is None or Path(found[1]).name != self.part.name:
+        trained = trained_on(checkpoint)
+        if trained is None or trained.name != self.part.name:
             raise ValueError(
                 f'Methods are tuned on the images of {self.held_out}, and {checkpoint} does not '
                 f'say that it was trained without them, on {self.part.name}. Train stage 1 with '
@@ -91,3 +88,16 @@ class Data:
             if 'exhaustive_ann_file' in box_evaluator(cfg):
                 settings[f'{loader}_evaluator.exhaustive_ann_file'] = None
         return settings
+
+
+def trained_on(checkpoint: str) -> Path | None:
+    """The annotation file that a checkpoint says it was trained on; None if it does not.
+
+    Args:
+        checkpoint: file with the config of its training.
+    """
+    # The config is searched, never executed.
+    text = str((load_weights(checkpoint, map_location='meta').get('meta') or {}).get('cfg', ''))
+    _, _, loader = text.partition('train_dataloader')
+    root, ann_file = (re.search(SETTING.format(name), loader) for name in ('data_root', 'ann_file'))
+    return Path(root[1] if root else '', ann_file[1]) if ann_file else None

@@ -8,13 +8,14 @@ from pathlib import Path
 from bacl.engine.calibration.choice import OPENED
 from bacl.engine.checking.config_check import arguments
 from bacl.engine.running.config_types import resolve_type
+from bacl.engine.running.dataset_configs import unwrapped_datasets
 from bacl.engine.running.seed_table import Results
 from bacl.engine.running.settings import Settings, apply_settings
 from bacl.feature_bank.sweep import Row, Sweep
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from .data import Data
+from .data import Data, trained_on
 from .methods import Comparison, Method
 from .trials import Trial, settings_text
 
@@ -90,8 +91,11 @@ class Plan:
         """Refuse configs that a run would fail of, before the first one.
 
         Raises:
-            ValueError: naming the methods and what is wrong with them.
+            ValueError: naming the methods and what is wrong with them; or a method that fine-tunes
+                a stage 1 of other images.
         """
+        if self.bank is None and self.stage1 is not None:
+            self._check_images(self.stage1)
         rows = [self._row(method.name, method, strengths[0], is_test=True) for method, strengths
                 in zip(self.methods, map(self._strengths, self.methods), strict=True)]
         Sweep(rows, [_TRIAL_SEED], self.bank, self.work_dir, self.stage1).check(self.jobs)
@@ -183,6 +187,19 @@ class Plan:
         data = self.data.settings(cfg, is_test) if self.data else {}
         return Row(name, str(config), {**self.comparison.settings, **method.settings, **opened,
                                        **settings, **data})
+
+    def _check_images(self, stage1: str) -> None:
+        images = trained_on(stage1) or Path()
+        for method in self.methods:
+            dataset = next(unwrapped_datasets(self._config(method).train_dataloader.dataset))
+            path = Path(dataset.get('data_root') or '', dataset.ann_file)
+            # Not the whole of it: data may be found by another path than they were.
+            if path.parts[-3:] != images.parts[-3:]:
+                raise ValueError(
+                    f'{method.name!r} is trained on {path}, and {stage1} does not say '
+                    'that it is a stage 1 of these. Train one with --cfg-options '
+                    f'train_dataloader.dataset.ann_file={dataset.ann_file}, and name it with '
+                    '--stage1-checkpoint.')
 
     def _config(self, method: Method) -> Config:
         cfg = Config.fromfile(self.configs[method.config])

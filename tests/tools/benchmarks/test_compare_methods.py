@@ -94,6 +94,10 @@ def test_methods_are_tuned_calibrated_tested_and_reused(folder, compare):
 @pytest.fixture
 def whole(folder):
     """Compare whole detectors; returns what writes their two configs, with a stage 1 or none."""
+    stage1 = torch.load(folder / 'toy/stage1.pth')
+    stage1['meta']['cfg'] = (
+        "train_dataloader = dict(ann_file='annotations/lvis_v1_train.json', data_root='toy/')")
+    torch.save(stage1, folder / 'toy/stage1.pth')
     cfg = Config.fromfile(folder / 'configs/family/stage2.py')
     cfg.model.type, cfg.model.roi_head.type = 'FasterRCNN', 'StandardRoIHead'
     del cfg.model.roi_head.hallucinator
@@ -148,6 +152,20 @@ def test_a_stage_1_is_that_of_all(folder, compare, whole, stages, argv, message)
     done = compare('--seeds', '0', *argv)
     assert done.returncode == 1 and re.search(message, done.stdout)
     assert 'Traceback' not in done.stdout
+
+
+@pytest.mark.parametrize('dataset', [
+    "data_root='toy', ann_file='annotations/others.json'",
+    "data_root='others', ann_file='annotations/lvis_v1_train.json'"])
+def test_a_stage_1_of_other_images_is_refused(folder, compare, whole, dataset):
+    stage1 = torch.load(folder / 'toy/stage1.pth')
+    stage1['meta']['cfg'] = f'train_dataloader = dict({dataset})'
+    torch.save(stage1, folder / 'toy/stage1.pth')
+    whole('stage1.py', 'stage1.py')
+    done = compare('--seeds', '0', *STAGE1)
+    assert done.returncode == 1 and re.search(
+        r"'BACL' is trained on .*toy/annotations/lvis_v1_train\.json, and .*stage1\.pth does not "
+        r'say .*ann_file=annotations/lvis_v1_train\.json', done.stdout)
 
 
 def test_mistakes_are_one_line(folder):
