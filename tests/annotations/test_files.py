@@ -47,7 +47,7 @@ def test_empty_file_is_named(tmp_path, content):
 def test_file_that_is_not_json_is_named(tmp_path, content):
     path = tmp_path / 'train.json'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r'train\.json is not JSON'):
+    with pytest.raises(ValueError, match=r'train\.json is not (JSON|text in UTF-8)'):
         read_annotations(path)
 
 

@@ -43,7 +43,9 @@ def test_every_method_names_settings_that_its_config_has(file):
 
 
 @pytest.mark.parametrize(('folder', 'stage1'), [
-    ('end-to-end', None), ('image-level', 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage1')])
+    ('end-to-end', None), ('image-level', 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage1'),
+    ('dropped-annotations', 'faster-rcnn_effnet-lite0_emoji-lt-mini_stage1'),
+    ('image-level-lvis-like', 'faster-rcnn_effnet-lite0_emoji-lt-lvis-like_stage1')])
 def test_trainings_of_whole_detectors_start_alike(folder, stage1):
     for method in read_comparison(FILE.parents[1] / folder / 'methods.yml').methods:
         (path,) = ROOT.glob(f'configs/*/{method.config}.py')

@@ -7,8 +7,8 @@ the same command goes on. Needs the held-out images and stage 1 of Emoji-LT lvis
 (configs/README.md has the commands).
 
 --comparison configs/comparison/end-to-end compares trainings of whole detectors on Emoji-LT mini
-instead: online, and with the settings of their configs; configs/comparison/image-level compares
-fine-tunings of one stage 1 likewise.
+instead: online, and with the settings of their configs; image-level, image-level-lvis-like and
+dropped-annotations compare fine-tunings of one stage 1 likewise.
 """
 import argparse
 import sys

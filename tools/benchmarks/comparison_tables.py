@@ -9,8 +9,7 @@ from bacl.comparison.plan import RATE
 from bacl.engine.running.seed_table import CPU, MEMORY
 
 FOLDER = Path('configs/comparison')
-STAGE2, END_TO_END, IMAGE_LEVEL = (
-    FOLDER / name for name in ('stage2', 'end-to-end', 'image-level'))
+STAGE2 = FOLDER / 'stage2'
 _METRICS = ('AP', 'APr', 'APc', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')
 _COST = {CPU: ('CPU s', 0), MEMORY: ('peak MB', 0), 'state_mb': ('state MB', 1)}  # title, digits
 _SHORT = ('AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr', 'exhaustive_AP')

@@ -16,8 +16,7 @@ import yaml
 from bacl.engine.running.seed_table import Results, spread
 from bacl.engine.running.steps import METRICS
 from comparison_tables import (
-    END_TO_END,
-    IMAGE_LEVEL,
+    FOLDER,
     STAGE2,
     format_comparison,
     format_ideas,
@@ -43,6 +42,12 @@ EMOJI_DATASET, LVIS_COLUMNS = 'Emoji-LT mini', ['AP', 'APr', 'APc', 'APf']
 DATASETS = {'lvis-v0.5': 'LVIS v0.5', 'lvis-v1': 'LVIS v1', 'coco-lt': 'COCO-LT',
             'emoji-lt-mini': EMOJI_DATASET, 'emoji-lt-smoke': 'Emoji-LT smoke',
             'emoji-lt-lvis-like': 'Emoji-LT lvis-like'}
+
+
+def trained_whole() -> list[Path]:
+    """Return the folders of comparisons whose tables are on their page alone."""
+    return sorted(path.parent for path in FOLDER.glob('*/comparison.csv')
+                  if path.parent != STAGE2)
 
 
 def mean_result(row: str | None, results: Results) -> list[str] | None:
@@ -181,9 +186,9 @@ def main(argv: Iterable[str] | None = None) -> None:
                     index=format_index(all_tables(), results)),
         README: fill(README, comparison=format_short(STAGE2)),
         COMPARISON_PAGE: fill(COMPARISON_PAGE, ideas=format_ideas(STAGE2),
-                              trials=format_trials(STAGE2),
-                              whole=format_comparison(END_TO_END, all_tables(), link_up),
-                              image_level=format_comparison(IMAGE_LEVEL, all_tables(), link_up)),
+                              trials=format_trials(STAGE2), **{
+                                  folder.name: format_comparison(folder, all_tables(), link_up)
+                                  for folder in trained_whole()}),
         ABLATION: fill(ABLATION, results=format_ablations(load_tables())),
         **metafiles,
         Path('model-index.yml'): 'Import:\n' + ''.join(f'  - {path}\n' for path in metafiles)}
