@@ -225,6 +225,9 @@ def test_the_page_says_what_image_level_data_do():
         assert rows[metric].idxmax() == both
     above = (runs.loc[both] - runs.loc[twice])[['AP', 'APr']]
     assert list(above.mean().round(1)) == pytest.approx([1.1, 3.2]) and (above.min() > 0).all()
+    fixed = (runs.loc[both] - runs.loc[twice])[['fixed_AP', 'fixed_APr']]
+    assert list(fixed.mean().round(1)) == pytest.approx([0.2, 1.3])
+    assert (fixed['fixed_AP'] < 0).sum() == 1
     for row, plain in {'CLIS A2, own stack': 'CLIS A1, no images',
                        'CLIS A3, no paste': 'CLIS A1, no images',
                        'CLIS A6, one stack': 'CLIS A0, baseline'}.items():
@@ -241,3 +244,54 @@ def test_the_page_says_what_image_level_data_do():
         ['classes drawn evenly', 'image labels', 'CLIS', both]].max()
     assert (rows['APf'] - rows.loc['fine-tuning', 'APf'])[
         ['classes drawn evenly', 'image labels', 'RichSem', 'CLIS', both, twice]].min() > -1.2
+
+
+def test_the_page_says_what_they_do_with_1203_classes():
+    rows = read_rows(FOLDER.parent / 'image-level-lvis-like')
+    even, labels = 'classes drawn evenly', 'image labels'
+    both, twice = f'{labels}, {even}', f'{even}, twice the steps'
+    assert set(rows['seeds']) == {1}
+    for row, other, expected in ((labels, 'baseline', [1.6, 3.5]), (even, 'baseline', [3.4, 7.1]),
+                                 (both, 'reference', [1.5, 4.1]), (twice, 'reference', [1.7, 3.7])):
+        gain = rows.loc[row, [f'AP_over_{other}', f'APr_over_{other}']].astype(float)
+        assert list(gain.round(1)) == pytest.approx(expected)
+    shown = ['AP', 'fixed_AP', 'exhaustive_AP', 'APr', 'fixed_APr']
+    ahead = (rows.loc[twice, shown] - rows.loc[both, shown]).astype(float)
+    assert list(ahead.round(1)) == pytest.approx([0.2, 0.5, 0.7, -0.4, 0.7])
+    lost = (rows.loc['fine-tuning', 'APf'] - rows['APf']).drop('fine-tuning').round(1)
+    assert lost[twice] == 0.2 and [lost.drop(twice).min(), lost.drop(twice).max()] == [0.7, 1.4]
+    assert (rows['cpu_seconds'] / 60).round().to_dict() == {
+        'fine-tuning': 13, even: 13, labels: 19, both: 19, twice: 22}
+
+
+def test_the_page_says_what_they_do_with_half_of_the_boxes():
+    half = read_rows(FOLDER.parent / 'dropped-annotations')
+    whole = read_rows(FOLDER.parent / 'image-level')
+    half_runs = pd.read_csv(FOLDER.parent / 'dropped-annotations/runs.csv').set_index(
+        ['row', 'seed'])
+    even, labels = 'classes drawn evenly', 'image labels'
+    both, soft = f'{labels}, {even}', ['soft labels', 'RichSem']
+    assert set(half['seeds'].drop(soft)) == {2} and set(half['seeds'][soft]) == {1}
+    for rows, expected in (
+            (half, [('fine-tuning', 23.3, 4.4), (labels, 3.4, 8.9), (even, 3.5, 10.0),
+                    (both, 4.9, 14.3)]),
+            (whole, [('fine-tuning', 29.0, 11.3), (labels, 3.5, 9.1), (even, 3.0, 8.3),
+                     (both, 5.2, 12.8)])):
+        for row, ap, apr in expected:
+            suffix = '' if row == 'fine-tuning' else '_over_baseline'
+            assert rows.loc[row, f'AP{suffix}'].round(1) == ap
+            assert rows.loc[row, f'APr{suffix}'].round(1) == apr
+    for rows, expected in ((half, [1.3, 4.3]), (whole, [2.2, 4.5])):
+        above = rows.loc[both, ['AP_over_reference', 'APr_over_reference']].astype(float)
+        assert list(above.round(1)) == pytest.approx(expected)
+    shown = ['AP', 'APr', 'APf', 'fixed_AP', 'fixed_APr']
+    lacking = (half.loc[both, shown] - whole.loc['fine-tuning', shown]).astype(float)
+    assert list(lacking.round(1)) == pytest.approx([-0.9, 7.4, -7.1, -4.1, -0.5])
+    gain = half.loc['soft labels', ['AP_over_baseline', 'AP_over_baseline_low',
+                                    'AP_over_baseline_high']].astype(float)
+    assert list(gain.round(1)) == pytest.approx([0.3, -0.3, 0.9])
+    same_seed = half_runs.loc['soft labels', 0] - half_runs.loc['fine-tuning', 0]
+    assert abs(same_seed['fixed_AP']) < 0.05
+    assert abs(whole.loc['soft labels', 'AP_over_baseline']) < 0.05
+    for rows, expected in ((half, 0.1), (whole, 0.3)):
+        assert (rows.loc['RichSem', 'AP'] - rows.loc[labels, 'AP']).round(1) == expected
