@@ -196,10 +196,10 @@ class Plan:
             # Not the whole of it: data may be found by another path than they were.
             if path.parts[-3:] != images.parts[-3:]:
                 raise ValueError(
-                    f'{method.name!r} is trained on {path}, and {stage1} does not say '
-                    'that it is a stage 1 of these. Train one with --cfg-options '
-                    f'train_dataloader.dataset.ann_file={dataset.ann_file}, and name it with '
-                    '--stage1-checkpoint.')
+                    f'{method.name!r} is trained on {path}, and {stage1} does not say that it is a '
+                    'stage 1 of these. Name one with --stage1-checkpoint; that of the config is '
+                    'trained on these with --cfg-options '
+                    f'train_dataloader.dataset.ann_file={dataset.ann_file}.')
 
     def _config(self, method: Method) -> Config:
         cfg = Config.fromfile(self.configs[method.config])
